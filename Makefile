@@ -1,0 +1,16 @@
+# Hospes: one Makefile. `make help` lists the targets.
+include config.mk
+export BUILD CC
+
+all: $(BUILD)/hospes tools
+
+include hv/hv.mk
+include tests/tests.mk
+-include loader/loader.mk tools/tools.mk scripts/run.mk
+
+tools:
+
+.DEFAULT_GOAL := all
+.PHONY: all tools clean help
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,32 @@
+/* x86 part of struct pcpu. */
+#ifndef ASM_PCPU_H
+#define ASM_PCPU_H
+
+#include "hv/types.h"
+
+struct pcpu;
+struct svm_cpu;
+
+struct arch_pcpu {
+	uint32_t apic_id;
+	void *stack_top;
+	void *gdt, *tss;	  /* owned by traps.c */
+	struct svm_cpu *virt;	  /* owned by the virtualisation back end */
+	int64_t tsc_delta;	  /* this CPU's TSC minus the boot CPU's, as last measured */
+	uint64_t time_tsc;	  /* system time on this CPU: time_ns at TSC time_tsc, then scaled */
+	int64_t time_ns;
+	uint32_t time_mul;	  /* pvclock form: ns = ((tsc << shift) * mul) >> 32 */
+	int8_t time_shift;
+	uint32_t time_version;	  /* odd while the above change */
+	struct smp_call_slot *call; /* owned by smp.c */
+};
+
+static inline struct pcpu *arch_this_pcpu(void)
+{
+	struct pcpu *p;
+
+	asm volatile("mov %%gs:0, %0" : "=r"(p));
+	return p;
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* Everything a port implements, and nothing else. hv/arch/x86 is the machine, hv/arch/host a process for tests. */
+#ifndef HV_ARCH_H
+#define HV_ARCH_H
+
+#include "hv/domain.h"
+#include "hv/pcpu.h"
+#include "hv/types.h"
+
+/* CPU ---------------------------------------------------------------------------------- */
+/* Pause hint inside a spin loop. */
+void arch_cpu_relax(void);
+/* Interrupt @cpu so it leaves its guest or idle state; only sets the wheels in motion. */
+void arch_cpu_kick(unsigned cpu);
+/* As smp_call in pcpu.h. */
+void arch_smp_call(const cpumask_t *mask, void (*fn)(void *), void *arg);
+/* Sleep until an interrupt unless softirqs are pending; returns with interrupts on. */
+void arch_idle(void);
+/* Program this CPU's one-shot timer interrupt; STIME_MAX = none. Raises SOFTIRQ_TIMER. */
+void arch_set_timer(stime_t deadline);
+/* Stop the machine. @reboot: reset it instead of power off. */
+_Noreturn void arch_machine_stop(bool reboot);
+
+/* Domains and vCPUs --------------------------------------------------------------------- */
+int arch_domain_create(struct domain *d) must_check;
+void arch_domain_destroy(struct domain *d);
+int arch_vcpu_create(struct vcpu *v) must_check;
+void arch_vcpu_destroy(struct vcpu *v);
+/* Load @v's state on this CPU / take it off again. Called by the scheduler only. */
+void arch_vcpu_load(struct vcpu *v);
+void arch_vcpu_save(struct vcpu *v);
+/* Enter the current vCPU, once; returns after one exit has been handled. Softirqs are looked at between. */
+void arch_vcpu_run(struct vcpu *v);
+/* Set @v to the PVH entry state: 32-bit flat protected mode, paging off, @eip and @ebx. PVH boot specification. */
+void arch_vcpu_set_entry(struct vcpu *v, uint32_t eip, uint32_t ebx);
+/* Is there an event or interrupt that must end HLT/block now? */
+bool arch_vcpu_event_pending(struct vcpu *v);
+/* An event channel upcall became pending for @v (evtchn_upcall_pending just turned 1): inject the callback. Any CPU. */
+void arch_event_upcall(struct vcpu *v);
+/* The current register state of the calling vCPU says 32-bit (CS.L = 0): the width of hypercalls and of d->guest32. */
+bool arch_guest_is_32(struct vcpu *v);
+/* Publish time to @v's pvclock; call whenever it is loaded or its vcpu_info moves. */
+void arch_update_vcpu_time(struct vcpu *v);
+/* Fill one hypercall page for @d at @va. */
+void arch_fill_hypercall_page(void *va);
+
+/* Guest memory by virtual address ---------------------------------------------------------- */
+int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len) must_check;
+int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len) must_check;
+
+/* Guest-physical map table format, used by hv/mm/p2m.c -------------------------------------- */
+struct arch_p2m_entry {
+	mfn_t mfn;	    /* of the frame, or of the next table */
+	enum p2m_type type; /* P2M_INVALID: empty */
+	bool is_table;
+};
+#define P2M_LEVELS 4u	   /* level 0 maps 4K, 1 2M, 2 1G; 3 tables only */
+#define P2M_ENTRIES 512u
+/* Pure functions on one 8-byte entry. */
+uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level);
+uint64_t arch_p2m_table(mfn_t next);
+struct arch_p2m_entry arch_p2m_decode(uint64_t pte, unsigned level);
+/* Largest leaf level the hardware takes (1 or 2). */
+unsigned arch_p2m_max_level(void);
+
+#endif

@@ -1,0 +1,204 @@
+/* Domains and vCPUs: who they are, how they live and die. Subsystem state hangs off pointers defined elsewhere. */
+#ifndef HV_DOMAIN_H
+#define HV_DOMAIN_H
+
+#include "asm/domain.h" /* struct arch_domain, struct arch_vcpu */
+#include "hv/cpumask.h"
+#include "hv/list.h"
+#include "hv/lock.h"
+#include "hv/p2m.h"
+#include "hv/time.h"
+#include "hv/types.h"
+
+#define DOMAIN_MAX_VCPUS 128u
+#define DOMAIN_NAME_LEN 64u
+
+/* Roles: what a domain may do beyond itself. Flags, spread freely; dom0 holds all. */
+#define ROLE_CONTROL 0x01u
+#define ROLE_HARDWARE 0x02u
+#define ROLE_XENSTORE 0x04u
+#define ROLE_CONSOLE 0x08u
+#define ROLE_BOOT 0x10u
+#define ROLE_ALL 0x1fu
+
+/* SHUTDOWN_* of sched_op. */
+enum shutdown_code {
+	SHUTDOWN_POWEROFF = 0,
+	SHUTDOWN_REBOOT = 1,
+	SHUTDOWN_SUSPEND = 2,
+	SHUTDOWN_CRASH = 3,
+	SHUTDOWN_WATCHDOG = 4,
+	SHUTDOWN_SOFT_RESET = 5,
+	SHUTDOWN_MAX = 5,
+};
+
+struct domain_config {
+	domid_t domid; /* DOMID_INVALID: first free */
+	uint32_t roles;
+	char name[DOMAIN_NAME_LEN];
+	uint8_t handle[16]; /* UUID */
+	unsigned max_vcpus;
+	uint64_t max_pages;
+	unsigned max_grant_frames, max_maptrack_frames; /* 0: defaults 64 and 1024 */
+	unsigned max_evtchn_port;			 /* 0: the ABI's limit */
+};
+
+struct evtchn_domain;
+struct grant_table;
+struct sched_unit;
+struct vcpu;
+
+struct domain {
+	domid_t id;
+	unsigned refs; /* atomic: domain_get/put; storage lives until 0 */
+	uint32_t roles;
+	char name[DOMAIN_NAME_LEN];
+	uint8_t handle[16];
+	struct list link; /* in the table of domains */
+
+	spinlock_t lock; /* RANK_DOMAIN: guards life-cycle fields below */
+	bool dying;	 /* destroy has begun: nothing new may attach. Set once */
+	bool dead;	 /* all resources given back */
+	bool shutting_down, is_shut_down;
+	enum shutdown_code shutdown_code;
+	unsigned pause_count;	     /* atomic; >0: no vCPU runs */
+	unsigned controller_pause_count; /* of those, held by pausedomain */
+	bool creation_finished;
+
+	unsigned max_vcpus;
+	struct vcpu **vcpu; /* [max_vcpus], entries NULL until created */
+
+	/* Memory. tot_pages/page list guarded by the frame allocator's lock. */
+	uint32_t page_list;  /* first frame index, 0 = empty */
+	uint64_t tot_pages;  /* charged pages */
+	uint64_t max_pages;
+	uint64_t claim;	     /* outstanding claim */
+	struct p2m p2m;
+
+	void *shared_info; /* one page owned by the domain, FRAME_F_XEN */
+	bool guest32;	   /* latched width of shared memory (shared_info, vcpu_info, runstate); see arch_latch_width */
+	unsigned long vm_assist;
+	uint64_t hvm_params[40]; /* HVM_PARAM_* */
+	struct wallclock wallclock_offset;
+
+	struct evtchn_domain *evtchn;
+	struct grant_table *grant;
+	void *consring; /* Hospes' end of the PV console ring while it serves it (hv/launch/consring.c) */
+	struct sched_domain *sched;
+	unsigned guest_log_tokens; /* rate limit of messages this guest causes */
+	stime_t guest_log_time;
+
+	struct {
+		struct timer timer;
+		bool in_use;
+		uint32_t timeout_s;
+	} watchdog[2];
+
+	struct arch_domain arch;
+};
+
+/* Why a vCPU does not run (vcpu->pause_flags, atomic bits). */
+#define VPF_DOWN 0x1u	 /* not brought up, or halted for good */
+#define VPF_BLOCKED 0x2u /* waits for an event */
+#define VPF_POLLING 0x4u /* SCHEDOP_poll waits: set together with BLOCKED */
+
+/* RUNSTATE_* of vcpu.h */
+enum runstate {
+	RUNSTATE_RUNNING = 0,
+	RUNSTATE_RUNNABLE = 1,
+	RUNSTATE_BLOCKED = 2,
+	RUNSTATE_OFFLINE = 3,
+};
+
+struct vcpu_time_snapshot; /* arch */
+
+struct vcpu {
+	unsigned id;
+	struct domain *domain;
+	struct sched_unit *sched; /* owned by hv/sched */
+	unsigned processor;	  /* CPU it runs or last ran on; stable under that CPU's run queue lock */
+	bool running;		  /* its state is loaded on ->processor */
+	unsigned pause_flags;	  /* VPF_*, atomic */
+	unsigned pause_count;	  /* atomic */
+	bool initialised;	  /* has had register state set */
+
+	enum runstate runstate;
+	stime_t runstate_entry;
+	uint64_t runstate_time[4]; /* ns per state, excluding the current one */
+	uint64_t runstate_gva;	   /* registered area, 0 = none; width as latched at registration */
+	bool runstate_guest32;
+
+	void *vcpu_info;     /* mapped kernel address: in shared_info or the registered page; NULL for id >= 32 unregistered */
+	struct frame *vcpu_info_frame; /* reference held when registered */
+	uint64_t time_info_gva;	       /* secondary pvclock copy, 0 = none */
+
+	struct timer singleshot_timer, periodic_timer, poll_timer;
+	stime_t periodic_period;
+	int poll_evtchn; /* 0: not polling one port; >0: that port; -1: many */
+	unsigned virq_port[24]; /* VIRQ -> port, 0 unbound. Guarded by the evtchn lock */
+	uint8_t upcall_vector;	/* HVMOP_set_evtchn_upcall_vector, 0 = unset */
+
+	/* Progress of the hypercall being served: set up by the architecture, see hv/hypercall.h */
+	struct {
+		bool guest32;  /* width of this call */
+		bool in_multicall;
+		bool restarted; /* handler asked to run again */
+		uint64_t args[6];
+		uint32_t nr;
+	} hc;
+
+	struct arch_vcpu arch;
+};
+
+/* Build a domain with no vCPUs and no memory, paused once. Roles as given. Errors: -EEXIST domid taken, -EINVAL bad limits, -ENOMEM. */
+int domain_create(const struct domain_config *cfg, struct domain **out) must_check;
+/* Create vCPU @id, down. -EEXIST, -EINVAL, -ENOMEM. */
+int vcpu_create(struct domain *d, unsigned id) must_check;
+/* Begin or continue destruction in slices: -ERESTART until everything is given back, then 0. Running vCPUs are stopped. */
+int domain_kill(struct domain *d) must_check;
+
+/* Reference-counted lookup; NULL if no such domain. RANK_DOMLIST inside. */
+struct domain *domain_get_by_id(domid_t id);
+bool domain_get(struct domain *d) must_check;
+void domain_put(struct domain *d);
+/* First domain with id >= @from, with a reference. For iteration: d = domain_next(0); ... domain_put(d); d = domain_next(id+1). */
+struct domain *domain_next(domid_t from);
+
+/* Nested pauses. _sync waits until no vCPU of it runs; not to be called by one of its own vCPUs' paths. */
+void domain_pause_sync(struct domain *d);
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+
+/* The guest ends itself (or is ended): all vCPUs stop for good, VIRQ_DOM_EXC to the control domain or, without one, the launch policy. */
+void domain_shutdown(struct domain *d, enum shutdown_code code);
+/* A guest did something no machine could survive (triple fault, bad state): log why, shut down with CRASH. */
+void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
+/* Called once from domain_shutdown for policy (hv/launch/policy.c): host poweroff when the last domain ends, ... */
+void domain_ended(struct domain *d);
+
+/* vCPU run control: implemented in hv/sched/sched.c. Any context but interrupts. */
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+	return !(__atomic_load_n(&v->pause_flags, __ATOMIC_ACQUIRE) |
+		 __atomic_load_n(&v->pause_count, __ATOMIC_ACQUIRE) |
+		 __atomic_load_n(&v->domain->pause_count, __ATOMIC_ACQUIRE));
+}
+/* Re-evaluate @v after a reason to not run went away. */
+void vcpu_wake(struct vcpu *v);
+/* Re-evaluate after one appeared; sync waits until it is off its CPU. */
+void vcpu_sleep_nosync(struct vcpu *v);
+void vcpu_sleep_sync(struct vcpu *v);
+void vcpu_pause_sync(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+/* Block the calling CPU's current vCPU until vcpu_unblock(), unless an event is already pending (arch_vcpu_event_pending). */
+void vcpu_block(struct vcpu *v);
+void vcpu_unblock(struct vcpu *v);
+/* Make @v notice new pending work: wake if blocked, leave the guest if running elsewhere. */
+void vcpu_kick(struct vcpu *v);
+
+static inline bool domain_has_role(const struct domain *d, uint32_t role)
+{
+	return (d->roles & role) == role;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The edge between guest memory and handlers. Arguments of hypercalls are guest-virtual addresses of
+ * the calling vCPU. Structures whose layout depends on the guest's width are described once by a layout string and
+ * always arrive in the 64-bit form: handlers never see the width.
+ */
+#ifndef HV_GUEST_H
+#define HV_GUEST_H
+
+#include "hv/types.h"
+
+struct vcpu;
+
+/* Raw bytes, width-invariant structures. -EFAULT if any byte is not mapped (or not writable); partial writes possible. */
+int copy_from_guest(struct vcpu *v, void *dst, uint64_t gva, size_t len) must_check;
+int copy_to_guest(struct vcpu *v, uint64_t gva, const void *src, size_t len) must_check;
+
+/*
+ * Layout strings, one letter a field in order: b u8, h u16, i u32, q u64 (aligned 8 for 64-bit guests, 4 for 32-bit
+ * ones), Q u64 aligned 8 in both widths (uint64_aligned_t), L unsigned long / xen_pfn_t / handle (4 or 8 bytes), l signed long; a digit before a letter repeats it.
+ * The C structure must be the 64-bit layout the same string yields.
+ */
+size_t layout_size(const char *layout, bool guest32);
+int get_struct(struct vcpu *v, void *dst, uint64_t gva, const char *layout) must_check;
+int put_struct(struct vcpu *v, uint64_t gva, const void *src, const char *layout) must_check;
+/* Element @i of a guest array of such structures. */
+int get_element(struct vcpu *v, void *dst, uint64_t gva, uint64_t i, const char *layout) must_check;
+int put_element(struct vcpu *v, uint64_t gva, uint64_t i, const void *src, const char *layout) must_check;
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Ticket spinlocks with ranks.
+ *
+ * Interrupt handlers take no lock (they only set softirq bits and drain device FIFOs into single-producer
+ * rings), so no lock ever disables interrupts and a CPU spinning for one still answers IPIs.
+ *
+ * Ranks: a lock may be taken only while every lock held by this CPU has a lower rank. Debug builds check it.
+ * Two locks of one rank are taken only through a *_lock_both helper, in ascending address order (mark the second with
+ * spin_lock_nested).
+ */
+#ifndef HV_LOCK_H
+#define HV_LOCK_H
+
+#include "hv/types.h"
+
+enum lock_rank {
+	RANK_DOMLIST = 10, /* the table of domains */
+	RANK_DOMAIN = 20,  /* struct domain: life cycle */
+	RANK_HVM = 25,     /* an emulated device of a domain */
+	RANK_GRANT = 30,   /* a domain's grant table */
+	RANK_MAPTRACK = 32,
+	RANK_EVTCHN = 40,  /* a domain's event channels */
+	RANK_P2M = 50,	   /* a domain's guest-physical map */
+	RANK_SCHED = 60,   /* a CPU's run queue */
+	RANK_TIMER = 70,   /* a CPU's timer heap */
+	RANK_FRAMES = 80,  /* frame allocator, ledger and a domain's page count */
+	RANK_HEAP = 85,	   /* small-object heap */
+	RANK_CONSOLE = 90, /* console ring and drivers: printk works under any lock */
+};
+
+typedef struct {
+	uint16_t next, owner; /* tickets */
+	uint16_t rank;
+	uint16_t cpu; /* holder, for lock checks and panic messages; 0xffff = free */
+} spinlock_t;
+
+#define SPINLOCK_INIT(r) { 0, 0, (r), 0xffff }
+
+void spin_lock_init(spinlock_t *l, enum lock_rank rank);
+void spin_lock(spinlock_t *l);
+bool spin_trylock(spinlock_t *l);
+void spin_unlock(spinlock_t *l);
+/* Second lock of the same rank, address order already ensured by the caller. */
+void spin_lock_nested(spinlock_t *l);
+/* True when the calling CPU holds @l. For ASSERT. */
+bool spin_is_mine(const spinlock_t *l);
+
+#endif

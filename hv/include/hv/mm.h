@@ -1,0 +1,93 @@
+/*
+ * Machine frames: the frame table, the page allocator, the small-object heap.
+ *
+ * Life of a domain's page: alloc_frames(d, ...) gives it owner d and one reference ("allocated"). Every
+ * other user (a mapping by another domain, a grant, the hypervisor writing to it) takes its own by frame_get().
+ * The last frame_put() frees it. A frame with owner NULL belongs to Hospes.
+ */
+#ifndef HV_MM_H
+#define HV_MM_H
+
+#include "asm/mm.h" /* direct map: void *mfn_to_virt(mfn_t), mfn_t virt_to_mfn(const void *) */
+#include "hv/lock.h"
+#include "hv/types.h"
+
+struct domain;
+
+enum frame_state {
+	FRAME_RESERVED, /* not RAM, firmware's, or Hospes' image */
+	FRAME_FREE,
+	FRAME_INUSE,
+	FRAME_BROKEN,
+};
+
+/* 24 bytes; indices are frame numbers (32 bits reach 16 TiB). */
+struct frame {
+	uint32_t refs;	    /* atomic; 0 = free */
+	uint16_t owner;	    /* domid of the owner, DOMID_INVALID = Hospes; stable while refs > 0 */
+	uint8_t state;	    /* enum frame_state */
+	uint8_t order;	    /* of the free or allocated block this frame heads */
+	uint32_t next, prev; /* list links: free list, or the owner's page list; 0 = end */
+	uint32_t type_count; /* typed references (PV page types later) */
+	uint16_t type;
+	uint8_t flags;	    /* FRAME_* below */
+	uint8_t node;	    /* NUMA node */
+};
+_Static_assert(sizeof(struct frame) == 24, "one frame entry is 24 bytes");
+
+#define FRAME_F_DIRTY 0x01	/* free but not yet scrubbed */
+#define FRAME_F_ALLOCATED 0x02	/* holds the owner's own reference */
+#define FRAME_F_XEN 0x04	/* owned by a domain but shared with Hospes (shared info, grant frames): guest may not free it */
+
+/* alloc_frames flags */
+#define ALLOC_ZERO 0x1u	     /* contents zeroed (also implied for pages given to a domain) */
+#define ALLOC_BELOW_4G 0x2u
+#define ALLOC_NO_CHARGE 0x4u /* owned but not counted against max_pages (grant frames, shared info) */
+
+struct frame *mfn_to_frame(mfn_t m);
+mfn_t frame_to_mfn(const struct frame *f);
+/* Is @m within the frame table and real RAM? */
+bool mfn_is_ram(mfn_t m);
+
+/*
+ * Allocate 2^@order contiguous, naturally aligned frames for @owner (NULL: Hospes). Each frame of the block is its own
+ * page afterwards (refs 1), for domains. NULL when there is no memory, the domain is dying, or the block would exceed its max_pages.
+ */
+struct frame *alloc_frames(struct domain *owner, unsigned order, unsigned flags) must_check;
+/* Free a block of Hospes (owner NULL). Domain pages go by frame_put(). */
+void free_frames(struct frame *f, unsigned order);
+
+/* One zeroed page of Hospes by its virtual address, or NULL. */
+void *alloc_page(void) must_check;
+void free_page(void *va);
+
+/* Take a reference if @f is a live page of @owner; false otherwise. Lock free. */
+bool frame_get(struct frame *f, const struct domain *owner) must_check;
+/* Drop a reference; the last one frees the page. */
+void frame_put(struct frame *f);
+/* Drop the owner's own reference once (balloon-out, destroy). false if it was already dropped. */
+bool frame_release_allocation(struct frame *f);
+/* First page on @d's list or NULL; used by preemptible teardown. Takes RANK_FRAMES inside. */
+struct frame *domain_first_frame(struct domain *d);
+
+uint64_t mm_total_frames(void); /* RAM frames Hospes manages */
+uint64_t mm_free_frames(void);  /* free and not promised by a claim */
+/* Promise @nr frames to @d from the free pool. -ENOMEM if RAM does not hold all promises. 0 cancels. */
+int mm_claim(struct domain *d, uint64_t nr) must_check;
+
+/* Boot: hand the allocator a range of usable RAM not used by anything. */
+void mm_boot_add(paddr_t start, paddr_t end);
+/* Boot: allocate contiguous memory before the allocator is up. Panics without memory. */
+paddr_t mm_boot_alloc(uint64_t bytes, uint64_t align);
+/* Build the frame table for RAM up to @max_mfn and open the allocator. */
+void mm_boot_finish(mfn_t max_mfn);
+
+/* Small objects of Hospes, 16-byte aligned, zeroed. NULL without memory. */
+void *xzalloc_bytes(size_t size) must_check;
+void xfree(void *p);
+#define xzalloc(type) ((type *)xzalloc_bytes(sizeof(type)))
+#define xzalloc_array(type, n) ((type *)xzalloc_bytes_array(sizeof(type), (n)))
+void *xzalloc_bytes_array(size_t size, size_t n) must_check; /* NULL on overflow too */
+uint64_t heap_bytes_used(void); /* for leak tests */
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * The guest-physical map of one domain: gfn -> (mfn, type). Generic half (hv/mm/p2m.c) over an architecture's
+ * table format (NPT: hv/arch/x86/npt.c; the host's fake one: hv/arch/host).
+ *
+ * Rules: readers take no lock (they see a PTE before or after a change, and frame_get() decides whether the page is
+ * still there). Writers hold p2m->lock. A change that narrows or replaces a present translation is followed by one ranged flush before the
+ * lock is dropped and before the old page can be freed.
+ */
+#ifndef HV_P2M_H
+#define HV_P2M_H
+
+#include "hv/cpumask.h"
+#include "hv/lock.h"
+#include "hv/mm.h"
+#include "hv/types.h"
+
+struct domain;
+
+enum p2m_type {
+	P2M_INVALID = 0, /* nothing there: reads all ones, writes dropped */
+	P2M_RAM_RW,
+	P2M_RAM_LOGDIRTY,
+	P2M_RAM_RO,
+	P2M_MMIO_DM,	 /* trapped, emulated */
+	P2M_MMIO_DIRECT, /* device memory, uncached */
+	P2M_GRANT_MAP_RW,
+	P2M_GRANT_MAP_RO,
+	P2M_FOREIGN,	 /* another domain's page, reference held */
+	P2M_RAM_BROKEN,
+	P2M_IOREQ_SERVER,
+	P2M_POD,
+	P2M_NR_TYPES,
+};
+
+struct p2m {
+	spinlock_t lock;      /* RANK_P2M: guards the table and the counters below */
+	mfn_t root;	      /* top table */
+	uint64_t epoch;	      /* atomic; bumped by each flush, a vCPU entering with an older one drops its TLB entries */
+	cpumask_t running;    /* CPUs now inside a vCPU of this domain (atomic ops) */
+	uint64_t nr_tables;   /* table pages, charged to the domain */
+	gfn_t max_gfn;	      /* highest gfn ever set */
+	struct domain *domain;
+};
+
+int p2m_init(struct domain *d) must_check;
+/* Drop all translations and their references, a slice at a time: -ERESTART until done, then 0. */
+int p2m_teardown(struct domain *d) must_check;
+
+/* Translation of @g, INVALID_MFN if none. @type and @order may be NULL. Lock free. */
+mfn_t p2m_lookup(struct domain *d, gfn_t g, enum p2m_type *type, unsigned *order);
+
+/*
+ * The page behind @g with a reference held, or NULL: @write demands a writable type, and marks the frame dirty when logging. Works for RAM, and for
+ * foreign and grant-mapped pages (whose reference is on the real owner). Drop with frame_put().
+ */
+struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write) must_check;
+
+/*
+ * Set 2^@order gfns from @g to frames from @m with @type. The previous translations are replaced; references held by
+ * replaced FOREIGN/GRANT entries are NOT dropped here (callers of those types own them).
+ * -ENOMEM for want of a table page (nothing changed). Takes the lock, flushes.
+ */
+int p2m_set(struct domain *d, gfn_t g, mfn_t m, unsigned order, enum p2m_type type) must_check;
+/* Remove if @g still maps @m (order 0); -EINVAL otherwise. */
+int p2m_remove(struct domain *d, gfn_t g, mfn_t m) must_check;
+
+/* Architecture: TLB. After a change: bump epoch, make every CPU in p2m->running leave the guest. */
+void p2m_flush(struct p2m *p);
+
+/* Copy between Hospes and guest-physical memory, page by page. -EFAULT at the first gfn that is not (writable) RAM. */
+int copy_from_gpa(struct domain *d, void *dst, uint64_t gpa, size_t len) must_check;
+int copy_to_gpa(struct domain *d, uint64_t gpa, const void *src, size_t len) must_check;
+
+#endif

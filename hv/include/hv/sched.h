@@ -1,0 +1,64 @@
+/*
+ * Scheduling. hv/sched/sched.c owns run states, pausing and migration; a policy (fair, null, realtime) decides.
+ * The policy schedules units of one or more vCPUs; today a unit is one vCPU. Everything here also runs on a simulated clock.
+ */
+#ifndef HV_SCHED_H
+#define HV_SCHED_H
+
+#include "hv/cpumask.h"
+#include "hv/domain.h"
+#include "hv/list.h"
+#include "hv/lock.h"
+
+#define SCHED_DEFAULT_WEIGHT 256u
+#define XEN_SCHEDULER_CREDIT2 6 /* what the fair class calls itself to tools */
+
+struct sched_unit {
+	struct vcpu *vcpu;
+	cpumask_t hard, soft; /* affinity; hard never empty within online */
+	void *priv;	      /* the policy's */
+};
+
+struct sched_decision {
+	struct sched_unit *unit; /* NULL: idle */
+	stime_t until;		 /* end of the slice, STIME_MAX = no limit */
+};
+
+struct sched_policy {
+	const char *name;
+	int id; /* XEN_SCHEDULER_* */
+	int (*cpu_add)(unsigned cpu);
+	int (*unit_init)(struct sched_unit *u); /* allocates u->priv */
+	void (*unit_free)(struct sched_unit *u);
+	/* All below with the run queue lock of @cpu held. */
+	unsigned (*pick_cpu)(struct sched_unit *u); /* no lock: best CPU in affinity; a hint */
+	void (*enqueue)(struct sched_unit *u, unsigned cpu, stime_t t, bool waking);
+	void (*dequeue)(struct sched_unit *u, unsigned cpu, stime_t t);
+	/* Account @prev (may be NULL) which ran until @t and is still queued iff runnable; choose. */
+	struct sched_decision (*pick_next)(unsigned cpu, struct sched_unit *prev, stime_t t);
+	/* Should @u, just enqueued on @cpu, preempt @curr? */
+	bool (*preempts)(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t);
+	void (*yield)(unsigned cpu, struct sched_unit *u, stime_t t);
+	int (*adjust)(struct domain *d, bool set, uint16_t *weight, uint16_t *cap); /* cap in percent of a CPU, 0 = none */
+};
+
+int sched_init(const struct sched_policy *policy);
+int sched_cpu_init(unsigned cpu);
+int sched_vcpu_init(struct vcpu *v) must_check;
+void sched_vcpu_destroy(struct vcpu *v);
+int sched_domain_init(struct domain *d) must_check;
+void sched_domain_destroy(struct domain *d);
+/* Hard affinity of @v; moves it if it must. -EINVAL if no online CPU is in it. */
+int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) must_check;
+int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) must_check;
+
+/* Choose and switch on this CPU; returns the vCPU now loaded or NULL for idle. Called by cpu_loop on SOFTIRQ_SCHED. */
+struct vcpu *schedule(void);
+/* Current vCPU gives way. */
+void sched_yield(struct vcpu *v);
+/* Run state bookkeeping with times; @v may be running: includes the current state up to now. out[4] ns. */
+void vcpu_runstate_get(struct vcpu *v, enum runstate *state, stime_t *entry, uint64_t out[4]);
+
+extern const struct sched_policy sched_fair;
+
+#endif

@@ -1,0 +1,46 @@
+/* System time and timers. */
+#ifndef HV_TIME_H
+#define HV_TIME_H
+
+#include "hv/list.h"
+#include "hv/types.h"
+
+#define NSEC_PER_SEC 1000000000L
+#define MILLISECS(n) ((stime_t)(n) * 1000000L)
+#define MICROSECS(n) ((stime_t)(n) * 1000L)
+#define STIME_MAX INT64_MAX
+
+/* Nanoseconds since boot, monotonic across CPUs. Any context. Implemented by the architecture. */
+stime_t now(void);
+
+/* Wall clock: seconds and nanoseconds since 1970 UTC at system time 0. hv/core/time.c. */
+struct wallclock {
+	uint64_t sec;
+	uint32_t nsec;
+};
+void wallclock_set(struct wallclock at_boot);
+struct wallclock wallclock_get(void);
+
+struct timer {
+	stime_t expires;    /* valid while active */
+	unsigned heap_slot; /* 1-based index in its CPU's heap, 0 = inactive */
+	unsigned cpu;	    /* CPU that runs it */
+	void (*fn)(void *);
+	void *data;
+	bool dead;
+};
+
+/* @fn(@data) runs in the timer softirq of the timer's CPU with no lock held. A timer starts inactive. */
+void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu);
+/* (Re)arm for absolute time @expires; a past time fires at once. Callable from any CPU, also from @fn. */
+void timer_set(struct timer *t, stime_t expires);
+void timer_stop(struct timer *t);
+/* Stop for ever and wait until @fn is not running anywhere (unless called from @fn). */
+void timer_kill(struct timer *t);
+/* Move to CPU @cpu, active or not. */
+void timer_migrate(struct timer *t, unsigned cpu);
+bool timer_active(const struct timer *t);
+/* Per-CPU set-up and the softirq. */
+int timer_cpu_init(unsigned cpu);
+
+#endif

@@ -1,0 +1,28 @@
+# Host tests: each tests/unit/test_X.c is a program linked with the hypervisor's arch-free code and the fake machine.
+HOST_SRCS := $(sort $(shell find hv/core hv/mm hv/sched hv/lib hv/launch hv/arch/host -name '*.c')) \
+             $(sort $(shell find hv/boot -name 'multiboot*.c')) \
+             $(sort $(shell find hv/arch/x86/emul -name '*.c')) $(wildcard hv/arch/x86/policy.c hv/arch/x86/hvm/vlapic.c hv/drivers/acpi_parse.c)
+# libc has these already.
+HOST_SRCS := $(filter-out hv/lib/string.c hv/lib/printf.c,$(HOST_SRCS))
+HOST_OBJS := $(HOST_SRCS:%.c=$(BUILD)/host/%.o)
+SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
+HOST_CPPFLAGS := -Ihv/include -Ihv/arch/host/include -Iabi -Ihv/arch/x86 -I$(BUILD)/gen
+HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer $(SANITIZE) $(WARN)
+
+$(BUILD)/host/%.o: %.c $(BUILD)/gen/compile.h
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/host/libhv.a: $(HOST_OBJS)
+	@rm -f $@
+	ar rcs $@ $^
+
+UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/unit/%)
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka
+
+.PHONY: unit
+unit: $(UNIT_BINS)
+	@for t in $(UNIT_BINS); do $$t || exit 1; done
+-include $(HOST_OBJS:.o=.d) $(UNIT_BINS:=.d)
