@@ -36,6 +36,8 @@ void arch_vcpu_set_entry(struct vcpu *v, uint32_t eip, uint32_t ebx);
 bool arch_vcpu_event_pending(struct vcpu *v);
 /* An event channel upcall became pending for @v (evtchn_upcall_pending just turned 1): inject the callback. Any CPU. */
 void arch_event_upcall(struct vcpu *v);
+/* HVM_PARAM_CALLBACK_IRQ of @d was written: pending upcalls find their (new) way in. */
+void arch_callback_irq_changed(struct domain *d);
 /* The current register state of the calling vCPU says 32-bit (CS.L = 0): the width of hypercalls and of d->guest32. */
 bool arch_guest_is_32(struct vcpu *v);
 /* Publish time to @v's pvclock; call whenever it is loaded or its vcpu_info moves. */

@@ -28,4 +28,8 @@ typedef void console_input_fn(struct domain *d, const char *buf, size_t n);
 void console_register_reader(struct domain *d, console_input_fn *fn);
 void console_unregister(struct domain *d);
 
+/* Let @d use console_io for input: a domain with the console role. -ENOMEM. hv/core/console_io.c. */
+int console_io_attach(struct domain *d) must_check;
+void console_io_detach(struct domain *d);
+
 #endif

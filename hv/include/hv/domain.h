@@ -43,6 +43,8 @@ struct domain_config {
 	unsigned max_evtchn_port;			 /* 0: the ABI's limit */
 };
 
+struct console_queue;
+struct e820_entry;
 struct evtchn_domain;
 struct grant_table;
 struct sched_unit;
@@ -75,6 +77,9 @@ struct domain {
 	uint64_t claim;	     /* outstanding claim */
 	struct p2m p2m;
 
+	struct e820_entry *memory_map; /* what XENMEM_memory_map answers; NULL = none set */
+	unsigned nr_memory_map;
+
 	void *shared_info; /* one page owned by the domain, FRAME_F_XEN */
 	bool guest32;	   /* latched width of shared memory (shared_info, vcpu_info, runstate); see arch_latch_width */
 	unsigned long vm_assist;
@@ -84,6 +89,7 @@ struct domain {
 	struct evtchn_domain *evtchn;
 	struct grant_table *grant;
 	void *consring; /* Hospes' end of the PV console ring while it serves it (hv/launch/consring.c) */
+	struct console_queue *console_queue; /* console_io input, NULL unless attached (hv/core/console_io.c) */
 	struct sched_domain *sched;
 	unsigned guest_log_tokens; /* rate limit of messages this guest causes */
 	stime_t guest_log_time;

@@ -1,0 +1,451 @@
+/*
+ * memory_op: a domain's reservation and the shape of its guest-physical map. HC-12.* of docs/compatibility.md.
+ *
+ * Extent operations report how many extents they finished; their progress between slices is kept in the command's bits 6 and
+ * up, as Xen's ABI has it. Nothing here holds a lock across guest accesses.
+ */
+#include "hv/boot.h"
+#include "hv/errno.h"
+#include "hv/grant.h"
+#include "hv/guest.h"
+#include "hv/hypercall.h"
+#include "hv/memory.h"
+#include "hv/mm.h"
+#include "hv/p2m.h"
+#include "hv/printk.h"
+
+enum {
+	XENMEM_increase_reservation = 0,
+	XENMEM_decrease_reservation = 1,
+	XENMEM_maximum_ram_page = 2,
+	XENMEM_current_reservation = 3,
+	XENMEM_maximum_reservation = 4,
+	XENMEM_populate_physmap = 6,
+	XENMEM_add_to_physmap = 7,
+	XENMEM_memory_map = 9,
+	XENMEM_machine_memory_map = 10,
+	XENMEM_exchange = 11,
+	XENMEM_set_memory_map = 13,
+	XENMEM_maximum_gpfn = 14,
+	XENMEM_remove_from_physmap = 15,
+	XENMEM_get_sharing_freed_pages = 18,
+	XENMEM_get_sharing_shared_pages = 19,
+	XENMEM_add_to_physmap_batch = 23,
+	XENMEM_claim_pages = 24,
+	XENMEM_get_vnumainfo = 26,
+	XENMEM_acquire_resource = 28,
+};
+
+#define MEMOP_CMD_MASK 0x3fu
+#define MEMOP_EXTENT_SHIFT 6
+
+enum {
+	XENMAPSPACE_shared_info = 0,
+	XENMAPSPACE_grant_table = 1,
+	XENMAPSPACE_gmfn = 2,
+	XENMAPSPACE_gmfn_range = 3,
+	XENMAPSPACE_gmfn_foreign = 4,
+};
+
+/* Highest gfn an entry may name: the guest-physical width the CPUID policy promises is checked below it. */
+#define MAX_GFN ((1UL << (48 - PAGE_SHIFT)) - 1)
+
+/* Largest extent order of an ordinary domain (Xen's memop-max-order default) and of one with hardware or control role. */
+static unsigned max_order(const struct domain *d)
+{
+	return d->roles & (ROLE_CONTROL | ROLE_HARDWARE) ? 12 : 9;
+}
+
+/* Work the current slice allows before others get their turn. */
+static bool slice_over(uint64_t done)
+{
+	return (done & 15) == 15 && hypercall_preempt_check();
+}
+
+static long continue_at(struct vcpu *v, uint32_t op, uint64_t extent)
+{
+	v->hc.args[0] = (uint32_t)(extent << MEMOP_EXTENT_SHIFT | op);
+	return hypercall_again(v);
+}
+
+/* Extents -------------------------------------------------------------------------------------- */
+
+struct reservation {
+	uint64_t extent_start, nr_extents;
+	uint32_t extent_order, mem_flags;
+	uint16_t domid;
+};
+#define RESERVATION_LAYOUT "LLiih"
+
+static bool gfn_range_ok(uint64_t g, unsigned order)
+{
+	return g <= MAX_GFN && g + (1UL << order) - 1 <= MAX_GFN;
+}
+
+/* Back the naturally aligned extent at @g with fresh RAM, in the largest sizes the map takes. */
+static int populate_extent(struct domain *d, uint64_t g, unsigned order)
+{
+	unsigned step = order >= ORDER_1G ? ORDER_1G : order >= ORDER_2M ? ORDER_2M : ORDER_4K;
+	uint64_t end = g + (1UL << order);
+
+	if (!gfn_range_ok(g, order))
+		return err(-EINVAL);
+	if (g & ((1UL << step) - 1))
+		step = ORDER_4K;
+	for (uint64_t at = g; at < end; at += 1UL << step) {
+		enum p2m_type t;
+		int rc;
+
+		/* A page already there is given back first, as in Xen: the newcomer replaces it. */
+		if (step == ORDER_4K && mfn_valid_value(p2m_lookup(d, gfn(at), &t, NULL)))
+			(void)physmap_release(d, gfn(at));
+		rc = p2m_populate(d, gfn(at), step, 0);
+		if (rc && step != ORDER_4K) {
+			step = ORDER_4K;
+			rc = p2m_populate(d, gfn(at), step, 0);
+		}
+		if (rc) {
+			while (at > g)
+				(void)p2m_depopulate(d, gfn(--at));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int physmap_release(struct domain *d, gfn_t g)
+{
+	enum p2m_type t;
+	mfn_t m = p2m_lookup(d, g, &t, NULL);
+
+	if (!mfn_valid_value(m))
+		return err(-ENOENT);
+	if (t == P2M_RAM_RW && mfn_is_ram(m) && mfn_to_frame(m)->flags & FRAME_F_XEN) {
+		/* Hospes keeps shared info and grant frames; the guest only loses sight of them. */
+		return p2m_remove(d, g, m);
+	}
+	return p2m_depopulate(d, g);
+}
+
+static int release_extent(struct domain *d, uint64_t g, unsigned order)
+{
+	if (!gfn_range_ok(g, order))
+		return err(-EINVAL);
+	for (uint64_t i = 0; i < 1UL << order; i++)
+		if (physmap_release(d, gfn(g + i)))
+			return err(-EINVAL);
+	return 0;
+}
+
+static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struct reservation *r, uint64_t i)
+{
+	uint64_t g;
+
+	if (get_element(v, &g, r->extent_start, i, "L"))
+		return err(-EFAULT);
+	return op == XENMEM_decrease_reservation ? release_extent(d, g, r->extent_order) :
+						   populate_extent(d, g, r->extent_order);
+}
+
+static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t arg)
+{
+	struct reservation r;
+	struct domain *d;
+	uint64_t i;
+
+	if (get_struct(v, &r, arg, RESERVATION_LAYOUT))
+		return (long)start;
+	/* A count that would not survive the command's progress bits, or a start the guest made up. */
+	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start > r.nr_extents)
+		return (long)start;
+	if (op != XENMEM_decrease_reservation && r.extent_order > max_order(v->domain))
+		return (long)start;
+	if (r.extent_order > ORDER_1G)
+		return (long)start;
+	if (domain_from_guest(v, r.domid, RELATION_CONTROL, &d))
+		return (long)start;
+	/* A guest that moves its own memory by gfn has no use for pages without a place. */
+	if (op == XENMEM_increase_reservation && !r.extent_start)
+		i = start;
+	else
+		for (i = start; i < r.nr_extents; i++) {
+			if (i != start && slice_over(i))
+				break;
+			if (one_extent(v, d, op, &r, i)) {
+				domain_put(d);
+				return (long)i;
+			}
+		}
+	domain_put(d);
+	return i < r.nr_extents && i != start ? continue_at(v, op, i) : (long)i;
+}
+
+/* Placing things in the map ----------------------------------------------------------------------- */
+
+struct add_to_physmap {
+	uint16_t domid, size;
+	uint32_t space;
+	uint64_t idx, gpfn;
+};
+#define ADD_TO_PHYSMAP_LAYOUT "hhiLL"
+
+/* Where a page of Hospes' own (FRAME_F_XEN) is mapped is kept in its type_count as gfn + 1: it has no typed uses. */
+static void special_move(struct domain *d, mfn_t m, gfn_t to)
+{
+	struct frame *f = mfn_to_frame(m);
+
+	if (f->type_count && f->type_count - 1 != to.v)
+		(void)p2m_remove(d, gfn(f->type_count - 1), m);
+	f->type_count = (uint32_t)to.v + 1;
+}
+
+/* Map the Hospes-owned page @m of @d at @g; what was there is given back, where the page was before becomes a hole. */
+static int place_special(struct domain *d, mfn_t m, gfn_t g)
+{
+	mfn_t old = p2m_lookup(d, g, NULL, NULL);
+	int rc;
+
+	if (mfn_eq(old, m))
+		return 0;
+	if (mfn_valid_value(old)) {
+		rc = physmap_release(d, g);
+		if (rc)
+			return rc;
+	}
+	rc = p2m_set(d, g, m, ORDER_4K, P2M_RAM_RW);
+	if (!rc)
+		special_move(d, m, g);
+	return rc;
+}
+
+/* Move a page of @d's own RAM from gfn @from to @to. */
+static int move_gmfn(struct domain *d, gfn_t from, gfn_t to)
+{
+	enum p2m_type t;
+	mfn_t m = p2m_lookup(d, from, &t, NULL);
+	int rc = 0;
+
+	if (!mfn_valid_value(m) || t != P2M_RAM_RW)
+		return err(-EINVAL);
+	if (gfn_eq(from, to))
+		return 0;
+	if (mfn_valid_value(p2m_lookup(d, to, NULL, NULL)))
+		rc = physmap_release(d, to);
+	if (!rc)
+		rc = p2m_set(d, to, m, ORDER_4K, P2M_RAM_RW);
+	if (!rc)
+		rc = p2m_remove(d, from, m);
+	return rc;
+}
+
+int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
+{
+	mfn_t m;
+	int rc;
+
+	if (g.v > MAX_GFN)
+		return err(-EINVAL);
+	switch (space) {
+	case XENMAPSPACE_shared_info:
+		return idx ? err(-EINVAL) : place_special(d, virt_to_mfn(d->shared_info), g);
+	case XENMAPSPACE_grant_table:
+		if (idx > UINT32_MAX)
+			return err(-EINVAL);
+		rc = grant_table_frame(d, (unsigned)idx, &m);
+		return rc ? rc : place_special(d, m, g);
+	case XENMAPSPACE_gmfn:
+		return idx > MAX_GFN ? err(-EINVAL) : move_gmfn(d, gfn(idx), g);
+	default:
+		return err(-EINVAL);
+	}
+}
+
+static long add_to_physmap(struct vcpu *v, uint64_t arg)
+{
+	struct add_to_physmap x;
+	struct domain *d;
+	int rc;
+
+	if (get_struct(v, &x, arg, ADD_TO_PHYSMAP_LAYOUT))
+		return err(-EFAULT);
+	if (x.space == XENMAPSPACE_gmfn_foreign) /* names no owner: only the batch form does */
+		return err(-ENOSYS);
+	rc = domain_from_guest(v, x.domid, RELATION_CONTROL, &d);
+	if (rc)
+		return rc;
+	if (x.space != XENMAPSPACE_gmfn_range) {
+		rc = physmap_add(d, x.space, x.idx, gfn(x.gpfn));
+		domain_put(d);
+		return rc;
+	}
+	while (x.size) {
+		rc = physmap_add(d, XENMAPSPACE_gmfn, x.idx, gfn(x.gpfn));
+		if (rc)
+			break;
+		x.idx++;
+		x.gpfn++;
+		x.size--;
+		if (x.size && slice_over(x.size)) {
+			domain_put(d);
+			/* As in Xen, the rest of the range is written back to the caller's structure. */
+			if (put_struct(v, arg, &x, ADD_TO_PHYSMAP_LAYOUT))
+				return err(-EFAULT);
+			return hypercall_again(v);
+		}
+	}
+	domain_put(d);
+	return rc;
+}
+
+struct add_to_physmap_batch {
+	uint16_t domid, space, size, foreign_domid;
+	uint64_t idxs, gpfns, errs;
+};
+#define BATCH_LAYOUT "hhhhLLL"
+
+static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
+{
+	struct add_to_physmap_batch b;
+	struct domain *d;
+	long rc;
+	uint64_t i;
+
+	if (get_struct(v, &b, arg, BATCH_LAYOUT))
+		return err(-EFAULT);
+	if (b.space == XENMAPSPACE_gmfn_range || start > b.size)
+		return err(-EINVAL);
+	rc = domain_from_guest(v, b.domid, RELATION_CONTROL, &d);
+	if (rc)
+		return rc;
+	for (i = start; i < b.size; i++) {
+		uint64_t idx, gpfn;
+		int one;
+
+		if (i != start && slice_over(i)) {
+			rc = continue_at(v, XENMEM_add_to_physmap_batch, i);
+			break;
+		}
+		if (get_element(v, &idx, b.idxs, i, "L") || get_element(v, &gpfn, b.gpfns, i, "L")) {
+			rc = err(-EFAULT);
+			break;
+		}
+		one = physmap_add(d, b.space, idx, gfn(gpfn));
+		if (put_element(v, b.errs, i, &one, "i")) {
+			rc = err(-EFAULT);
+			break;
+		}
+	}
+	domain_put(d);
+	return rc;
+}
+
+static long remove_from_physmap(struct vcpu *v, uint64_t arg)
+{
+	struct {
+		uint16_t domid;
+		uint64_t gpfn;
+	} x;
+	struct domain *d;
+	mfn_t m;
+	int rc;
+
+	if (get_struct(v, &x, arg, "hL"))
+		return err(-EFAULT);
+	rc = domain_from_guest(v, x.domid, RELATION_CONTROL, &d);
+	if (rc)
+		return rc;
+	m = x.gpfn > MAX_GFN ? INVALID_MFN : p2m_lookup(d, gfn(x.gpfn), NULL, NULL);
+	rc = mfn_valid_value(m) ? p2m_remove(d, gfn(x.gpfn), m) : err(-ENOENT);
+	domain_put(d);
+	return rc;
+}
+
+/* Questions ---------------------------------------------------------------------------------------- */
+
+static long reservation_query(struct vcpu *v, uint32_t op, uint64_t arg)
+{
+	struct domain *d;
+	uint16_t id;
+	long rc;
+
+	if (copy_from_guest(v, &id, arg, sizeof(id)))
+		return err(-EFAULT);
+	rc = domain_from_guest(v, id, RELATION_CONTROL, &d);
+	if (rc)
+		return rc;
+	rc = (long)(op == XENMEM_current_reservation ? d->tot_pages :
+		    op == XENMEM_maximum_reservation ? d->max_pages :
+						       d->p2m.max_gfn.v);
+	domain_put(d);
+	return rc;
+}
+
+static long memory_map(struct vcpu *v, uint64_t arg)
+{
+	struct {
+		uint32_t nr;
+		uint64_t buffer;
+	} map;
+	struct domain *d = v->domain;
+	uint32_t nr;
+
+	if (!d->memory_map)
+		return err(-ENOSYS);
+	if (get_struct(v, &map, arg, "iL"))
+		return err(-EFAULT);
+	if (map.nr < d->nr_memory_map)
+		return err(-EINVAL);
+	nr = d->nr_memory_map;
+	for (uint32_t i = 0; i < nr; i++) /* 20 bytes each in the guest: u64, u64, u32, packed */
+		if (copy_to_guest(v, map.buffer + i * 20UL, &d->memory_map[i], 20))
+			return err(-EFAULT);
+	map.nr = nr;
+	return put_struct(v, arg, &map, "iL");
+}
+
+/* What only a control domain may ask; for it the answer comes with the control interface. */
+static long control_only(struct vcpu *v)
+{
+	return domain_has_role(v->domain, ROLE_CONTROL) ? err(-ENOSYS) : err(-EPERM);
+}
+
+/* Hypercall 12. */
+long do_memory_op(struct vcpu *v, const uint64_t *args)
+{
+	uint32_t op = (uint32_t)args[0] & MEMOP_CMD_MASK;
+	uint64_t start = (args[0] & UINT32_MAX) >> MEMOP_EXTENT_SHIFT, arg = args[1];
+
+	switch (op) {
+	case XENMEM_increase_reservation:
+	case XENMEM_decrease_reservation:
+	case XENMEM_populate_physmap:
+		return reservation_op(v, op, start, arg);
+	case XENMEM_maximum_ram_page:
+		return (long)mm_max_mfn().v;
+	case XENMEM_current_reservation:
+	case XENMEM_maximum_reservation:
+	case XENMEM_maximum_gpfn:
+		return reservation_query(v, op, arg);
+	case XENMEM_add_to_physmap:
+		return add_to_physmap(v, arg);
+	case XENMEM_add_to_physmap_batch:
+		return add_to_physmap_batch(v, start, arg);
+	case XENMEM_remove_from_physmap:
+		return remove_from_physmap(v, arg);
+	case XENMEM_memory_map:
+		return memory_map(v, arg);
+	case XENMEM_get_sharing_freed_pages:
+	case XENMEM_get_sharing_shared_pages:
+		return 0;
+	case XENMEM_exchange:
+	case XENMEM_get_vnumainfo:
+		return err(-EOPNOTSUPP);
+	case XENMEM_machine_memory_map:
+	case XENMEM_set_memory_map:
+	case XENMEM_claim_pages:
+	case XENMEM_acquire_resource:
+		return control_only(v);
+	default:
+		return err(-ENOSYS);
+	}
+}
