@@ -4,9 +4,10 @@
 
 #include "asm/regs.h"
 #include "hv/types.h"
+#include "policy.h" /* struct msr_state */
 
-struct cpu_policy; /* asm/policy.h: CPUID leaves and MSRs the domain sees */
-struct vlapic;	   /* asm/vlapic.h */
+struct cpu_policy; /* policy.h: CPUID leaves and MSRs the domain sees */
+struct vlapic;	   /* hvm/vlapic.h */
 struct svm_vcpu;   /* svm/svm.h */
 
 struct arch_domain {
@@ -23,8 +24,8 @@ struct arch_vcpu {
 	void *fpu;		/* XSAVE/FXSAVE area of this vCPU */
 	uint64_t xcr0;
 	uint64_t dr[4], dr6, dr7; /* breakpoint registers while not loaded */
-	uint64_t mtrr[32], pat;	/* HVM MTRR record contents; PAT lives in the control block when loaded */
-	uint64_t mtrr_def;
+	struct msr_state msrs;	/* MTRRs and others served from memory */
+	uint64_t pat;		/* lives in the control block when loaded */
 	bool nmi_pending;
 	bool upcall_asserted;	/* vector of the event upcall already given to the vLAPIC */
 	bool init_pending;
