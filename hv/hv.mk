@@ -5,7 +5,7 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASMS:%.S=$(BUILD)/%.S.o)
 
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wshadow -Wvla \
         -Wno-unused-parameter -Wno-missing-field-initializers
-HV_CPPFLAGS := -Ihv/include -Ihv/arch/x86/include -Ihv/arch/x86 -Iabi -I$(BUILD)/gen
+HV_CPPFLAGS := -Ihv/include -Ihv/arch/x86/include -Ihv/arch/x86 -I. -iquote abi -I$(BUILD)/gen
 HV_CFLAGS := -std=gnu17 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -O2 -g \
         -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-common -fno-delete-null-pointer-checks \

@@ -6,7 +6,7 @@ HOST_SRCS := $(sort $(shell find hv/core hv/mm hv/sched hv/lib hv/launch hv/arch
 HOST_SRCS := $(filter-out hv/lib/string.c hv/lib/printf.c,$(HOST_SRCS))
 HOST_OBJS := $(HOST_SRCS:%.c=$(BUILD)/host/%.o)
 SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-HOST_CPPFLAGS := -Ihv/include -Ihv/arch/host/include -Iabi -Ihv/arch/x86 -I$(BUILD)/gen
+HOST_CPPFLAGS := -Ihv/include -Ihv/arch/host/include -I. -iquote abi -Ihv/arch/x86 -I$(BUILD)/gen
 HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer $(SANITIZE) $(WARN)
 
 $(BUILD)/host/%.o: %.c $(BUILD)/gen/compile.h
