@@ -10,6 +10,7 @@
 #include "hv/evtchn.h"
 #include "hv/grant.h"
 #include "hv/guest.h"
+#include "hv/loader_abi.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 
@@ -34,6 +35,7 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
 	[HC_sched_op] = { do_sched_op, 2, 0 },
 	[HC_event_channel_op] = { do_event_channel_op, 2, 0 },
 	[HC_hvm_op] = { do_hvm_op, 2, 0 },
+	[HC_hospes_op] = { do_hospes_op, 2, 0 },
 };
 
 /*
@@ -79,6 +81,7 @@ long hypercall_dispatch(struct vcpu *v, bool *again)
 		for (unsigned i = 0; i < ARRAY_SIZE(v->hc.args); i++)
 			v->hc.args[i] = (uint32_t)v->hc.args[i];
 	v->hc.restarted = false;
+	v->hc.replaced = false;
 	v->hc.in_multicall = false;
 	rc = call_one(v, v->hc.nr, v->hc.args);
 	*again = v->hc.restarted;

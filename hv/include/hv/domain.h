@@ -73,6 +73,7 @@ struct domain {
 	/* Memory. tot_pages/page list guarded by the frame allocator's lock. */
 	uint32_t page_list;  /* first frame index, 0 = empty */
 	uint64_t tot_pages;  /* charged pages */
+	uint64_t nr_frames;  /* pages owned, charged or not; while there are any, they hold one reference on the domain */
 	uint64_t max_pages;
 	uint64_t claim;	     /* outstanding claim */
 	struct p2m p2m;
@@ -149,6 +150,7 @@ struct vcpu {
 		bool guest32;  /* width of this call */
 		bool in_multicall;
 		bool restarted; /* handler asked to run again */
+		bool replaced;	/* handler gave the vCPU new register state: write nothing back */
 		uint64_t args[6];
 		uint32_t nr;
 	} hc;
