@@ -22,8 +22,10 @@ enum lock_rank {
 	RANK_EVTCHN = 40,  /* a domain's event channels */
 	RANK_P2M = 50,	   /* a domain's guest-physical map */
 	RANK_SCHED = 60,   /* a CPU's run queue */
+	RANK_SCHED_DOMAIN = 65, /* a capped domain's budget */
 	RANK_TIMER = 70,   /* a CPU's timer heap */
 	RANK_FRAMES = 80,  /* frame allocator, ledger and a domain's page count */
+	RANK_DOMREF = 84,  /* finding a domain by its id: a leaf, so lookups work under the locks above */
 	RANK_HEAP = 85,	   /* small-object heap */
 	RANK_CONSOLE = 90, /* console ring and drivers: printk works under any lock */
 };

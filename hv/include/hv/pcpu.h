@@ -49,6 +49,8 @@ static inline unsigned this_cpu(void)
 struct pcpu *pcpu_get(unsigned cpu);
 /* Make @p known under p->id. Called by each CPU's bring-up before it enters the loop. */
 void pcpu_register(struct pcpu *p);
+/* Forget @p: its CPU has left its loop for good. */
+void pcpu_unregister(struct pcpu *p);
 /* CPUs that run their loop. */
 const cpumask_t *cpu_online(void);
 unsigned nr_cpus_online(void);

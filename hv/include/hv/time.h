@@ -22,9 +22,11 @@ void wallclock_set(struct wallclock at_boot);
 struct wallclock wallclock_get(void);
 
 struct timer {
-	stime_t expires;    /* valid while active */
-	unsigned heap_slot; /* 1-based index in its CPU's heap, 0 = inactive */
-	unsigned cpu;	    /* CPU that runs it */
+	stime_t expires; /* valid while active */
+	struct timer *left, *right, *parent; /* in its CPU's heap */
+	unsigned rank;	 /* distance to the nearest missing child; 0 = inactive */
+	unsigned cpu;	 /* CPU that runs it; stable under that CPU's timer lock */
+	unsigned ran_on; /* CPU that last took it out to run it */
 	void (*fn)(void *);
 	void *data;
 	bool dead;
