@@ -21,9 +21,12 @@ enum frame_state {
 	FRAME_BROKEN,
 };
 
-/* 24 bytes; indices are frame numbers (32 bits reach 16 TiB). */
+/*
+ * 24 bytes; indices are frame numbers (32 bits reach 16 TiB). The first eight bytes are also read and changed as one
+ * atomic word: frame_get() checks the owner and counts in a single compare-and-exchange.
+ */
 struct frame {
-	uint32_t refs;	    /* atomic; 0 = free */
+	_Alignas(8) uint32_t refs; /* atomic; 0 = free */
 	uint16_t owner;	    /* domid of the owner, DOMID_INVALID = Hospes; stable while refs > 0 */
 	uint8_t state;	    /* enum frame_state */
 	uint8_t order;	    /* of the free or allocated block this frame heads */
@@ -37,12 +40,17 @@ _Static_assert(sizeof(struct frame) == 24, "one frame entry is 24 bytes");
 
 #define FRAME_F_DIRTY 0x01	/* free but not yet scrubbed */
 #define FRAME_F_ALLOCATED 0x02	/* holds the owner's own reference */
+#define FRAME_F_LISTED 0x08	/* on its owner's page list */
+#define FRAME_F_CHARGED 0x10	/* counted in its owner's tot_pages */
 #define FRAME_F_XEN 0x04	/* owned by a domain but shared with Hospes (shared info, grant frames): guest may not free it */
 
 /* alloc_frames flags */
 #define ALLOC_ZERO 0x1u	     /* contents zeroed (also implied for pages given to a domain) */
 #define ALLOC_BELOW_4G 0x2u
-#define ALLOC_NO_CHARGE 0x4u /* owned but not counted against max_pages (grant frames, shared info) */
+#define ALLOC_NO_CHARGE 0x4u /* owned but neither counted against max_pages nor on the page list (grant frames, shared
+				info): whoever allocated it gives it back */
+
+#define MAX_ORDER ORDER_1G
 
 struct frame *mfn_to_frame(mfn_t m);
 mfn_t frame_to_mfn(const struct frame *f);
@@ -63,23 +71,41 @@ void free_page(void *va);
 
 /* Take a reference if @f is a live page of @owner; false otherwise. Lock free. */
 bool frame_get(struct frame *f, const struct domain *owner) must_check;
-/* Drop a reference; the last one frees the page. */
+/* The same for a live page of whatever domain; false for free pages and for Hospes' own. */
+bool frame_get_any(struct frame *f) must_check;
+/*
+ * Drop a reference; the last one frees the page. A domain that owns pages is kept by one domain reference, which goes with
+ * its last page: domain_put() must therefore be callable under any lock of rank below RANK_FRAMES.
+ */
 void frame_put(struct frame *f);
 /* Drop the owner's own reference once (balloon-out, destroy). false if it was already dropped. */
 bool frame_release_allocation(struct frame *f);
-/* First page on @d's list or NULL; used by preemptible teardown. Takes RANK_FRAMES inside. */
+/*
+ * First page of @d whose own reference is not yet dropped, or NULL; used by preemptible teardown: release it and ask again.
+ * Pages of ALLOC_NO_CHARGE are not on the list. Takes RANK_FRAMES inside.
+ */
 struct frame *domain_first_frame(struct domain *d);
+
+/* Scrub a little of the free memory (256 KiB at most). For idle CPUs, no lock held. false: nothing is dirty any more. */
+bool mm_scrub_slice(void);
 
 uint64_t mm_total_frames(void); /* RAM frames Hospes manages */
 uint64_t mm_free_frames(void);  /* free and not promised by a claim */
 /* Promise @nr frames to @d from the free pool. -ENOMEM if RAM does not hold all promises. 0 cancels. */
 int mm_claim(struct domain *d, uint64_t nr) must_check;
 
-/* Boot: hand the allocator a range of usable RAM not used by anything. */
+/* Forget everything: a new machine boots. Needed only where one process runs several (the host). */
+void mm_boot_begin(void);
+/*
+ * Hand the allocator a range of usable RAM not used by anything. Also after mm_boot_finish(), for memory that boot has
+ * finished with (modules); frames without an entry in the frame table are then left out: see mm_boot_ram().
+ */
 void mm_boot_add(paddr_t start, paddr_t end);
-/* Boot: allocate contiguous memory before the allocator is up. Panics without memory. */
+/* Boot: the range is RAM, though in use now: its frames get entries, so it can be added later. Before mm_boot_finish(). */
+void mm_boot_ram(paddr_t start, paddr_t end);
+/* Boot: allocate contiguous memory before the allocator is up, below 4 GiB if possible; contents undefined. Panics without memory. */
 paddr_t mm_boot_alloc(uint64_t bytes, uint64_t align);
-/* Build the frame table for RAM up to @max_mfn and open the allocator. */
+/* Build the frame table for RAM below @max_mfn and open the allocator; the direct map must reach all RAM. */
 void mm_boot_finish(mfn_t max_mfn);
 
 /* Small objects of Hospes, 16-byte aligned, zeroed. NULL without memory. */

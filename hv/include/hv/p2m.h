@@ -39,6 +39,7 @@ struct p2m {
 	cpumask_t running;    /* CPUs now inside a vCPU of this domain (atomic ops) */
 	uint64_t nr_tables;   /* table pages, charged to the domain */
 	gfn_t max_gfn;	      /* highest gfn ever set */
+	uint64_t retired;     /* atomic; bumped before a table page is freed: lock-free walks that saw an older value start over */
 	struct domain *domain;
 };
 
@@ -63,6 +64,45 @@ struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write) must_check;
 int p2m_set(struct domain *d, gfn_t g, mfn_t m, unsigned order, enum p2m_type type) must_check;
 /* Remove if @g still maps @m (order 0); -EINVAL otherwise. */
 int p2m_remove(struct domain *d, gfn_t g, mfn_t m) must_check;
+
+/*
+ * Several changes under one hold of the lock and one flush. p2m_begin() takes the lock, p2m_end() flushes if anything narrowed,
+ * drops the lock and frees tables that fell out of use. Pages unmapped in between may be released only after p2m_end().
+ */
+struct p2m_batch {
+	struct p2m *p2m;
+	bool flush;
+	uint32_t tables; /* chain of table pages to free, by frame number */
+};
+struct p2m_batch p2m_begin(struct domain *d);
+void p2m_end(struct p2m_batch *b);
+int p2m_set_locked(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p2m_type type) must_check;
+int p2m_remove_locked(struct p2m_batch *b, gfn_t g, mfn_t m) must_check;
+
+/* May a guest, or Hospes on its behalf, write / read what is mapped as @type? */
+static inline bool p2m_type_writable(enum p2m_type t)
+{
+	return t == P2M_RAM_RW || t == P2M_RAM_LOGDIRTY || t == P2M_GRANT_MAP_RW || t == P2M_FOREIGN;
+}
+
+static inline bool p2m_type_readable(enum p2m_type t)
+{
+	return p2m_type_writable(t) || t == P2M_RAM_RO || t == P2M_GRANT_MAP_RO || t == P2M_IOREQ_SERVER;
+}
+
+/* A page that belongs to the domain itself. */
+static inline bool p2m_type_own_ram(enum p2m_type t)
+{
+	return t == P2M_RAM_RW || t == P2M_RAM_LOGDIRTY || t == P2M_RAM_RO || t == P2M_IOREQ_SERVER;
+}
+
+/*
+ * Allocate 2^@order frames for @d (ALLOC_* flags) and map them as RAM at @g, which must be a multiple of that. What was mapped
+ * there must be nothing: -EEXIST. -EINVAL, -ENOMEM (also beyond max_pages); nothing changed then.
+ */
+int p2m_populate(struct domain *d, gfn_t g, unsigned order, unsigned alloc_flags) must_check;
+/* Balloon out: unmap the domain's own page at @g, flush, drop its allocation. -EINVAL if it is not plain RAM of its own. */
+int p2m_depopulate(struct domain *d, gfn_t g) must_check;
 
 /* Architecture: TLB. After a change: bump epoch, make every CPU in p2m->running leave the guest. */
 void p2m_flush(struct p2m *p);

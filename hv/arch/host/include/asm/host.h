@@ -6,7 +6,16 @@
 
 /* Build a machine of @ram bytes and @cpus CPUs with allocator, timers, scheduler, ready for domain_create(). Tears an older one down. */
 void host_machine(uint64_t ram, unsigned cpus);
+/* Only RAM, CPUs and the allocator: for tests of hv/mm, and the first half of host_machine(). */
+void host_machine_ram(uint64_t ram, unsigned cpus);
+/* The calling thread runs as this CPU from now on; each thread starts as CPU 0. */
 void host_set_cpu(unsigned cpu);
+unsigned host_nr_cpus(void);
+/* TLB flushes so far. */
+uint64_t host_flushes(void);
+/* Allocate everything that still can be allocated, except @left frames; host_give_back() returns it. For out-of-memory tests. */
+void host_take_memory(uint64_t left);
+void host_give_back(void);
 /* Simulated clock behind now(); advancing does not run timers. */
 void host_set_time(stime_t t);
 void host_advance(stime_t dt);

@@ -1,0 +1,79 @@
+/* Domains and vCPUs of the fake machine: nothing runs, calls are counted. Guest-virtual is guest-physical. */
+#include "hv/arch.h"
+#include "hv/domain.h"
+#include "hv/evtchn.h"
+#include "hv/string.h"
+
+int arch_domain_create(struct domain *d)
+{
+	return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+}
+
+int arch_vcpu_create(struct vcpu *v)
+{
+	return 0;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+	v->arch.loads++;
+}
+
+void arch_vcpu_save(struct vcpu *v)
+{
+	v->arch.saves++;
+}
+
+void arch_vcpu_run(struct vcpu *v)
+{
+}
+
+void arch_vcpu_set_entry(struct vcpu *v, uint32_t eip, uint32_t ebx)
+{
+	v->arch.entry_eip = eip;
+	v->arch.entry_ebx = ebx;
+	v->initialised = true;
+}
+
+bool arch_vcpu_event_pending(struct vcpu *v)
+{
+	return v->arch.event_pending || (v->vcpu_info && evtchn_upcall_pending(v));
+}
+
+void arch_event_upcall(struct vcpu *v)
+{
+	v->arch.upcalls++;
+	vcpu_kick(v);
+}
+
+bool arch_guest_is_32(struct vcpu *v)
+{
+	return v->arch.guest32;
+}
+
+void arch_update_vcpu_time(struct vcpu *v)
+{
+}
+
+void arch_fill_hypercall_page(void *va)
+{
+	memset(va, 0xcc, PAGE_SIZE);
+}
+
+int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len)
+{
+	return copy_from_gpa(v->domain, dst, gva, len);
+}
+
+int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len)
+{
+	return copy_to_gpa(v->domain, gva, src, len);
+}

@@ -1,0 +1,18 @@
+/* What the files of hv/mm share with each other only. */
+#ifndef MM_INTERNAL_H
+#define MM_INTERNAL_H
+
+#include "hv/mm.h"
+
+#define FRAME_SECTION_BYTES (128UL << 20)
+
+/* frames.c, for boot.c */
+uint64_t frames_table_size(uint64_t nr, uint64_t used);
+void frames_open(const uint8_t *present, uint64_t nr, void *memory);
+void frames_add(paddr_t start, paddr_t end);
+void frames_reset(void);
+
+/* heap.c */
+void heap_init(void);
+
+#endif
