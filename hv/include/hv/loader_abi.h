@@ -19,6 +19,12 @@
 #define HOSPES_LOADER_FAILED 2 /* arg: address of a NUL-terminated sentence of at most LOADER_MESSAGE_LEN bytes */
 #define LOADER_MESSAGE_LEN 128
 
+/* Guest-physical addresses the scratch frames take: the loader is linked at the base; RAM below 4 GiB must end below it. */
+#define LOADER_BASE 0xf0000000UL
+#define LOADER_END 0xfc000000UL
+/* Heap the loader asks for: a 32 MiB xz dictionary or two 8 MiB lz4 blocks, and room. */
+#define LOADER_HEAP (48UL << 20)
+
 #define LOADER_MAX_KEEP 8
 
 struct loader_range {
@@ -33,5 +39,8 @@ struct loader_info {
 	uint64_t ram_end;			/* guest RAM below 4 GiB is [0, ram_end) */
 	struct loader_range keep[LOADER_MAX_KEEP]; /* parts of RAM the kernel may not be placed over */
 };
+
+/* The loader's ELF file inside Hospes' image (hv/launch/blob.S). */
+extern const uint8_t loader_blob[], loader_blob_end[];
 
 #endif
