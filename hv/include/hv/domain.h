@@ -7,6 +7,7 @@
 #include "hv/list.h"
 #include "hv/lock.h"
 #include "hv/p2m.h"
+#include "hv/task.h"
 #include "hv/time.h"
 #include "hv/types.h"
 
@@ -56,13 +57,20 @@ struct domain {
 	uint32_t roles;
 	char name[DOMAIN_NAME_LEN];
 	uint8_t handle[16];
-	struct list link; /* in the table of domains */
+	bool published; /* complete: lookups find it */
 
 	spinlock_t lock; /* RANK_DOMAIN: guards life-cycle fields below */
 	bool dying;	 /* destroy has begun: nothing new may attach. Set once */
 	bool dead;	 /* all resources given back */
 	bool shutting_down, is_shut_down;
 	enum shutdown_code shutdown_code;
+	bool shutdown_code_latched; /* SCHEDOP_shutdown_code chose the code of the next shutdown */
+	struct {
+		bool busy;     /* atomic: one caller at a time does a slice */
+		unsigned step; /* how far domain_kill() came */
+		struct task task; /* domain_kill_later() */
+		bool later;    /* atomic: the task holds a reference */
+	} kill;
 	unsigned pause_count;	     /* atomic; >0: no vCPU runs */
 	unsigned controller_pause_count; /* of those, held by pausedomain */
 	bool creation_finished;
@@ -165,9 +173,25 @@ int vcpu_create(struct domain *d, unsigned id) must_check;
 /* Begin or continue destruction in slices: -ERESTART until everything is given back, then 0. Running vCPUs are stopped. */
 int domain_kill(struct domain *d) must_check;
 
-/* Reference-counted lookup; NULL if no such domain. RANK_DOMLIST inside. */
+/* As domain_kill() until done, by the boot CPU in the background: for domains that end with nobody to destroy them. Any context but interrupts. */
+void domain_kill_later(struct domain *d);
+/* Forget all domains: a new machine boots. */
+void domain_table_init(void);
+/* Free @v, stopped and unreachable, with all it holds. For domain.c's last put and failed creation. */
+void vcpu_free(struct vcpu *v);
+/* Stop @v's timers for good. */
+void vcpu_kill_timers(struct vcpu *v);
+/* The scheduler took a vCPU of the shutting-down @d off its CPU: perhaps it was the last. No lock held. */
+void domain_vcpu_stopped(struct domain *d);
+/* VIRQ_DOM_EXC to every domain with the control role but @d. */
+void domain_notify_controllers(const struct domain *d);
+/* Undo a shutdown: the vCPUs run on. -EINVAL if @d is not shut down or dies. */
+int domain_resume(struct domain *d) must_check;
+
+/* Reference-counted lookup; NULL if no such domain. RANK_DOMREF inside. */
 struct domain *domain_get_by_id(domid_t id);
 bool domain_get(struct domain *d) must_check;
+/* The last one frees the structure, which needs no lock below RANK_FRAMES. */
 void domain_put(struct domain *d);
 /* First domain with id >= @from, with a reference. For iteration: d = domain_next(0); ... domain_put(d); d = domain_next(id+1). */
 struct domain *domain_next(domid_t from);
