@@ -20,6 +20,8 @@ enum lock_rank {
 	RANK_GRANT = 30,   /* a domain's grant table */
 	RANK_MAPTRACK = 32,
 	RANK_EVTCHN = 40,  /* a domain's event channels */
+	RANK_EVTCHN_PORT = 42,	/* one port; all a send takes */
+	RANK_EVTCHN_QUEUE = 44, /* one FIFO event queue of a vCPU */
 	RANK_P2M = 50,	   /* a domain's guest-physical map */
 	RANK_SCHED = 60,   /* a CPU's run queue */
 	RANK_SCHED_DOMAIN = 65, /* a capped domain's budget */
