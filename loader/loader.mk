@@ -14,3 +14,4 @@ $(BUILD)/loader.elf: $(LOADER_OBJS) loader/loader.lds
 	$(OBJCOPY) --strip-all $@.syms $@
 -include $(LOADER_OBJS:.o=.d)
 $(BUILD)/hv/launch/blob.S.o: $(BUILD)/loader.elf
+$(BUILD)/hv/launch/blob.S.o: HV_CPPFLAGS += -Wa,-I$(BUILD)

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Run Hospes' tests and count them. `run.py SUITE...`; suites: unit abi tools fuzz boot system oracle.
+
+Every test prints one line; the reason of a failure follows it. The last line is `N passed, N failed[, N skipped]`.
+The names of all tests that ran are left in $BUILD/tests-ran.txt for scripts/check-compat.py.
+"""
+import argparse
+import concurrent.futures
+import importlib.util
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+
+
+class Skip(Exception):
+    """A test that cannot run here, with the reason."""
+
+
+class Results:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = [], [], []
+        self.lock = threading.Lock()
+
+    def add(self, name, error=None, skip=None, seconds=0.0):
+        with self.lock:
+            if skip:
+                self.skipped.append(name)
+                print(f"skip   {name}: {skip}", flush=True)
+            elif error:
+                self.failed.append(name)
+                print(f"FAILED {name} ({seconds:.1f} s)\n  " + error.replace("\n", "\n  "), flush=True)
+            else:
+                self.passed.append(name)
+                print(f"ok     {name} ({seconds:.1f} s)", flush=True)
+
+
+def run_unit_program(results, suite, path):
+    """A cmocka program in TAP mode: each of its test functions counts as one test."""
+    start = time.time()
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
+    name = f"{suite}/{path.name}"
+    try:
+        run = subprocess.run([str(path)], capture_output=True, text=True, errors="replace", timeout=300, env=env)
+    except subprocess.TimeoutExpired:
+        results.add(name, "did not end within 300 s", seconds=300)
+        return
+    out = run.stdout + run.stderr
+    seen = failed = 0
+    for line in out.splitlines():
+        m = re.match(r"(not )?ok \d+ - (\S+)", line)
+        if m:
+            seen += 1
+            failed += bool(m[1])
+            results.add(f"{name}:{m[2]}", error="see below" if m[1] else None)
+    if failed or run.returncode or not seen:
+        tail = "\n".join(out.splitlines()[-60:])
+        why = f"exit status {run.returncode}, {seen} tests reported, {failed} failed\n{tail}"
+        if not failed:
+            results.add(name, why, seconds=time.time() - start)
+        else:
+            print("  " + why.replace("\n", "\n  "))
+
+
+def unit_suite(results, build):
+    for path in sorted((build / "unit").glob("test_*")):
+        if path.suffix == "" and os.access(path, os.X_OK):
+            run_unit_program(results, "unit", path)
+
+
+def abi_suite(results, build):
+    for path in sorted((build / "abi").glob("test_*")):
+        if path.suffix == "" and os.access(path, os.X_OK):
+            run_unit_program(results, "abi", path)
+
+
+def script_suite(results, build, folder):
+    """Executable scripts tests/FOLDER/test_*: exit 0 passes, 77 skips with the last line as reason."""
+    for path in sorted((ROOT / "tests" / folder).glob("test_*.sh")):
+        start = time.time()
+        env = dict(os.environ, BUILD=str(build))
+        name = f"{folder}/{path.name}"
+        try:
+            run = subprocess.run(["sh", str(path)], capture_output=True, text=True, errors="replace", timeout=300, env=env)
+        except subprocess.TimeoutExpired:
+            results.add(name, "did not end within 300 s", seconds=300)
+            continue
+        out = (run.stdout + run.stderr).strip()
+        last = out.splitlines()[-1] if out else "no output"
+        if run.returncode == 77:
+            results.add(name, skip=last)
+        else:
+            results.add(name, error=None if run.returncode == 0 else f"exit status {run.returncode}\n" + out[-4000:],
+                        seconds=time.time() - start)
+
+
+def fuzz_suite(results, build):
+    """Each fuzzer runs a fixed number of inputs from a fixed seed over its corpus: the same every time."""
+    runs = os.environ.get("FUZZ_RUNS", "20000")
+    for path in sorted((build / "fuzz").glob("fuzz_*")):
+        if path.suffix or not os.access(path, os.X_OK):
+            continue
+        start = time.time()
+        try:
+            run = subprocess.run([str(path), f"-runs={runs}", "-seed=1", "-max_total_time=60", "-print_final_stats=0",
+                                  f"-artifact_prefix={build}/fuzz/"], capture_output=True, text=True, errors="replace", timeout=120)
+            error = None if run.returncode == 0 else f"exit status {run.returncode}\n" + run.stderr[-4000:]
+        except subprocess.TimeoutExpired:
+            error = "did not end within 120 s"
+        results.add(f"fuzz/{path.name}", error, seconds=time.time() - start)
+
+
+def load_boot_tests(level):
+    """Functions registered by @boot_test in tests/system/test_*.py, those of @level or all."""
+    import machine
+    for path in sorted((ROOT / "tests" / "system").glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return [t for t in machine.TESTS if level in t.levels]
+
+
+def boot_suite(results, build, level, only, jobs):
+    import machine
+    machine.BUILD = build
+
+    def one(test):
+        start = time.time()
+        try:
+            test.run()
+            results.add(test.name, seconds=time.time() - start)
+        except machine.Skip as skip:
+            results.add(test.name, skip=str(skip))
+        except machine.Failed as failed:
+            results.add(test.name, str(failed), seconds=time.time() - start)
+        except Exception:
+            results.add(test.name, traceback.format_exc(), seconds=time.time() - start)
+
+    tests = [t for t in load_boot_tests(level) if not only or re.search(only, t.name)]
+    # Longest first keeps both workers busy to the end.
+    tests.sort(key=lambda t: -t.weight)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, tests))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="+")
+    parser.add_argument("--only", help="regular expression on boot test names")
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    build = pathlib.Path(os.environ.get("BUILD", "build"))
+    if not build.is_absolute():
+        build = ROOT / build
+    results = Results()
+    for suite in args.suites:
+        if suite == "unit":
+            unit_suite(results, build)
+        elif suite == "abi":
+            abi_suite(results, build)
+        elif suite == "tools":
+            script_suite(results, build, "tools")
+        elif suite == "fuzz":
+            fuzz_suite(results, build)
+        elif suite in ("boot", "system", "oracle", "soak"):
+            boot_suite(results, build, suite, args.only, args.jobs)
+        else:
+            sys.exit(f"run.py: unknown suite {suite}")
+    ran = build / "tests-ran.txt"
+    ran.write_text("\n".join(results.passed + results.failed + results.skipped) + "\n")
+    tail = f", {len(results.skipped)} skipped" if results.skipped else ""
+    print(f"{len(results.passed)} passed, {len(results.failed)} failed{tail}")
+    sys.exit(1 if results.failed or not results.passed else 0)
+
+
+main()

@@ -1,0 +1,180 @@
+"""A machine in QEMU, and how a boot test talks to it. Every wait is bounded and says what it waited for."""
+import os
+import pathlib
+import re
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build"
+TESTS = []
+
+
+class Failed(Exception):
+    """The machine did not do what the test demands."""
+
+
+class Skip(Exception):
+    """The test cannot run here."""
+
+
+class BootTest:
+    def __init__(self, fn, levels, weight):
+        self.fn, self.levels, self.weight = fn, levels, weight
+        self.name = f"{fn.__module__.removeprefix('test_')}/{fn.__name__}"
+
+    def run(self):
+        self.fn()
+
+
+def boot_test(*levels, weight=10):
+    """Register a test. Levels: boot (make check), system (make test), oracle (real Xen too), soak. @weight: seconds, to order them."""
+    def register(fn):
+        TESTS.append(BootTest(fn, levels, weight))
+        return fn
+    return register
+
+
+class Machine:
+    """QEMU with Hospes (or @kernel) and @modules, its first serial port as our console."""
+
+    def __init__(self, modules, append="", kernel=None, cpus=1, memory="1G", cpu="qemu64,+svm,+npt,+vgif", machine="q35", extra=(),
+                 icount=False):
+        accel = "tcg,thread=single" if icount else "tcg,thread=multi"
+        argv = ["qemu-system-x86_64", "-accel", accel, "-M", machine, "-cpu", cpu, "-smp", str(cpus), "-m", memory,
+                "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none", "-nic", "none",
+                "-kernel", str(kernel or BUILD / "hospes"), "-append", f"console=com1 com1=115200,8n1 {append}"]
+        if icount:
+            argv += ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+        if modules:
+            argv += ["-initrd", ",".join(str(m).replace(",", ",,") for m in modules)]
+        argv += list(extra)
+        self.argv = argv
+        self.text = ""
+        self.mark = 0
+        self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.set_blocking(self.proc.stdout.fileno(), False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.proc.poll() is None:
+            self.proc.kill()
+        self.proc.wait()
+
+    def _read(self, timeout):
+        """Take what the console printed; False at end of file."""
+        ready, _, _ = select.select([self.proc.stdout], [], [], timeout)
+        if not ready:
+            return True
+        data = self.proc.stdout.read(65536)
+        if data == b"":
+            return False
+        if data:
+            self.text += data.decode("utf-8", "replace").replace("\r", "")
+        return True
+
+    def fail(self, why):
+        tail = "\n".join(self.text.splitlines()[-45:])
+        raise Failed(f"{why}\ncommand: {' '.join(self.argv)}\nconsole ends with:\n{tail}")
+
+    def expect(self, pattern, timeout=60):
+        """Wait for @pattern (regular expression, multi-line) in output not yet matched; returns the match."""
+        end = time.time() + timeout
+        regex = re.compile(pattern, re.M)
+        while True:
+            m = regex.search(self.text, self.mark)
+            if m:
+                self.mark = m.end()
+                return m
+            bad = re.search(r"^.*(Hospes panic|BUG at |Kernel panic - not syncing: (?!sysrq)).*$", self.text[self.mark:], re.M)
+            if bad and not re.search(pattern, bad[0]):
+                self.fail(f"while waiting for /{pattern}/: {bad[0]}")
+            if time.time() > end:
+                self.fail(f"no /{pattern}/ within {timeout} s")
+            if not self._read(min(1.0, max(0.0, end - time.time()))):
+                if regex.search(self.text, self.mark):
+                    continue
+                self.fail(f"machine ended before /{pattern}/")
+
+    def expect_all(self, patterns, timeout=60):
+        """All of @patterns, in any order, from here on."""
+        start, found = self.mark, {}
+        for p in patterns:
+            self.mark = start
+            found[p] = self.expect(p, timeout)
+        self.mark = max(m.end() for m in found.values()) if found else start
+        return found
+
+    def send(self, text):
+        self.proc.stdin.write(text.encode())
+        self.proc.stdin.flush()
+
+    def expect_off(self, timeout=30):
+        """The machine powers itself off."""
+        end = time.time() + timeout
+        while time.time() < end:
+            if not self._read(0.5) or self.proc.poll() is not None:
+                while self._read(0) and select.select([self.proc.stdout], [], [], 0)[0]:
+                    pass
+                self.proc.wait(timeout=10)
+                return
+        self.fail(f"did not power off within {timeout} s")
+
+
+def tool(name):
+    path = BUILD / name
+    if not path.exists():
+        raise Failed(f"{path} has not been built")
+    return str(path)
+
+
+def image(name):
+    """A kernel, initramfs or the real Xen, fetched and built by scripts/images.sh."""
+    path = BUILD / "images" / name
+    if not path.exists():
+        raise Failed(f"{path} is missing: run scripts/images.sh")
+    return path
+
+
+def guest(name):
+    """A micro-guest of tests/guest."""
+    path = BUILD / "guest" / name
+    if not path.exists():
+        raise Failed(f"{path} has not been built")
+    return path
+
+
+def launch(domains, extra_args=()):
+    """Compile xl.cfg texts into a tree; returns the module list for Machine. Each domain is a dict of xl.cfg keys."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="launch.", dir=BUILD))
+    try:
+        files = []
+        for i, keys in enumerate(domains):
+            path = folder / f"{i}.cfg"
+            path.write_text("\n".join(f"{k} = {quote(v)}" for k, v in keys.items()) + "\n")
+            files.append(str(path))
+        dtb = BUILD / f"{folder.name}.dtb"
+        run = subprocess.run([tool("hospes-launch"), "compile", *files, *extra_args, "-o", str(dtb), "--module-list", str(folder / "modules")],
+                             capture_output=True, text=True)
+        if run.returncode:
+            raise Failed(f"hospes-launch: {run.stderr}")
+        return (folder / "modules").read_text().split("\n")[:-1]
+    finally:
+        shutil.rmtree(folder)
+
+
+def quote(value):
+    if isinstance(value, int):
+        return str(value)
+    return '"' + str(value) + '"'
+
+
+def linux(name, kernel="vmlinuz-cloud", memory=128, vcpus=1, do="shell", extra=""):
+    """xl.cfg keys of a Debian guest that runs scripts/guest-init."""
+    return {"name": name, "type": "pvh", "kernel": image(kernel), "ramdisk": image("initramfs.gz"), "memory": memory, "vcpus": vcpus,
+            "extra": f"console=hvc0 quiet panic=-1 hospes.name={name} hospes.do={do} {extra}".strip()}
