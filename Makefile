@@ -12,6 +12,6 @@ include tests/tests.mk
 tools:
 
 .DEFAULT_GOAL := all
-.PHONY: all tools clean help
+.PHONY: all tools clean
 clean:
 	rm -rf $(BUILD)

@@ -1,0 +1,79 @@
+# What one types: run, test, check and friends.
+IMAGES := $(BUILD)/images
+
+.PHONY: setup images oracle-images run check test test-oracle soak bench lint format iso gdb install dist help
+
+setup:
+	@sh scripts/setup.sh
+
+# A fresh machine has nothing to compile with: set up first, then build in a second make.
+run: setup
+	@$(MAKE) --no-print-directory all guests
+	@sh scripts/images.sh $(IMAGES) kernels
+	@BUILD=$(BUILD) $(PYTHON) scripts/run.py
+
+lint:
+	@sh scripts/lint.sh
+
+check: setup
+	@$(MAKE) --no-print-directory -j2 all guests tests
+	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/lint.sh
+	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools boot
+
+test: setup
+	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
+	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/lint.sh
+	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools fuzz boot system
+	@$(PYTHON) scripts/check-compat.py docs/compatibility.md $(BUILD)/tests-ran.txt
+
+test-oracle: setup
+	@$(MAKE) --no-print-directory -j2 all guests
+	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/images.sh $(IMAGES) oracle
+	@BUILD=$(BUILD) $(PYTHON) tests/run.py oracle
+
+soak: setup
+	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
+	@sh scripts/images.sh $(IMAGES) kernels
+	@BUILD=$(BUILD) FUZZ_RUNS=2000000 $(PYTHON) tests/run.py fuzz soak
+
+bench: setup
+	@$(MAKE) --no-print-directory -j2 all guests
+	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/images.sh $(IMAGES) oracle
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# A bootable CD: GRUB, Hospes, and the demonstration's domains.
+iso: all guests
+	@sh scripts/images.sh $(IMAGES) kernels
+	@BUILD=$(BUILD) sh scripts/iso.sh $(BUILD)/hospes.iso
+
+# Boot the demonstration stopped, waiting for gdb on port 1234 with symbols from build/hospes-syms.
+gdb: all guests
+	@sh scripts/images.sh $(IMAGES) kernels
+	@echo "in another terminal: gdb -ex 'target remote :1234' $(BUILD)/hospes-syms"
+	@BUILD=$(BUILD) $(PYTHON) scripts/run.py -s -S
+
+install: all
+	install -D -m 644 $(BUILD)/hospes $(DESTDIR)$(BOOT_DIR)/hospes-$(XEN_VERSION).$(XEN_SUBVERSION)
+	install -D -m 644 $(BUILD)/hospes-syms $(DESTDIR)$(PREFIX)/lib/debug/hospes-syms-$(XEN_VERSION).$(XEN_SUBVERSION)
+	install -D -m 755 $(BUILD)/hospes-launch $(DESTDIR)$(PREFIX)/sbin/hospes-launch
+
+# Everything `install` would put on a machine, below dist/.
+dist: all
+	@$(MAKE) --no-print-directory install DESTDIR=$(DISTDIR)/install
+
+help:
+	@echo 'make            build $(BUILD)/hospes, $(BUILD)/hospes-syms and the tools'
+	@echo 'make run        set up, build, boot three isolated domains in QEMU from one device tree'
+	@echo 'make test       set up and run every test; make check: the three-minute part of it'
+	@echo 'make test-oracle  the same micro-guests on Debian'\''s Xen 4.17, outputs compared'
+	@echo 'make bench      compare speed with Debian'\''s Xen 4.17 in one run'
+	@echo 'make soak       long runs; make lint, format: style'
+	@echo 'make iso, gdb, install, dist, clean'
+	@echo 'variables: BUILD CC debug=y DESTDIR PREFIX BOOT_DIR DISTDIR SOURCE_DATE_EPOCH XEN_BUILD_{DATE,TIME,HOST} (config.mk)'
