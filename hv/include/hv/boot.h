@@ -50,8 +50,12 @@ struct boot_step {
 /* Command line options: hv/core/param.c holds the table of Xen's names. */
 void param_parse(const char *cmdline);
 bool param_bool(const char *name, bool dflt);	    /* name, no-name, name=on/off/yes/no/true/false/1/0 */
-uint64_t param_size(const char *name, uint64_t dflt); /* BKMGT suffixes, default K is bytes */
+uint64_t param_size(const char *name, uint64_t dflt); /* BKMGT suffixes; without one kilobytes are meant, as in Xen */
 int64_t param_int(const char *name, int64_t dflt);
-const char *param_string(const char *name, const char *dflt);
+const char *param_string(const char *name, const char *dflt); /* "" when bare, "no" for no-name */
+/* Item of a comma list: item, no-item, item=bool; the last mention counts. */
+bool param_list_bool(const char *name, const char *item, bool dflt);
+/* What follows " -- " on the command line. Never NULL. */
+const char *param_extra(void);
 
 #endif

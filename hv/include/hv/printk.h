@@ -19,6 +19,9 @@ enum log_level {
 void printk(enum log_level level, const char *fmt, ...) printf_like(2, 3);
 void vprintk(enum log_level level, const char *fmt, va_list ap) printf_like(2, 0);
 
+/* Levels and time stamps from the command line; console_init() calls it. */
+void printk_init(void);
+
 /* Stop the machine: symbolised backtrace, who was running, then halt or reboot (noreboot). Any context. */
 _Noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 

@@ -1,0 +1,104 @@
+#include "hv/keyhandler.h"
+
+#include "hv/arch.h"
+#include "hv/console.h"
+#include "hv/domain.h"
+#include "hv/evtchn.h"
+#include "hv/pcpu.h"
+#include "hv/printk.h"
+#include "hv/sched.h"
+
+#define NR_KEYS 128u
+
+static struct {
+	struct {
+		keyhandler_fn *fn;
+		const char *what;
+	} key[NR_KEYS];
+} keys;
+
+/* See hv/keyhandler.h. */
+void keyhandler_register(char key, keyhandler_fn *fn, const char *what)
+{
+	ASSERT((unsigned char)key < NR_KEYS);
+	keys.key[(unsigned char)key].fn = fn;
+	keys.key[(unsigned char)key].what = what;
+}
+
+/* See hv/keyhandler.h. Called with no lock held. */
+void keyhandler_run(char key)
+{
+	unsigned char k = (unsigned char)key;
+
+	if (k == '\r' || k == '\n')
+		return;
+	if (k >= NR_KEYS || !keys.key[k].fn) {
+		printk(LOG_WARN, "No such debug key: type 'h' for a list\n");
+		return;
+	}
+	printk(LOG_WARN, "'%c' pressed -> %s\n", key, keys.key[k].what);
+	keys.key[k].fn();
+}
+
+static void show_help(void)
+{
+	for (unsigned k = 0; k < NR_KEYS; k++)
+		if (keys.key[k].fn)
+			printk(LOG_WARN, " key '%c' => %s\n", (char)k, keys.key[k].what);
+}
+
+static void show_vcpu(struct vcpu *v)
+{
+	static const char *const states[] = { "running", "runnable", "blocked", "offline" };
+	uint64_t times[4];
+	enum runstate state;
+	stime_t entry;
+
+	vcpu_runstate_get(v, &state, &entry, times);
+	printk(LOG_WARN, "    vCPU%u on CPU%u: %s, flags %x, paused %u, upcall %u, ran %lu.%03lu s\n", v->id,
+	       read_once(v->processor), states[state & 3], read_once(v->pause_flags), read_once(v->pause_count),
+	       evtchn_upcall_pending(v), (unsigned long)(times[RUNSTATE_RUNNING] / NSEC_PER_SEC),
+	       (unsigned long)(times[RUNSTATE_RUNNING] % NSEC_PER_SEC / 1000000));
+}
+
+static void show_domains(void)
+{
+	struct domain *d;
+
+	for (d = domain_next(0); d;) {
+		domid_t id = d->id;
+
+		printk(LOG_WARN, "d%u \"%s\": roles %x, refs %u, pages %lu of %lu%s%s%s, paused %u\n", id, d->name, d->roles,
+		       read_once(d->refs), (unsigned long)d->tot_pages, (unsigned long)d->max_pages,
+		       d->dying ? ", dying" : "", d->is_shut_down ? ", shut down" : "", d->guest32 ? ", 32-bit" : "",
+		       read_once(d->pause_count));
+		for (unsigned i = 0; i < d->max_vcpus; i++)
+			if (d->vcpu[i])
+				show_vcpu(d->vcpu[i]);
+		domain_put(d);
+		d = domain_next((domid_t)(id + 1));
+	}
+}
+
+static void show_time(void)
+{
+	struct wallclock wc = wallclock_get();
+	stime_t t = now();
+
+	printk(LOG_WARN, "System time %lu.%09lu s, wall clock at its start %lu.%09u\n", (unsigned long)(t / NSEC_PER_SEC),
+	       (unsigned long)(t % NSEC_PER_SEC), (unsigned long)wc.sec, wc.nsec);
+}
+
+static void reboot(void)
+{
+	arch_machine_stop(true);
+}
+
+/* See hv/keyhandler.h. */
+void keyhandler_init(void)
+{
+	keyhandler_register('h', show_help, "show this list");
+	keyhandler_register('q', show_domains, "show domains and their vCPUs");
+	keyhandler_register('t', show_time, "show system time and wall clock");
+	keyhandler_register('R', reboot, "reboot the machine");
+}

@@ -1,0 +1,198 @@
+/* Hospes' messages: levels, time stamps, and the limit on what a guest can make Hospes say. */
+#include "hv/printk.h"
+
+#include "hv/boot.h"
+#include "hv/console.h"
+#include "hv/date.h"
+#include "hv/domain.h"
+#include "hv/parse.h"
+#include "hv/pcpu.h"
+#include "hv/printf.h"
+#include "hv/string.h"
+#include "hv/time.h"
+
+#define MESSAGE_MAX 1024
+#define GUEST_WINDOW (5 * NSEC_PER_SEC)
+#define GUEST_BURST 10u
+
+enum stamp { STAMP_NONE, STAMP_DATE, STAMP_DATEMS, STAMP_BOOT, STAMP_RAW };
+
+/* Below lower: always shown. Below upper: shown within the rate limit. Others: dropped. */
+struct threshold {
+	unsigned lower, upper;
+};
+
+/* Xen's severities; "none" is 0, each name lets its own severity through. */
+enum { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_INFO, SEVERITY_DEBUG };
+
+static struct {
+	struct threshold xen, guest;
+	enum stamp stamp;
+} log = {
+	.xen = { SEVERITY_INFO + 1, SEVERITY_INFO + 1 },
+	.guest = { 0, SEVERITY_WARNING + 1 },
+};
+
+static int level_named(const char *s, size_t len)
+{
+	static const char *const names[] = { "none", "error", "warning", "info", "debug" };
+
+	if (parse_is(s, len, "all"))
+		return SEVERITY_DEBUG + 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (parse_is(s, len, names[i]))
+			return (int)i;
+	return -1;
+}
+
+/* "level" or "lower/upper". What is not understood stays as it was. */
+static void parse_threshold(const char *option, struct threshold *t)
+{
+	const char *list = param_string(option, NULL), *item;
+	int lower, upper;
+	size_t len;
+
+	if (!list)
+		return;
+	if (!parse_item(&list, '/', &item, &len))
+		return;
+	lower = upper = level_named(item, len);
+	if (parse_item(&list, '/', &item, &len))
+		upper = level_named(item, len);
+	if (lower < 0 || upper < 0 || list) {
+		printk(LOG_WARN, "Option %s: no such level\n", option);
+		return;
+	}
+	t->lower = (unsigned)lower;
+	t->upper = (unsigned)(upper < lower ? lower : upper);
+}
+
+static void parse_stamp(void)
+{
+	static const char *const names[] = { "none", "date", "datems", "boot", "raw" };
+	const char *s = param_string("console_timestamps", "none");
+	int on = parse_bool(s, strlen(s));
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(s, names[i]))
+			log.stamp = (enum stamp)i;
+	/* As Xen: the bare option means dates. */
+	if (!*s || on == 1)
+		log.stamp = STAMP_DATE;
+}
+
+/* Read loglvl=, guest_loglvl=, console_timestamps=. After param_parse(). */
+void printk_init(void)
+{
+	parse_threshold("loglvl", &log.xen);
+	parse_threshold("guest_loglvl", &log.guest);
+	parse_stamp();
+}
+
+static void make_prefix(char *buf, size_t size)
+{
+	struct wallclock wc;
+	struct date d;
+	stime_t t;
+
+	if (log.stamp == STAMP_NONE) {
+		str_copy(buf, "(XEN) ", size);
+		return;
+	}
+	t = now();
+	wc = wallclock_get();
+	if (log.stamp == STAMP_BOOT || (log.stamp != STAMP_RAW && !wc.sec)) {
+		hv_snprintf(buf, size, "(XEN) [%5lu.%06lu] ", (unsigned long)(t / NSEC_PER_SEC),
+			    (unsigned long)(t % NSEC_PER_SEC / 1000));
+	} else if (log.stamp == STAMP_RAW) {
+		hv_snprintf(buf, size, "(XEN) [%016lx] ", (unsigned long)t);
+	} else {
+		t += wc.nsec;
+		d = date_from_seconds(wc.sec + (uint64_t)(t / NSEC_PER_SEC));
+		if (log.stamp == STAMP_DATE)
+			hv_snprintf(buf, size, "(XEN) [%04u-%02u-%02u %02u:%02u:%02u] ", d.year, d.month, d.day, d.hour,
+				    d.minute, d.second);
+		else
+			hv_snprintf(buf, size, "(XEN) [%04u-%02u-%02u %02u:%02u:%02u.%03u] ", d.year, d.month, d.day,
+				    d.hour, d.minute, d.second, (unsigned)(t % NSEC_PER_SEC / 1000000));
+	}
+}
+
+/* The bucket of the domain whose vCPU is on this CPU: may it cause one more line? *@lost: lines left out before this one. */
+static bool guest_may_log(unsigned *lost)
+{
+	struct vcpu *v = this_pcpu()->current;
+	struct domain *d;
+	unsigned used;
+	stime_t t;
+
+	*lost = 0;
+	if (!v)
+		return true;
+	d = v->domain;
+	t = now();
+	/* Two vCPUs may both open a window: the limit is then a few lines off, no more. */
+	if (!__atomic_load_n(&d->guest_log_tokens, __ATOMIC_RELAXED) || t - read_once(d->guest_log_time) > GUEST_WINDOW) {
+		used = __atomic_exchange_n(&d->guest_log_tokens, 1, __ATOMIC_RELAXED);
+		write_once(d->guest_log_time, t);
+		if (used > GUEST_BURST)
+			*lost = used - GUEST_BURST;
+		return true;
+	}
+	used = __atomic_add_fetch(&d->guest_log_tokens, 1, __ATOMIC_RELAXED);
+	if (used == 0)
+		__atomic_store_n(&d->guest_log_tokens, GUEST_BURST + 1, __ATOMIC_RELAXED);
+	return used != 0 && used <= GUEST_BURST;
+}
+
+/* As printk(). */
+void vprintk(enum log_level level, const char *fmt, va_list ap)
+{
+	static const uint8_t severity[] = {
+		[LOG_ERR] = SEVERITY_ERROR,	    [LOG_WARN] = SEVERITY_WARNING,
+		[LOG_INFO] = SEVERITY_INFO,	    [LOG_DEBUG] = SEVERITY_DEBUG,
+		[LOG_GUEST_WARN] = SEVERITY_WARNING, [LOG_GUEST_DEBUG] = SEVERITY_DEBUG,
+	};
+	bool guest = level >= LOG_GUEST_WARN;
+	const struct threshold *t = guest ? &log.guest : &log.xen;
+	char text[MESSAGE_MAX], prefix[48];
+	unsigned lost = 0;
+	size_t n;
+
+	if (severity[level] >= t->upper)
+		return;
+	if (guest && severity[level] >= t->lower && !guest_may_log(&lost))
+		return;
+	n = (size_t)hv_vsnprintf(text, sizeof(text), fmt, ap);
+	/* A cut line still ends as one. */
+	if (n >= sizeof(text)) {
+		n = sizeof(text) - 1;
+		text[n - 1] = '\n';
+	}
+	make_prefix(prefix, sizeof(prefix));
+	if (lost) {
+		char note[64];
+		int len = hv_snprintf(note, sizeof(note), "%u messages caused by d%u left out\n", lost,
+				      this_pcpu()->current->domain->id);
+
+		console_write(prefix, note, (size_t)len);
+	}
+	console_write(prefix, text, n);
+}
+
+/* See hv/printk.h. Any context but interrupt handlers; any lock may be held. */
+void printk(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintk(level, fmt, ap);
+	va_end(ap);
+}
+
+/* Debug builds: where the error @error was born. */
+int err_trace(int error, const char *file, int line)
+{
+	printk(LOG_GUEST_DEBUG, "error %d from %s:%d\n", error, file, line);
+	return error;
+}
