@@ -26,3 +26,6 @@ DESTDIR ?=
 PREFIX  ?= /usr
 BOOT_DIR ?= /boot
 DISTDIR ?= dist
+
+# V=1 shows the commands.
+Q := $(if $(V),,@)

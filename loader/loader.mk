@@ -7,7 +7,8 @@ LOADER_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -fvisibility=hidden -fno
 
 $(BUILD)/loader/%.o: loader/%.c
 	@mkdir -p $(@D)
-	$(CC) -Ihv/include $(LOADER_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC      $@"
+	$(Q)$(CC) -Ihv/include $(LOADER_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/loader.elf: $(LOADER_OBJS) loader/loader.lds
 	$(LD) -static --no-relax --no-warn-rwx-segments --gc-sections -z noexecstack --build-id=none -T loader/loader.lds -o $@.syms $(LOADER_OBJS) \
 	    $(foreach l,lzma z lz4 zstd,$(shell $(CC) -print-file-name=lib$(l).a))

@@ -11,7 +11,8 @@ HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer $(SANITIZE) $(WARN)
 
 $(BUILD)/host/%.o: %.c $(BUILD)/gen/compile.h
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/host/libhv.a: $(HOST_OBJS)
 	@rm -f $@
 	ar rcs $@ $^
@@ -20,7 +21,8 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/unit/%)
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka
 
 .PHONY: unit
 unit: $(UNIT_BINS)

@@ -59,7 +59,7 @@ void console_io_detach(struct domain *d)
 	xfree(q);
 }
 
-static long console_write(struct vcpu *v, uint32_t count, uint64_t gva)
+static long io_write(struct vcpu *v, uint32_t count, uint64_t gva)
 {
 	char buf[128];
 
@@ -80,7 +80,7 @@ static long console_write(struct vcpu *v, uint32_t count, uint64_t gva)
 	return 0;
 }
 
-static long console_read(struct vcpu *v, uint32_t count, uint64_t gva)
+static long io_read(struct vcpu *v, uint32_t count, uint64_t gva)
 {
 	struct console_queue *q = v->domain->console_queue;
 	char buf[128];
@@ -108,9 +108,9 @@ long do_console_io(struct vcpu *v, const uint64_t *args)
 		return err(-EINVAL);
 	switch (cmd) {
 	case CONSOLEIO_write:
-		return console_write(v, count, args[2]);
+		return io_write(v, count, args[2]);
 	case CONSOLEIO_read:
-		return console_read(v, count, args[2]);
+		return io_read(v, count, args[2]);
 	default:
 		return err(-ENOSYS);
 	}

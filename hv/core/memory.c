@@ -82,37 +82,6 @@ static bool gfn_range_ok(uint64_t g, unsigned order)
 	return g <= MAX_GFN && g + (1UL << order) - 1 <= MAX_GFN;
 }
 
-/* Back the naturally aligned extent at @g with fresh RAM, in the largest sizes the map takes. */
-static int populate_extent(struct domain *d, uint64_t g, unsigned order)
-{
-	unsigned step = order >= ORDER_1G ? ORDER_1G : order >= ORDER_2M ? ORDER_2M : ORDER_4K;
-	uint64_t end = g + (1UL << order);
-
-	if (!gfn_range_ok(g, order))
-		return err(-EINVAL);
-	if (g & ((1UL << step) - 1))
-		step = ORDER_4K;
-	for (uint64_t at = g; at < end; at += 1UL << step) {
-		enum p2m_type t;
-		int rc;
-
-		/* A page already there is given back first, as in Xen: the newcomer replaces it. */
-		if (step == ORDER_4K && mfn_valid_value(p2m_lookup(d, gfn(at), &t, NULL)))
-			(void)physmap_release(d, gfn(at));
-		rc = p2m_populate(d, gfn(at), step, 0);
-		if (rc && step != ORDER_4K) {
-			step = ORDER_4K;
-			rc = p2m_populate(d, gfn(at), step, 0);
-		}
-		if (rc) {
-			while (at > g)
-				(void)p2m_depopulate(d, gfn(--at));
-			return rc;
-		}
-	}
-	return 0;
-}
-
 int physmap_release(struct domain *d, gfn_t g)
 {
 	enum p2m_type t;
@@ -125,6 +94,47 @@ int physmap_release(struct domain *d, gfn_t g)
 		return p2m_remove(d, g, m);
 	}
 	return p2m_depopulate(d, g);
+}
+
+/* Undo a half-made extent. A page its guest took away meanwhile is simply not there any more. */
+static void depopulate_range(struct domain *d, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		if (physmap_release(d, gfn(from)))
+			printk(LOG_GUEST_DEBUG, "d%u: gfn %lx vanished while being populated\n", d->id, from);
+		from++;
+	}
+}
+
+/* Back the naturally aligned extent at @g with fresh RAM, in the largest sizes the map takes. */
+static int populate_extent(struct domain *d, uint64_t g, unsigned order)
+{
+	unsigned step = order >= ORDER_1G ? ORDER_1G : order >= ORDER_2M ? ORDER_2M : ORDER_4K;
+	uint64_t end = g + (1UL << order);
+
+	if (!gfn_range_ok(g, order))
+		return err(-EINVAL);
+	if (g & ((1UL << step) - 1))
+		step = ORDER_4K;
+	for (uint64_t at = g; at < end; at += 1UL << step) {
+		enum p2m_type t;
+		int rc = 0;
+
+		/* A page already there is given back first, as in Xen: the newcomer replaces it. */
+		if (step == ORDER_4K && mfn_valid_value(p2m_lookup(d, gfn(at), &t, NULL)))
+			rc = physmap_release(d, gfn(at));
+		if (!rc)
+			rc = p2m_populate(d, gfn(at), step, 0);
+		if (rc && step != ORDER_4K) {
+			step = ORDER_4K;
+			rc = p2m_populate(d, gfn(at), step, 0);
+		}
+		if (rc) {
+			depopulate_range(d, g, at);
+			return rc;
+		}
+	}
+	return 0;
 }
 
 static int release_extent(struct domain *d, uint64_t g, unsigned order)
@@ -193,10 +203,12 @@ struct add_to_physmap {
 static void special_move(struct domain *d, mfn_t m, gfn_t to)
 {
 	struct frame *f = mfn_to_frame(m);
+	uint32_t old = f->type_count;
 
-	if (f->type_count && f->type_count - 1 != to.v)
-		(void)p2m_remove(d, gfn(f->type_count - 1), m);
 	f->type_count = (uint32_t)to.v + 1;
+	/* -EINVAL: the guest has unmapped it or put something else there since. Nothing left to do. */
+	if (old && old - 1 != to.v && p2m_remove(d, gfn(old - 1), m))
+		return;
 }
 
 /* Map the Hospes-owned page @m of @d at @g; what was there is given back, where the page was before becomes a hole. */

@@ -3,6 +3,7 @@
 #include "hv/errno.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/printk.h"
 #include "hv/string.h"
 
 #include "compile.h"

@@ -15,6 +15,7 @@ struct range {
 };
 
 static struct {
+	mfn_t max_mfn; /* end of the frame table */
 	struct range range[MAX_RANGES];
 	unsigned nr;
 	uint8_t present[MAX_SECTIONS]; /* sections of the frame table that hold RAM */
@@ -104,6 +105,11 @@ paddr_t mm_boot_alloc(uint64_t bytes, uint64_t align)
 	return p;
 }
 
+mfn_t mm_max_mfn(void)
+{
+	return boot.max_mfn;
+}
+
 /* See mm.h. The frame table goes to the top of RAM: memory below 4 GiB is for those who need it. */
 void mm_boot_finish(mfn_t max_mfn)
 {
@@ -117,6 +123,7 @@ void mm_boot_finish(mfn_t max_mfn)
 	table = cut_top(ROUND_UP(frames_table_size(nr, used), PAGE_SIZE), PAGE_SIZE, ~0UL);
 	if (!table)
 		panic("no memory for a frame table of %lu KiB", frames_table_size(nr, used) >> 10);
+	boot.max_mfn = max_mfn;
 	frames_open(boot.present, nr, paddr_to_virt(table));
 	heap_init();
 	boot.finished = true;

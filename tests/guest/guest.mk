@@ -6,11 +6,13 @@ GUEST_CFLAGS := -std=gnu17 -O2 -ffreestanding -fno-pie -fno-stack-protector -fcf
 
 $(BUILD)/guest/%32: tests/guest/%.c tests/guest/lib/guest.c tests/guest/lib/start.S tests/guest/lib/guest.lds $(wildcard tests/guest/lib/*.h)
 	@mkdir -p $(@D)
-	$(CC) -m32 $(GUEST_CFLAGS) -static -nostdlib -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-T,tests/guest/lib/guest.lds -o $@ \
+	@echo "  CC      $@"
+	$(Q)$(CC) -m32 $(GUEST_CFLAGS) -static -nostdlib -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-T,tests/guest/lib/guest.lds -o $@ \
 	    $< tests/guest/lib/guest.c tests/guest/lib/start.S
 $(BUILD)/guest/%64: tests/guest/%.c tests/guest/lib/guest.c tests/guest/lib/start.S tests/guest/lib/guest.lds $(wildcard tests/guest/lib/*.h)
 	@mkdir -p $(@D)
-	$(CC) -m64 $(GUEST_CFLAGS) -static -nostdlib -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-T,tests/guest/lib/guest.lds -o $@ \
+	@echo "  CC      $@"
+	$(Q)$(CC) -m64 $(GUEST_CFLAGS) -static -nostdlib -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-T,tests/guest/lib/guest.lds -o $@ \
 	    $< tests/guest/lib/guest.c tests/guest/lib/start.S
 .PHONY: guests
 guests: $(GUESTS)

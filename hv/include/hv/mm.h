@@ -107,6 +107,8 @@ void mm_boot_ram(paddr_t start, paddr_t end);
 paddr_t mm_boot_alloc(uint64_t bytes, uint64_t align);
 /* Build the frame table for RAM below @max_mfn and open the allocator; the direct map must reach all RAM. */
 void mm_boot_finish(mfn_t max_mfn);
+/* The frame number just above the highest RAM, as given to mm_boot_finish(). */
+mfn_t mm_max_mfn(void);
 
 /* Small objects of Hospes, 16-byte aligned, zeroed. NULL without memory. */
 void *xzalloc_bytes(size_t size) must_check;
