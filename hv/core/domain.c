@@ -172,6 +172,7 @@ static void domain_free(struct domain *d)
 			vcpu_free(d->vcpu[i]);
 	arch_domain_destroy(d);
 	evtchn_free(d);
+	grant_free(d); /* not earlier: others' mappings of this domain's pages count here to the end */
 	sched_domain_destroy(d);
 	table_remove(d);
 	xfree(d->memory_map);

@@ -91,15 +91,9 @@ static int kill_pages(struct domain *d)
 	return 0;
 }
 
-static int kill_grant(struct domain *d)
-{
-	grant_free(d);
-	return 0;
-}
-
 static int (*const steps[])(struct domain *d) = {
 	kill_begin,	kill_vcpus, kill_timers, evtchn_destroy, grant_release_mappings,
-	p2m_teardown,	kill_shared_pages, kill_claim, kill_pages, kill_grant,
+	p2m_teardown,	kill_shared_pages, kill_claim, kill_pages,
 };
 
 /*

@@ -489,12 +489,11 @@ int evtchn_init(struct domain *d, unsigned max_port)
 	return 0;
 }
 
-/* Close every port of dying @d. -ERESTART until done; then once more is harmless. */
+/* Close every port of @d, which is dying or was never seen by anyone. -ERESTART until done; then once more is harmless. */
 int evtchn_destroy(struct domain *d)
 {
 	struct evtchn_domain *e = d->evtchn;
 
-	ASSERT(d->dying);
 	if (!e)
 		return 0;
 	/* Whoever did not yet see that @d is dying is inside this lock: after it no port opens. */

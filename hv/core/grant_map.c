@@ -1,0 +1,342 @@
+/* Mapping granted pages into a domain's guest-physical space, and the handles that name the mappings. */
+#include "grant_table.h"
+#include "hv/errno.h"
+#include "hv/grant.h"
+#include "hv/guest.h"
+#include "hv/hypercall.h"
+#include "hv/printk.h"
+
+#define UNMAP_BATCH 16u /* unmappings that share a flush */
+
+/* Handles ----------------------------------------------------------------------------------------- */
+
+static struct maptrack *maptrack_of(struct grant_table *gt, grant_handle_t handle)
+{
+	unsigned i = handle / MAPTRACK_PER_FRAME;
+
+	return i < gt->nr_maptrack_frames ? &gt->maptrack[i][handle % MAPTRACK_PER_FRAME] : NULL;
+}
+
+/* More handles. false at the limit or without memory. Lock held. */
+static bool maptrack_grow(struct grant_table *gt)
+{
+	unsigned n = gt->nr_maptrack_frames;
+	struct maptrack *chunk;
+
+	if (n >= gt->max_maptrack_frames)
+		return false;
+	if (!gt->maptrack) {
+		gt->maptrack = xzalloc_array(struct maptrack *, gt->max_maptrack_frames);
+		if (!gt->maptrack)
+			return false;
+	}
+	chunk = xzalloc_array(struct maptrack, MAPTRACK_PER_FRAME);
+	if (!chunk)
+		return false;
+	for (unsigned i = 0; i < MAPTRACK_PER_FRAME; i++)
+		chunk[i].next = i + 1 < MAPTRACK_PER_FRAME ? n * MAPTRACK_PER_FRAME + i + 1 : gt->free_handle;
+	gt->maptrack[n] = chunk;
+	gt->nr_maptrack_frames = n + 1;
+	gt->free_handle = n * MAPTRACK_PER_FRAME;
+	return true;
+}
+
+/* A handle that is ours until handle_publish() or handle_free(); NO_HANDLE if there is none. */
+static grant_handle_t handle_alloc(struct grant_table *gt, struct maptrack **out)
+{
+	grant_handle_t handle = NO_HANDLE;
+
+	spin_lock(&gt->maptrack_lock);
+	if (gt->free_handle != NO_HANDLE || maptrack_grow(gt)) {
+		handle = gt->free_handle;
+		*out = maptrack_of(gt, handle);
+		gt->free_handle = (*out)->next;
+		(*out)->state = MAPTRACK_BUSY;
+	}
+	spin_unlock(&gt->maptrack_lock);
+	return handle;
+}
+
+static void handle_publish(struct grant_table *gt, struct maptrack *m)
+{
+	spin_lock(&gt->maptrack_lock);
+	m->state = MAPTRACK_MAPPED;
+	spin_unlock(&gt->maptrack_lock);
+}
+
+static void handle_free(struct grant_table *gt, grant_handle_t handle, struct maptrack *m)
+{
+	spin_lock(&gt->maptrack_lock);
+	m->state = MAPTRACK_FREE;
+	m->next = gt->free_handle;
+	gt->free_handle = handle;
+	spin_unlock(&gt->maptrack_lock);
+}
+
+/* Claim a mapping to end it: nobody else finds it then. NULL if there is none or somebody is at it. */
+static struct maptrack *handle_claim(struct grant_table *gt, grant_handle_t handle)
+{
+	struct maptrack *m;
+
+	spin_lock(&gt->maptrack_lock);
+	m = maptrack_of(gt, handle);
+	if (m && m->state == MAPTRACK_MAPPED)
+		m->state = MAPTRACK_BUSY;
+	else
+		m = NULL;
+	spin_unlock(&gt->maptrack_lock);
+	return m;
+}
+
+/* Mapping ------------------------------------------------------------------------------------------- */
+
+/* Put @page at @g of @d, in place of nothing or of RAM: an entry of another kind has an owner who counts on it. */
+static int insert(struct domain *d, gfn_t g, struct frame *page, bool readonly)
+{
+	struct p2m_batch b = p2m_begin(d);
+	enum p2m_type old;
+	int rc = -EINVAL;
+
+	(void)p2m_lookup(d, g, &old, NULL);
+	if (old == P2M_INVALID || p2m_type_own_ram(old))
+		rc = p2m_set_locked(&b, g, frame_to_mfn(page), 0, readonly ? P2M_GRANT_MAP_RO : P2M_GRANT_MAP_RW);
+	p2m_end(&b);
+	return rc ? GNTST_general_error : GNTST_okay;
+}
+
+/* What can be said about the request alone. An HVM container maps for its CPUs, or pins for a device, and nothing fancier. */
+static int map_check(const struct gnttab_map_grant_ref *op)
+{
+	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)))
+		return GNTST_bad_gntref;
+	if ((op->flags & GNTMAP_host_map) && (op->flags & ~(uint32_t)GNTMAP_readonly) != GNTMAP_host_map)
+		return GNTST_general_error;
+	return GNTST_okay;
+}
+
+/* Map for @d from @granter, which is referenced by the caller; the mapping takes a reference of its own. */
+static int map_from(struct domain *d, struct domain *granter, struct gnttab_map_grant_ref *op)
+{
+	bool readonly = op->flags & GNTMAP_readonly, host = op->flags & GNTMAP_host_map;
+	struct grant_table *gt = d->grant;
+	struct frame *page;
+	struct maptrack *m;
+	grant_handle_t handle;
+	int status;
+
+	if (relation_check(d, granter, RELATION_GRANT))
+		return GNTST_permission_denied;
+	handle = handle_alloc(gt, &m);
+	if (handle == NO_HANDLE)
+		return GNTST_no_space;
+	status = grant_pin(granter, op->ref, d, readonly, &page);
+	if (status != GNTST_okay)
+		goto free_handle;
+	/* Written before the page can be reached, so that an end at any time finds what to undo. */
+	m->granter = granter;
+	m->frame = page;
+	m->gfn = host ? gfn(op->host_addr >> PAGE_SHIFT) : INVALID_GFN;
+	m->ref = op->ref;
+	m->readonly = readonly;
+	if (!domain_get(granter)) {
+		status = GNTST_bad_domain;
+		goto unpin;
+	}
+	status = host ? insert(d, m->gfn, page, readonly) : GNTST_okay;
+	if (status != GNTST_okay) {
+		domain_put(granter);
+		goto unpin;
+	}
+	op->handle = handle;
+	op->dev_bus_addr = mfn_to_paddr(frame_to_mfn(page));
+	handle_publish(gt, m);
+	return GNTST_okay;
+unpin:
+	grant_unpin(granter, op->ref, readonly, page);
+free_handle:
+	handle_free(gt, handle, m);
+	return status;
+}
+
+static void map_one(struct domain *d, struct gnttab_map_grant_ref *op)
+{
+	struct domain *granter;
+
+	op->status = (int16_t)map_check(op);
+	if (op->status != GNTST_okay)
+		return;
+	granter = domain_get_by_id(op->dom);
+	if (!granter) {
+		op->status = GNTST_bad_domain;
+		return;
+	}
+	op->status = (int16_t)map_from(d, granter, op);
+	domain_put(granter);
+}
+
+/* Map element by element. Statuses are per element; -EFAULT if the array cannot be read or written. */
+int grant_map_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done)
+{
+	for (*done = 0; *done < count; (*done)++) {
+		struct gnttab_map_grant_ref op;
+		int rc;
+
+		if (*done && hypercall_preempt_check())
+			return 0;
+		rc = get_element(v, &op, uop, *done, LAYOUT_gnttab_map);
+		if (rc)
+			return rc;
+		map_one(v->domain, &op);
+		rc = put_element(v, uop, *done, &op, LAYOUT_gnttab_map);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Unmapping ------------------------------------------------------------------------------------------- */
+
+struct unmap {
+	struct gnttab_unmap_grant_ref op;
+	struct maptrack *m; /* claimed, NULL when there is nothing to do */
+};
+
+/* Claim what @u names and check that it is what the guest says. Sets the status. */
+static void unmap_prepare(struct domain *d, struct unmap *u)
+{
+	bool host;
+
+	u->m = NULL;
+	u->op.status = GNTST_okay;
+	if (!u->op.host_addr && !u->op.dev_bus_addr)
+		return; /* asks for nothing */
+	u->m = handle_claim(d->grant, u->op.handle);
+	if (!u->m) {
+		u->op.status = GNTST_bad_handle;
+		return;
+	}
+	host = u->m->gfn.v != INVALID_GFN.v;
+	if (host && u->op.host_addr >> PAGE_SHIFT != u->m->gfn.v)
+		u->op.status = GNTST_general_error;
+	else if (u->op.dev_bus_addr && u->op.dev_bus_addr != mfn_to_paddr(frame_to_mfn(u->m->frame)))
+		u->op.status = GNTST_general_error;
+	if (u->op.status != GNTST_okay) {
+		handle_publish(d->grant, u->m);
+		u->m = NULL;
+	}
+}
+
+/* Take the translation away. A guest that put something else there gets an error and keeps the mapping. */
+static void unmap_remove(struct domain *d, struct p2m_batch *b, struct unmap *u)
+{
+	if (!u->m || u->m->gfn.v == INVALID_GFN.v)
+		return;
+	if (p2m_remove_locked(b, u->m->gfn, frame_to_mfn(u->m->frame)) == 0)
+		return;
+	u->op.status = GNTST_general_error;
+}
+
+/* The translation is gone from every CPU: drop pin and references. */
+static void unmap_finish(struct domain *d, grant_handle_t handle, struct maptrack *m)
+{
+	struct domain *granter = m->granter;
+
+	grant_unpin(granter, m->ref, m->readonly, m->frame);
+	handle_free(d->grant, handle, m);
+	domain_put(granter);
+}
+
+/* Unmap @n prepared requests with one flush. */
+static void unmap_apply(struct domain *d, struct unmap *u, uint32_t n)
+{
+	struct p2m_batch b = p2m_begin(d);
+
+	for (uint32_t i = 0; i < n; i++)
+		unmap_remove(d, &b, &u[i]);
+	p2m_end(&b);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!u[i].m)
+			continue;
+		if (u[i].op.status == GNTST_okay)
+			unmap_finish(d, u[i].op.handle, u[i].m);
+		else
+			handle_publish(d->grant, u[i].m);
+	}
+}
+
+/* Unmap in groups that share a flush. Statuses are per element; -EFAULT if the array cannot be read or written. */
+int grant_unmap_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done)
+{
+	struct unmap u[UNMAP_BATCH];
+	int rc = 0;
+
+	for (*done = 0; *done < count && rc == 0;) {
+		uint32_t n;
+
+		if (*done && hypercall_preempt_check())
+			return 0;
+		for (n = 0; n < UNMAP_BATCH && *done + n < count; n++) {
+			rc = get_element(v, &u[n].op, uop, *done + n, LAYOUT_gnttab_unmap);
+			if (rc)
+				break;
+			unmap_prepare(v->domain, &u[n]);
+		}
+		unmap_apply(v->domain, u, n);
+		for (uint32_t i = 0; i < n; i++, (*done)++) {
+			int put = put_element(v, uop, *done, &u[i].op, LAYOUT_gnttab_unmap);
+
+			if (put)
+				return put;
+		}
+	}
+	return rc;
+}
+
+/* End of a domain --------------------------------------------------------------------------------------- */
+
+/* The shared table goes; pins others hold on its entries stay countable. */
+static void release_table(struct domain *d)
+{
+	struct grant_table *gt = d->grant;
+
+	for (;;) {
+		struct frame *f = NULL;
+
+		spin_lock(&gt->lock);
+		if (gt->nr_frames) {
+			f = gt->frame[--gt->nr_frames];
+			gt->frame[gt->nr_frames] = NULL;
+		}
+		spin_unlock(&gt->lock);
+		if (!f)
+			return;
+		frame_release_allocation(f);
+		frame_put(f);
+	}
+}
+
+/* Undo the mappings dying @d made, then give up its shared table. -ERESTART until done. */
+int grant_release_mappings(struct domain *d)
+{
+	struct grant_table *gt = d->grant;
+	unsigned looked = 0;
+
+	if (!gt)
+		return 0;
+	for (; gt->next_release < gt->nr_maptrack_frames * MAPTRACK_PER_FRAME; gt->next_release++) {
+		struct maptrack *m;
+
+		if (++looked % 64 == 0 && hypercall_preempt_check())
+			return -ERESTART;
+		m = handle_claim(gt, gt->next_release);
+		if (!m)
+			continue;
+		/* If the guest put something else at the address there is nothing to remove. */
+		if (m->gfn.v != INVALID_GFN.v && p2m_remove(d, m->gfn, frame_to_mfn(m->frame)))
+			printk(LOG_GUEST_DEBUG, "d%u: grant handle %u is not mapped at gfn %#lx any more\n", d->id,
+			       gt->next_release, m->gfn.v);
+		unmap_finish(d, gt->next_release, m);
+	}
+	release_table(d);
+	return 0;
+}
