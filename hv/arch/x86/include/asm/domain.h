@@ -14,6 +14,7 @@ struct arch_domain {
 	struct cpu_policy *policy;
 	int64_t tsc_offset; /* guest TSC = boot CPU's TSC + this, on every CPU */
 	uint64_t hypercall_gfn_msr;
+	struct vlapic **lapics; /* by vCPU id, [max_vcpus] */
 	uint32_t cf8;	    /* config address latch, decoded although no PCI exists (EM-09) */
 };
 
@@ -23,13 +24,13 @@ struct arch_vcpu {
 	struct svm_vcpu *svm;
 	void *fpu;		/* XSAVE/FXSAVE area of this vCPU */
 	uint64_t xcr0;
-	uint64_t dr[4], dr6, dr7; /* breakpoint registers while not loaded */
+	uint64_t dr[4];		/* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
 	struct msr_state msrs;	/* MTRRs and others served from memory */
-	uint64_t pat;		/* lives in the control block when loaded */
+	uint64_t tsc_aux;
 	bool nmi_pending;
-	bool upcall_asserted;	/* vector of the event upcall already given to the vLAPIC */
-	bool init_pending;
-	int sipi_vector;	/* -1 none */
+	bool wait_sipi;		/* atomic: INIT came, no STARTUP yet */
+	bool init_pending;	/* atomic: reset to wait-for-SIPI before the next entry */
+	int sipi_vector;	/* atomic: start there before the next entry, -1 none */
 	uint32_t time_version;
 };
 

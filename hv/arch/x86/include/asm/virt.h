@@ -14,6 +14,22 @@ struct vcpu;
 
 #define NO_ERROR_CODE (-1)
 
+/* What decides how an address is translated, as of now. */
+struct guest_paging {
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t rflags;
+	unsigned cpl;
+};
+
+/* Why no event can be injected into the next entry (virt_ops.blocked); RFLAGS.IF is in the registers. */
+#define BLOCK_EVENT 0x1u  /* one is queued already */
+#define BLOCK_SHADOW 0x2u /* after STI or MOV SS */
+#define BLOCK_NMI 0x4u	  /* an NMI handler runs: NMIs only */
+
+/* virt_ops.window: any interrupt, whatever the task priority. */
+#define WINDOW_NONE (-1)
+#define WINDOW_ANY 16
+
 struct virt_ops {
 	const char *name;
 	/* Boot CPU: can this machine do it? NULL, or one sentence saying what is missing. */
@@ -33,8 +49,26 @@ struct virt_ops {
 	uint64_t (*get_efer)(struct vcpu *v);
 	void (*set_efer)(struct vcpu *v, uint64_t val);
 	unsigned (*get_cpl)(struct vcpu *v);
-	/* Queue an exception / NMI / external interrupt for the next entry. */
+	/* Queue an exception for the next entry; one queued before turns it into #DF or a triple fault where the manuals say so. */
 	void (*inject_exception)(struct vcpu *v, unsigned vector, int error_code);
+	/* Queue an external interrupt / an NMI for the next entry. Nothing may block it (see blocked). */
+	void (*inject_interrupt)(struct vcpu *v, uint8_t vector);
+	void (*inject_nmi)(struct vcpu *v);
+	unsigned (*blocked)(struct vcpu *v); /* BLOCK_* */
+	/* Exit as soon as an interrupt of priority class @prio could be taken; WINDOW_ANY ignores the priority. */
+	void (*window)(struct vcpu *v, int prio);
+	/* Task priority (CR8) the guest sees and changes without exits. */
+	uint8_t (*get_tpr)(struct vcpu *v);
+	void (*set_tpr)(struct vcpu *v, uint8_t cr8);
+	/* The instruction that exited is done: the interrupt shadow ends, a single-step trap is queued if due. */
+	void (*end_insn)(struct vcpu *v);
+	/* Address after the instruction that exited, 0 when the hardware does not say. */
+	uint64_t (*next_rip)(struct vcpu *v);
+	void (*get_paging)(struct vcpu *v, struct guest_paging *p);
+	/* Drop all cached translations of @v before its next entry. */
+	void (*flush_tlb)(struct vcpu *v);
+	/* Power-up state of everything in the control block (segments, control registers, queued events). */
+	void (*reset)(struct vcpu *v);
 	/* Set the TSC offset so the guest's TSC is monotonic when moving between CPUs. */
 	void (*set_tsc_offset)(struct vcpu *v, int64_t offset);
 	/* MSRs that live in the control block (STAR, LSTAR, SYSENTER_*, KERNEL_GS_BASE, FS/GS base, PAT ...). false: not one of them. */

@@ -1,0 +1,192 @@
+/* The x86 half of domains and vCPUs in a hardware container: making, loading, running them. */
+#include "hv/arch.h"
+#include "hv/errno.h"
+#include "hv/mm.h"
+#include "hv/printk.h"
+#include "hv/string.h"
+#include "hvm/hvm.h"
+#include "hvm/hw.h"
+#include "hvm/vlapic.h"
+#include "hvm_params.h"
+#include "policy.h"
+
+#define MSR_TSC_AUX 0xc0000103u
+#define CPU_HAS_RDTSCP (1u << 27)
+
+static struct {
+	struct cpu_policy host, max; /* of this machine; valid once ready */
+	bool ready;
+	bool rdtscp;
+} machine;
+
+static void read_cpuid(uint32_t leaf, uint32_t sub, struct cpuid_leaf *out)
+{
+	uint32_t r[4];
+
+	hw_cpuid(leaf, sub, r);
+	*out = (struct cpuid_leaf){ r[0], r[1], r[2], r[3] };
+}
+
+/* The most a guest may see here. The first caller is the boot CPU, alone. */
+static const struct cpu_policy *policy_max(void)
+{
+	struct policy_caps caps = { .xsave = hvm_xcr0_mask(), .rdtscp = true, .xcr0_mask = hvm_xcr0_mask() };
+	uint32_t r[4];
+
+	if (machine.ready)
+		return &machine.max;
+	policy_from_host(&machine.host, read_cpuid);
+	policy_hvm_max(&machine.max, &machine.host, &caps);
+	hw_cpuid(0x80000001, 0, r);
+	machine.rdtscp = r[3] & CPU_HAS_RDTSCP;
+	machine.ready = true;
+	return &machine.max;
+}
+
+/* -ENOMEM. The guest's TSC starts near zero, on whatever CPU. */
+int arch_domain_create(struct domain *d)
+{
+	struct cpu_policy *p = xzalloc(struct cpu_policy);
+
+	d->arch.lapics = xzalloc_array(struct vlapic *, d->max_vcpus);
+	if (!p || !d->arch.lapics) {
+		xfree(p);
+		xfree(d->arch.lapics);
+		d->arch.lapics = NULL;
+		return err(-ENOMEM);
+	}
+	policy_domain(p, policy_max(), d->max_vcpus);
+	d->arch.policy = p;
+	d->arch.tsc_offset = this_pcpu()->arch.tsc_delta - (int64_t)hw_rdtsc();
+	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_REBOOT;
+	return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+	xfree(d->arch.policy);
+	xfree(d->arch.lapics);
+	d->arch.policy = NULL;
+	d->arch.lapics = NULL;
+}
+
+void hvm_vcpu_reset(struct vcpu *v)
+{
+	memset(&v->arch.regs, 0, sizeof(v->arch.regs));
+	memset(v->arch.dr, 0, sizeof(v->arch.dr));
+	v->arch.regs.rip = 0xfff0;
+	v->arch.regs.rflags = RFLAGS_FIXED;
+	v->arch.regs.gpr[REG_RDX] = v->domain->arch.policy->basic[1].a; /* family, model, stepping */
+	v->arch.nmi_pending = false;
+	virt->reset(v);
+	msr_state_reset(&v->arch.msrs);
+}
+
+/* vCPUs start down; all but the first wait for INIT and STARTUP. -ENOMEM, then nothing is left behind. */
+int arch_vcpu_create(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	int rc;
+
+	v->arch.sipi_vector = -1;
+	v->arch.wait_sipi = v->id != 0;
+	v->arch.vlapic = xzalloc(struct vlapic);
+	if (!v->arch.vlapic)
+		return err(-ENOMEM);
+	rc = hvm_fpu_init(v);
+	if (rc)
+		goto err_free;
+	rc = virt->vcpu_init(v);
+	if (rc)
+		goto err_fpu;
+	vlapic_setup(v->arch.vlapic, v->id, &hvm_vlapic_ops, v, d->arch.lapics, d->max_vcpus, v->processor);
+	hvm_vcpu_reset(v);
+	__atomic_store_n(&d->arch.lapics[v->id], v->arch.vlapic, __ATOMIC_RELEASE);
+	return 0;
+
+err_fpu:
+	free_page(v->arch.fpu);
+	v->arch.fpu = NULL;
+err_free:
+	xfree(v->arch.vlapic);
+	v->arch.vlapic = NULL;
+	return rc;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+	if (!v->arch.vlapic)
+		return;
+	__atomic_store_n(&v->domain->arch.lapics[v->id], NULL, __ATOMIC_RELEASE);
+	vlapic_teardown(v->arch.vlapic);
+	virt->vcpu_free(v);
+	free_page(v->arch.fpu);
+	xfree(v->arch.vlapic);
+	v->arch.fpu = NULL;
+	v->arch.vlapic = NULL;
+}
+
+/* PVH boot specification: flat 4 GiB segments, protected mode, 104-byte 32-bit TSS, everything else off. */
+void arch_vcpu_set_entry(struct vcpu *v, uint32_t eip, uint32_t ebx)
+{
+	static const struct segment code = { .sel = 0x8, .attr = 0xc9b, .limit = 0xffffffff };
+	static const struct segment data = { .sel = 0x10, .attr = 0xc93, .limit = 0xffffffff };
+	static const struct segment tss = { .sel = 0x18, .attr = 0x8b, .limit = 0x67 };
+
+	hvm_vcpu_reset(v);
+	virt->set_segment(v, SEG_CS, code);
+	virt->set_segment(v, SEG_DS, data);
+	virt->set_segment(v, SEG_ES, data);
+	virt->set_segment(v, SEG_SS, data);
+	virt->set_segment(v, SEG_FS, data);
+	virt->set_segment(v, SEG_GS, data);
+	virt->set_segment(v, SEG_TR, tss);
+	virt->set_cr(v, 0, CR0_PE | CR0_ET);
+	v->arch.regs.gpr[REG_RDX] = 0;
+	v->arch.regs.gpr[REG_RBX] = ebx;
+	v->arch.regs.rip = eip;
+	v->arch.wait_sipi = false;
+	v->initialised = true;
+}
+
+static void debug_load(const uint64_t dr[4])
+{
+	asm volatile("mov %0, %%db0" : : "r"(dr[0]));
+	asm volatile("mov %0, %%db1" : : "r"(dr[1]));
+	asm volatile("mov %0, %%db2" : : "r"(dr[2]));
+	asm volatile("mov %0, %%db3" : : "r"(dr[3]));
+}
+
+static void debug_save(uint64_t dr[4])
+{
+	asm volatile("mov %%db0, %0" : "=r"(dr[0]));
+	asm volatile("mov %%db1, %0" : "=r"(dr[1]));
+	asm volatile("mov %%db2, %0" : "=r"(dr[2]));
+	asm volatile("mov %%db3, %0" : "=r"(dr[3]));
+}
+
+void arch_vcpu_load(struct vcpu *v)
+{
+	virt->load(v);
+	virt->set_tsc_offset(v, v->domain->arch.tsc_offset - this_pcpu()->arch.tsc_delta);
+	if (machine.rdtscp)
+		hw_wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
+	debug_load(v->arch.dr);
+	hvm_fpu_load(v);
+	vlapic_migrate(v->arch.vlapic, this_cpu());
+	arch_update_vcpu_time(v);
+}
+
+void arch_vcpu_save(struct vcpu *v)
+{
+	hvm_fpu_save(v);
+	debug_save(v->arch.dr);
+	virt->save(v);
+}
+
+void arch_vcpu_run(struct vcpu *v)
+{
+	if (unlikely(read_once(v->arch.init_pending) || read_once(v->arch.sipi_vector) >= 0) && !hvm_init_sipi(v))
+		return;
+	virt->run(v);
+}

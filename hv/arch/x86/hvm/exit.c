@@ -1,0 +1,177 @@
+/* Exits that mean the same on every back end: CPUID, HLT, hypercalls and the instructions a guest does not get. */
+#include "hv/arch.h"
+#include "hv/errno.h"
+#include "hv/hypercall.h"
+#include "hv/pcpu.h"
+#include "hv/printk.h"
+#include "hvm/hvm.h"
+#include "hvm/vlapic.h"
+#include "hvm_params.h"
+#include "policy.h"
+
+#define MSR_HYPERCALL_PAGE 0x40000000u
+#define REG_R8 8
+#define REG_R9 9
+#define REG_R10 10
+
+void hvm_inject_ud(struct vcpu *v)
+{
+	virt->inject_exception(v, TRAP_UD, NO_ERROR_CODE);
+}
+
+void hvm_inject_gp(struct vcpu *v)
+{
+	virt->inject_exception(v, TRAP_GP, 0);
+}
+
+/* Leaves 40000003: how this CPU's clock reads, in the terms of the pvclock. */
+static void cpuid_time(struct vcpu *v, struct cpuid_ctx *c)
+{
+	const struct arch_pcpu *a = &this_pcpu()->arch;
+	uint64_t khz = a->time_mul ? (1000000UL << 32) / a->time_mul : 0;
+
+	khz = a->time_shift < 0 ? khz << -a->time_shift : khz >> a->time_shift;
+	c->tsc.khz = c->tsc.host_khz = (uint32_t)khz;
+	c->tsc.offset = (uint64_t)v->domain->arch.tsc_offset;
+	c->tsc.mul = a->time_mul;
+	c->tsc.shift = a->time_shift;
+	if (policy_has(v->domain->arch.policy, FEAT_INVARIANT_TSC))
+		c->tsc.flags |= 2;
+	if (policy_has(v->domain->arch.policy, FEAT_RDTSCP))
+		c->tsc.flags |= 4;
+}
+
+void hvm_exit_cpuid(struct vcpu *v)
+{
+	struct guest_regs *r = &v->arch.regs;
+	uint32_t leaf = (uint32_t)r->gpr[REG_RAX];
+	struct cpuid_ctx c = {
+		.vcpu_id = v->id,
+		.domid = v->domain->id,
+		.cr4 = virt->get_cr(v, 4),
+		.xcr0 = v->arch.xcr0,
+		.apic_enabled = vlapic_hw_enabled(v->arch.vlapic),
+		.hypercall_msr = MSR_HYPERCALL_PAGE,
+	};
+	struct cpuid_leaf out;
+	unsigned len = insn_length(v, INSN_CPUID);
+
+	if (!len)
+		return;
+	if ((leaf & 0xffff0000u) == 0x40000000u)
+		cpuid_time(v, &c);
+	policy_cpuid(v->domain->arch.policy, &c, leaf, (uint32_t)r->gpr[REG_RCX], &out);
+	r->gpr[REG_RAX] = out.a;
+	r->gpr[REG_RBX] = out.b;
+	r->gpr[REG_RCX] = out.c;
+	r->gpr[REG_RDX] = out.d;
+	insn_done(v, len);
+}
+
+/* HLT with interrupts off can only end by NMI or INIT: a guest without power management switches off so. */
+void hvm_exit_hlt(struct vcpu *v)
+{
+	unsigned len = insn_length(v, INSN_HLT);
+
+	if (!len)
+		return;
+	insn_done(v, len);
+	if (!(v->arch.regs.rflags & RFLAGS_IF) && !read_once(v->arch.nmi_pending) &&
+	    !read_once(v->arch.init_pending)) {
+		hvm_vcpu_down(v);
+		return;
+	}
+	vcpu_block(v);
+}
+
+void hvm_exit_xsetbv(struct vcpu *v)
+{
+	struct guest_regs *r = &v->arch.regs;
+	unsigned len = insn_length(v, INSN_XSETBV);
+
+	if (!len)
+		return;
+	if (virt->get_cpl(v) || (uint32_t)r->gpr[REG_RCX] ||
+	    hvm_set_xcr0(v, (uint32_t)r->gpr[REG_RAX] | r->gpr[REG_RDX] << 32)) {
+		hvm_inject_gp(v);
+		return;
+	}
+	insn_done(v, len);
+}
+
+/* No guest has a device that bypasses the caches: nothing to write back. */
+void hvm_exit_cache(struct vcpu *v, enum known_insn k)
+{
+	unsigned len = insn_length(v, k);
+
+	if (len)
+		insn_done(v, len);
+}
+
+/* No performance counters. */
+void hvm_exit_rdpmc(struct vcpu *v)
+{
+	hvm_inject_gp(v);
+}
+
+void hvm_triple_fault(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	uint64_t reason = d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON];
+
+	if (reason > SHUTDOWN_MAX || reason == SHUTDOWN_CRASH) {
+		domain_crash(d, "vCPU %u: triple fault at rip %lx", v->id, v->arch.regs.rip);
+		return;
+	}
+	printk(LOG_GUEST_WARN, "d%uv%u: triple fault at rip %lx, shutting down with code %lu\n", d->id, v->id,
+	       v->arch.regs.rip, reason);
+	domain_shutdown(d, (enum shutdown_code)reason);
+}
+
+static void args_in(struct vcpu *v, bool is32)
+{
+	static const uint8_t order64[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
+	static const uint8_t order32[] = { REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP };
+	const uint8_t *order = is32 ? order32 : order64;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(v->hc.args); i++)
+		v->hc.args[i] = v->arch.regs.gpr[order[i]];
+}
+
+/* A call that goes on later: the registers say where. The sixth argument is never progress, so it is left alone. */
+static void args_out(struct vcpu *v, bool is32)
+{
+	static const uint8_t order64[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8 };
+	static const uint8_t order32[] = { REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI };
+	const uint8_t *order = is32 ? order32 : order64;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(order64); i++)
+		v->arch.regs.gpr[order[i]] = is32 ? (uint32_t)v->hc.args[i] : v->hc.args[i];
+	v->arch.regs.gpr[REG_RAX] = v->hc.nr;
+}
+
+void hvm_exit_hypercall(struct vcpu *v)
+{
+	unsigned len = insn_length(v, INSN_VMMCALL);
+	bool again = false, is32;
+	long rc;
+
+	if (!len)
+		return;
+	if (virt->get_cpl(v) || (v->arch.regs.rflags & RFLAGS_VM)) {
+		v->arch.regs.gpr[REG_RAX] = (uint64_t)-EPERM;
+		insn_done(v, len);
+		return;
+	}
+	is32 = arch_guest_is_32(v);
+	v->hc.guest32 = is32;
+	v->hc.nr = (uint32_t)v->arch.regs.gpr[REG_RAX];
+	args_in(v, is32);
+	rc = hypercall_dispatch(v, &again);
+	if (again) {
+		args_out(v, is32);
+		return;
+	}
+	v->arch.regs.gpr[REG_RAX] = is32 ? (uint32_t)rc : (uint64_t)rc;
+	insn_done(v, len);
+}

@@ -1,0 +1,300 @@
+/*
+ * The guest's own page tables, walked in software: AMD APM vol. 2, chapter 5; SMEP and SMAP there in 5.6.5 and 5.6.6. Protection
+ * keys are not applied: user pages reach us only as operands of emulated instructions, which name devices.
+ */
+#include "hvm/hvm.h"
+
+#include "hv/arch.h"
+#include "hv/errno.h"
+#include "hv/printk.h"
+#include "hv/string.h"
+#include "hvm/section.h"
+#include "policy.h"
+
+#define PTE_P (1UL << 0)
+#define PTE_RW (1UL << 1)
+#define PTE_US (1UL << 2)
+#define PTE_A (1UL << 5)
+#define PTE_D (1UL << 6)
+#define PTE_PS (1UL << 7)
+#define PTE_NX (1UL << 63)
+#define PTE_ADDR 0x000ffffffffff000UL
+
+#define WALK_TRIES 4u
+#define MAX_LEVELS 5u
+
+/* Shape of a paging mode. */
+struct walk_mode {
+	uint8_t levels;
+	uint8_t bits;	/* index bits per level */
+	uint8_t size;	/* of an entry */
+	bool pae;	/* three levels: the top entries have no rights */
+};
+
+static const struct walk_mode mode_32 = { 2, 10, 4, false };
+static const struct walk_mode mode_pae = { 3, 9, 8, true };
+static const struct walk_mode mode_long = { 4, 9, 8, false };
+static const struct walk_mode mode_la57 = { 5, 9, 8, false };
+
+/* What one walk has found. */
+struct walk {
+	uint64_t entry[MAX_LEVELS], entry_gpa[MAX_LEVELS]; /* 0 = leaf's level counted from the 4K level */
+	unsigned leaf;	 /* level of the leaf: 0 4K, 1 2M/4M, 2 1G */
+	uint64_t rights; /* AND of RW and US; NX is the OR */
+	uint64_t base;	 /* gpa of the page */
+	bool reserved;	 /* an entry has reserved bits set */
+};
+
+static const struct walk_mode *walk_mode(const struct guest_paging *p)
+{
+	if (p->efer & EFER_LMA)
+		return p->cr4 & CR4_LA57 ? &mode_la57 : &mode_long;
+	return p->cr4 & CR4_PAE ? &mode_pae : &mode_32;
+}
+
+static uint64_t reserved_bits(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, unsigned level,
+			      uint64_t e)
+{
+	unsigned phys = v->domain->arch.policy->ext[8].a & 0xff;
+	uint64_t r;
+
+	if (m->size == 4)
+		return level == 1 && (e & PTE_PS) && (p->cr4 & CR4_PSE) ? 1UL << 21 : 0;
+	r = PTE_ADDR & ~((1UL << phys) - 1);
+	if (!(p->efer & EFER_NXE))
+		r |= PTE_NX;
+	if (m->pae && level == 2) /* bit 5 is reserved too, but some nested walkers set it */
+		return r | PTE_RW | PTE_US | PTE_D | PTE_PS | PTE_NX;
+	if (level >= 3)
+		r |= PTE_PS;
+	else if (level && (e & PTE_PS))
+		r |= ((1UL << (12 + level * 9)) - 1) & ~0x1fffUL; /* below the page's address, but for PAT in bit 12 */
+	return r;
+}
+
+static uint64_t leaf_base(const struct walk_mode *m, unsigned level, uint64_t e)
+{
+	if (m->size == 4 && level == 1) /* PSE-36: address bits 39:32 lie in bits 20:13 */
+		return (e & 0xffc00000UL) | (e & 0x1fe000UL) << 19;
+	if (m->size == 4)
+		return e & 0xfffff000UL;
+	return e & PTE_ADDR & ~((1UL << (12 + level * 9)) - 1);
+}
+
+/* Read the tables down to a leaf. Inside a section. 0; -EFAULT an entry is not present; -EINVAL reserved bits. */
+static int walk_tables(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
+		       struct walk *w)
+{
+	uint64_t table = p->cr3 & (m->pae ? 0xffffffe0UL : m->size == 4 ? 0xfffff000UL : PTE_ADDR);
+	unsigned level = m->levels;
+
+	w->rights = PTE_RW | PTE_US;
+	while (level--) {
+		uint64_t index = va >> (12 + level * m->bits) & ((1UL << m->bits) - 1);
+		uint64_t gpa, e;
+		const void *at;
+
+		if (m->pae && level == 2)
+			index &= 3;
+		gpa = table + index * m->size;
+		at = p2m_section_map(v->domain, gpa);
+		if (!at)
+			return -EFAULT;
+		e = m->size == 4 ? read_once(*(const uint32_t *)at) : read_once(*(const uint64_t *)at);
+		w->entry[level] = e;
+		w->entry_gpa[level] = gpa;
+		if (!(e & PTE_P))
+			return -EFAULT;
+		if (e & reserved_bits(v, p, m, level, e))
+			return -EINVAL;
+		if (!(m->pae && level == 2)) {
+			w->rights &= e | PTE_NX;
+			w->rights |= m->size == 8 ? e & PTE_NX : 0;
+		}
+		if (level == 0 || (level <= 2 && (e & PTE_PS) && !(m->pae && level == 2) &&
+				   (m->size == 8 || (p->cr4 & CR4_PSE)))) {
+			w->leaf = level;
+			w->base = leaf_base(m, level, e);
+			return 0;
+		}
+		table = m->size == 4 ? e & 0xfffff000UL : e & PTE_ADDR;
+	}
+	return -EFAULT;
+}
+
+/* May an access of kind @access use a page with @rights? */
+static bool rights_allow(const struct guest_paging *p, uint64_t rights, uint32_t access)
+{
+	bool user_page = rights & PTE_US;
+
+	if ((access & PF_FETCH) && (rights & PTE_NX))
+		return false;
+	if (access & PF_USER)
+		return user_page && (!(access & PF_WRITE) || (rights & PTE_RW));
+	if ((access & PF_FETCH) && user_page && (p->cr4 & CR4_SMEP))
+		return false;
+	if (!(access & PF_FETCH) && user_page && (p->cr4 & CR4_SMAP) && !(p->rflags & RFLAGS_AC))
+		return false;
+	return !(access & PF_WRITE) || (rights & PTE_RW) || !(p->cr0 & CR0_WP);
+}
+
+/* Set @bits in the entry at @gpa if it is still @old. -EAGAIN: it is not, or its page went away. */
+static int entry_set(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t old, uint64_t bits)
+{
+	struct frame *f = p2m_get_frame(v->domain, gfn(gpa >> PAGE_SHIFT), true);
+	bool ok;
+	void *at;
+
+	if (!f)
+		return -EAGAIN;
+	at = (char *)mfn_to_virt(frame_to_mfn(f)) + (gpa & ~PAGE_MASK);
+	if (size == 4) {
+		uint32_t e = (uint32_t)old;
+
+		ok = __atomic_compare_exchange_n((uint32_t *)at, &e, (uint32_t)(old | bits), false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_RELAXED);
+	} else {
+		ok = __atomic_compare_exchange_n((uint64_t *)at, &old, old | bits, false, __ATOMIC_SEQ_CST,
+						 __ATOMIC_RELAXED);
+	}
+	frame_put(f);
+	return ok ? 0 : -EAGAIN;
+}
+
+/* Accessed bits on the way, dirty on the leaf when writing. */
+static int set_accessed(struct vcpu *v, const struct walk_mode *m, const struct walk *w, uint32_t access)
+{
+	for (unsigned level = m->levels; level-- > w->leaf;) {
+		uint64_t want = PTE_A;
+
+		if (m->pae && level == 2)
+			continue;
+		if (level == w->leaf && (access & PF_WRITE))
+			want |= PTE_D;
+		if ((w->entry[level] & want) == want)
+			continue;
+		if (entry_set(v, w->entry_gpa[level], m->size, w->entry[level], want))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+static bool canonical(const struct walk_mode *m, uint64_t va)
+{
+	unsigned shift = 64 - (12 + 9 * m->levels);
+
+	return (uint64_t)((int64_t)(va << shift) >> shift) == va;
+}
+
+/* One try: as guest_walk(). */
+static int walk_once(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
+		     uint32_t access, uint64_t *gpa, uint32_t *pfec)
+{
+	struct walk w = { 0 };
+	uint64_t flags = p2m_section_begin(v->domain);
+	int rc = walk_tables(v, p, m, va, &w);
+
+	p2m_section_end(v->domain, flags);
+	*pfec = access & (PF_WRITE | PF_USER);
+	if ((access & PF_FETCH) && ((p->efer & EFER_NXE) || (p->cr4 & CR4_SMEP)))
+		*pfec |= PF_FETCH;
+	if (rc == -EFAULT)
+		return -EFAULT;
+	*pfec |= PF_PRESENT;
+	if (rc == -EINVAL) {
+		*pfec |= PF_RESERVED;
+		return -EFAULT;
+	}
+	if (!rights_allow(p, w.rights, access))
+		return -EFAULT;
+	rc = set_accessed(v, m, &w, access);
+	*gpa = w.base + (va & ((1UL << (12 + w.leaf * m->bits)) - 1));
+	return rc;
+}
+
+int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access, uint64_t *gpa,
+	       uint32_t *pfec)
+{
+	const struct walk_mode *m;
+	int rc = -EAGAIN;
+
+	*pfec = 0;
+	if (!(p->cr0 & CR0_PG)) {
+		*gpa = (uint32_t)va;
+		return 0;
+	}
+	m = walk_mode(p);
+	if (!(p->efer & EFER_LMA))
+		va = (uint32_t)va;
+	else if (!canonical(m, va))
+		return -ERANGE;
+	for (unsigned i = 0; i < WALK_TRIES && rc == -EAGAIN; i++)
+		rc = walk_once(v, p, m, va, access, gpa, pfec);
+	return rc;
+}
+
+int guest_copy(struct vcpu *v, uint64_t va, void *buf, size_t len, uint32_t access, uint64_t *fault_va, uint32_t *pfec)
+{
+	struct guest_paging p;
+	char *at = buf;
+
+	virt->get_paging(v, &p);
+	while (len) {
+		size_t n = min_u64(len, PAGE_SIZE - (va & ~PAGE_MASK));
+		struct frame *f;
+		uint64_t gpa;
+		void *mem;
+		int rc;
+
+		*fault_va = va;
+		rc = guest_walk(v, &p, va, access, &gpa, pfec);
+		if (rc)
+			return rc;
+		f = p2m_get_frame(v->domain, gfn(gpa >> PAGE_SHIFT), access & PF_WRITE);
+		if (!f)
+			return -ENXIO;
+		mem = (char *)mfn_to_virt(frame_to_mfn(f)) + (gpa & ~PAGE_MASK);
+		if (access & PF_WRITE)
+			memcpy(mem, at, n);
+		else
+			memcpy(at, mem, n);
+		frame_put(f);
+		at += n;
+		va += n;
+		len -= n;
+	}
+	return 0;
+}
+
+bool guest_fault(struct vcpu *v, int rc, uint64_t va, uint32_t pfec)
+{
+	switch (rc) {
+	case -EFAULT:
+		virt->set_cr(v, 2, va);
+		virt->inject_exception(v, TRAP_PF, (int)pfec);
+		return true;
+	case -ERANGE:
+		virt->inject_exception(v, TRAP_GP, 0);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Copy of hypercall arguments: with the rights of the guest's kernel. -EFAULT. */
+int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len)
+{
+	uint64_t fault;
+	uint32_t pfec;
+
+	return guest_copy(v, gva, dst, len, 0, &fault, &pfec) ? err(-EFAULT) : 0;
+}
+
+/* As arch_guest_read(), the other way. */
+int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len)
+{
+	uint64_t fault;
+	uint32_t pfec;
+
+	return guest_copy(v, gva, (void *)(uintptr_t)src, len, PF_WRITE, &fault, &pfec) ? err(-EFAULT) : 0;
+}

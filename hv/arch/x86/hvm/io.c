@@ -1,0 +1,162 @@
+/* Port accesses. A PVH guest has no legacy devices: a small table says what answers, all else reads ones and drops writes. */
+#include "hv/console.h"
+#include "hv/errno.h"
+#include "hvm/hvm.h"
+
+/* String instructions: elements done per exit; then the guest executes the rest again. */
+#define STRING_BATCH 64u
+
+struct port_range {
+	uint16_t first, last;
+	uint32_t (*read)(struct vcpu *v, uint16_t port, unsigned size);
+	void (*write)(struct vcpu *v, uint16_t port, unsigned size, uint32_t val);
+};
+
+/* Debug console: Bochs' port, whose presence is told by reading back its own number. */
+static uint32_t debug_read(struct vcpu *v, uint16_t port, unsigned size)
+{
+	return 0xe9;
+}
+
+static void debug_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t val)
+{
+	char c = (char)val;
+
+	console_guest_write(v->domain, &c, 1);
+}
+
+/* PCI configuration address: a latch although no bus is there (PCI local bus 3.0, 3.2.2.3.2). */
+static uint32_t cf8_read(struct vcpu *v, uint16_t port, unsigned size)
+{
+	return port == 0xcf8 && size == 4 ? v->domain->arch.cf8 : ~0u;
+}
+
+static void cf8_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t val)
+{
+	if (port == 0xcf8 && size == 4)
+		v->domain->arch.cf8 = val;
+}
+
+static const struct port_range ports[] = {
+	{ 0xe9, 0xe9, debug_read, debug_write },
+	{ 0xcf8, 0xcfb, cf8_read, cf8_write },
+};
+
+static const struct port_range *find(uint16_t port)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
+		if (port >= ports[i].first && port <= ports[i].last)
+			return &ports[i];
+	return NULL;
+}
+
+static uint32_t port_read(struct vcpu *v, uint16_t port, unsigned size)
+{
+	const struct port_range *r = find(port);
+
+	return r ? r->read(v, port, size) : ~0u;
+}
+
+static void port_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t val)
+{
+	const struct port_range *r = find(port);
+
+	if (r)
+		r->write(v, port, size, val);
+}
+
+static uint64_t mask_of(unsigned size)
+{
+	return size == 8 ? ~0UL : (1UL << size * 8) - 1;
+}
+
+/* Advance register @nr by @delta, in the width of the address size. */
+static void reg_advance(struct guest_regs *r, unsigned nr, unsigned addrsize, int64_t delta)
+{
+	uint64_t mask = mask_of(addrsize), val = (r->gpr[nr] + (uint64_t)delta) & mask;
+
+	r->gpr[nr] = addrsize == 2 ? (r->gpr[nr] & ~mask) | val : val;
+}
+
+/* One element between memory at @linear and the port. True when done; otherwise a fault is queued or the guest tries again. */
+static bool string_element(struct vcpu *v, const struct port_exit *x, uint64_t linear, uint32_t user)
+{
+	uint32_t val = 0, pfec;
+	uint64_t fault;
+	int rc;
+
+	if (x->in) {
+		uint32_t probe = 0;
+
+		/* Check before the device sees the read: a fault must not lose its data. */
+		rc = guest_copy(v, linear, &probe, x->size, user, &fault, &pfec);
+		if (rc == 0 || rc == -ENXIO) {
+			val = port_read(v, x->port, x->size);
+			rc = guest_copy(v, linear, &val, x->size, PF_WRITE | user, &fault, &pfec);
+		} else {
+			pfec |= PF_WRITE;
+		}
+	} else {
+		rc = guest_copy(v, linear, &val, x->size, user, &fault, &pfec);
+		if (rc == -ENXIO)
+			val = ~0u;
+		if (rc == 0 || rc == -ENXIO)
+			port_write(v, x->port, x->size, val);
+	}
+	if (rc == 0 || rc == -ENXIO)
+		return true;
+	guest_fault(v, rc, fault, pfec);
+	return false;
+}
+
+/* INS and OUTS. Hardware without decode assists does not name the segment of OUTS, so the instruction is decoded. */
+static void io_string(struct vcpu *v, const struct port_exit *x)
+{
+	struct guest_regs *r = &v->arch.regs;
+	unsigned reg = x->in ? REG_RDI : REG_RSI, left = 1;
+	uint64_t mask = mask_of(x->addrsize);
+	int64_t step = r->rflags & RFLAGS_DF ? -(int64_t)x->size : x->size;
+	uint32_t user = virt->get_cpl(v) == 3 ? PF_USER : 0;
+	struct segment segs[NR_SEGS] = { 0 };
+	enum seg_name seg;
+	struct insn insn;
+	int rc = insn_fetch(v, &insn);
+
+	if (rc) {
+		if (rc == -EINVAL)
+			hvm_inject_ud(v);
+		return;
+	}
+	seg = x->in ? SEG_ES : (enum seg_name)insn.seg;
+	segs[seg] = virt->get_segment(v, seg);
+	if (x->rep)
+		left = (unsigned)min_u64(r->gpr[REG_RCX] & mask, STRING_BATCH);
+	while (left--) {
+		if (!string_element(v, x, insn_linear(&insn, segs, seg, r->gpr[reg] & mask), user))
+			return;
+		reg_advance(r, reg, x->addrsize, step);
+		if (x->rep)
+			reg_advance(r, REG_RCX, x->addrsize, -1);
+	}
+	if (!x->rep || !(r->gpr[REG_RCX] & mask))
+		insn_done(v, (unsigned)(x->next_rip - r->rip));
+}
+
+void hvm_exit_io(struct vcpu *v, const struct port_exit *x)
+{
+	struct guest_regs *r = &v->arch.regs;
+	uint64_t *rax = &r->gpr[REG_RAX];
+
+	if (unlikely(x->string)) {
+		io_string(v, x);
+		return;
+	}
+	if (x->in) {
+		uint32_t val = port_read(v, x->port, x->size);
+
+		*rax = x->size == 4 ? val : (*rax & ~mask_of(x->size)) | (val & mask_of(x->size));
+	} else {
+		port_write(v, x->port, x->size, (uint32_t)(*rax & mask_of(x->size)));
+	}
+	insn_done(v, (unsigned)(x->next_rip - r->rip));
+}

@@ -1,0 +1,169 @@
+/* Exceptions and interrupts on their way into a guest: AMD APM vol. 2, 15.20 and 15.21. */
+#include "hv/domain.h"
+#include "hvm/hvm.h"
+#include "svm/svm.h"
+
+#define DR6_BS (1UL << 14)
+
+/* Exceptions that make a double fault of each other: APM vol. 2, table 8-3. */
+static bool contributory(unsigned vector)
+{
+	return vector == TRAP_DE || (vector >= TRAP_TS && vector <= TRAP_GP);
+}
+
+static uint64_t event_exception(unsigned vector, int error_code)
+{
+	uint64_t e = EVENT_VALID | EVENT_EXCEPTION | vector;
+
+	if (error_code != NO_ERROR_CODE)
+		e |= EVENT_HAS_ERROR | (uint64_t)(uint32_t)error_code << 32;
+	return e;
+}
+
+void svm_inject_exception(struct vcpu *v, unsigned vector, int error_code)
+{
+	struct svm_vcpu *s = v->arch.svm;
+	uint64_t old = s->vmcb->eventinj;
+
+	if ((old & EVENT_VALID) && (old & EVENT_TYPE) == EVENT_EXCEPTION) {
+		unsigned first = old & EVENT_VECTOR;
+
+		if (first == TRAP_DF) {
+			hvm_triple_fault(v);
+			return;
+		}
+		if ((contributory(first) && contributory(vector)) ||
+		    (first == TRAP_PF && (contributory(vector) || vector == TRAP_PF))) {
+			vector = TRAP_DF;
+			error_code = 0;
+		}
+	} else if (old & EVENT_VALID) {
+		s->held = old; /* it was acknowledged already: must not get lost */
+	}
+	s->vmcb->eventinj = event_exception(vector, error_code);
+}
+
+void svm_inject_interrupt(struct vcpu *v, uint8_t vector)
+{
+	v->arch.svm->vmcb->eventinj = EVENT_VALID | EVENT_INTR | vector;
+}
+
+/* NMIs stay blocked until the handler's IRET, which is intercepted as long as one runs. */
+void svm_inject_nmi(struct vcpu *v)
+{
+	struct svm_vcpu *s = v->arch.svm;
+
+	s->vmcb->eventinj = EVENT_VALID | EVENT_NMI | 2;
+	s->vmcb->intercept1 |= INTERCEPT_IRET;
+	s->nmi_blocked = true;
+}
+
+/*
+ * The exit comes before IRET has run. The next NMI waits at least until the next exit, so that it does not stack on this
+ * handler's frame; svm_event_prepare() asks for that exit by an interrupt window.
+ */
+void svm_event_iret(struct vcpu *v)
+{
+	struct svm_vcpu *s = v->arch.svm;
+
+	s->vmcb->intercept1 &= ~INTERCEPT_IRET;
+	s->nmi_blocked = false;
+	s->iret_pending = true;
+}
+
+unsigned svm_blocked(struct vcpu *v)
+{
+	struct svm_vcpu *s = v->arch.svm;
+	unsigned b = 0;
+
+	if ((s->vmcb->eventinj & EVENT_VALID) || s->held)
+		b |= BLOCK_EVENT;
+	if (s->vmcb->shadow & 1)
+		b |= BLOCK_SHADOW;
+	if (s->nmi_blocked || s->iret_pending)
+		b |= BLOCK_NMI;
+	return b;
+}
+
+/* A virtual interrupt that is intercepted when it could be taken, and never delivered itself. */
+void svm_window(struct vcpu *v, int prio)
+{
+	struct vmcb *b = v->arch.svm->vmcb;
+
+	b->vintr &= ~(VINTR_IRQ | VINTR_PRIO_MASK | VINTR_IGN_TPR);
+	if (prio == WINDOW_NONE) {
+		b->intercept1 &= ~INTERCEPT_VINTR;
+		return;
+	}
+	b->intercept1 |= INTERCEPT_VINTR;
+	if (prio >= WINDOW_ANY)
+		b->vintr |= VINTR_IRQ | VINTR_IGN_TPR | VINTR_PRIO_MASK;
+	else
+		b->vintr |= VINTR_IRQ | (uint64_t)prio << VINTR_PRIO_SHIFT;
+}
+
+uint8_t svm_get_tpr(struct vcpu *v)
+{
+	return v->arch.svm->vmcb->vintr & VINTR_TPR_MASK;
+}
+
+void svm_set_tpr(struct vcpu *v, uint8_t cr8)
+{
+	struct vmcb *b = v->arch.svm->vmcb;
+
+	b->vintr = (b->vintr & ~0xffUL) | (cr8 & VINTR_TPR_MASK);
+}
+
+void svm_end_insn(struct vcpu *v)
+{
+	struct vmcb *b = v->arch.svm->vmcb;
+
+	b->shadow &= ~1UL;
+	if (unlikely(v->arch.regs.rflags & RFLAGS_TF)) {
+		b->dr6 |= DR6_BS;
+		svm_inject_exception(v, TRAP_DB, NO_ERROR_CODE);
+	}
+}
+
+void svm_event_prepare(struct vcpu *v)
+{
+	struct svm_vcpu *s = v->arch.svm;
+	struct vmcb *b = s->vmcb;
+
+	if (unlikely(s->iret_pending)) {
+		s->iret_pending = false;
+		if (v->arch.nmi_pending)
+			svm_window(v, WINDOW_ANY);
+	}
+	if (likely(!s->held))
+		return;
+	if ((b->eventinj & EVENT_VALID) || (b->shadow & 1) || !(v->arch.regs.rflags & RFLAGS_IF)) {
+		svm_window(v, WINDOW_ANY);
+		return;
+	}
+	b->eventinj = s->held;
+	s->held = 0;
+}
+
+/*
+ * Software interrupts (INT n, INT3, INTO) are not queued again: rip is still on the instruction, which simply runs again.
+ */
+void svm_event_collect(struct vcpu *v)
+{
+	struct vmcb *b = v->arch.svm->vmcb;
+	uint64_t e = b->exitintinfo;
+
+	b->eventinj = 0;
+	if (likely(!(e & EVENT_VALID)))
+		return;
+	switch (e & EVENT_TYPE) {
+	case EVENT_INTR:
+	case EVENT_NMI:
+		b->eventinj = e;
+		break;
+	case EVENT_EXCEPTION:
+		if ((e & EVENT_VECTOR) != 3 && (e & EVENT_VECTOR) != 4)
+			b->eventinj = e;
+		break;
+	}
+}

@@ -1,0 +1,170 @@
+/* Exits of SVM guests: what the control block says, translated for the shared handlers. AMD APM vol. 2, appendix C. */
+#include "hv/domain.h"
+#include "hvm/hvm.h"
+#include "svm/svm.h"
+
+typedef void exit_fn(struct vcpu *v, struct vmcb *b);
+
+/* Nothing to do: the host's own handler has run as soon as GIF was set again. */
+static void exit_none(struct vcpu *v, struct vmcb *b)
+{
+}
+
+static void exit_vintr(struct vcpu *v, struct vmcb *b)
+{
+	svm_window(v, WINDOW_NONE);
+}
+
+static void exit_cpuid(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_cpuid(v);
+}
+
+static void exit_hlt(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_hlt(v);
+}
+
+static void exit_msr(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_msr(v, b->exitinfo1 & 1);
+}
+
+static void exit_vmmcall(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_hypercall(v);
+}
+
+static void exit_ioio(struct vcpu *v, struct vmcb *b)
+{
+	uint32_t info = (uint32_t)b->exitinfo1;
+	struct port_exit x = {
+		.port = IOIO_PORT(info),
+		.size = (uint8_t)IOIO_SIZE(info),
+		.addrsize = info & IOIO_A64 ? 8 : info & IOIO_A32 ? 4 : 2,
+		.in = info & IOIO_IN,
+		.string = info & IOIO_STRING,
+		.rep = info & IOIO_REP,
+		.next_rip = b->exitinfo2,
+	};
+
+	hvm_exit_io(v, &x);
+}
+
+/* EXITINFO1 has the page fault bits; bit 33 says the guest's own tables were being walked (15.25.6). */
+static void exit_npf(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_npf(v, b->exitinfo2, (uint32_t)b->exitinfo1 & (PF_WRITE | PF_FETCH), b->exitinfo1 >> 33 & 1);
+}
+
+static void exit_iret(struct vcpu *v, struct vmcb *b)
+{
+	svm_event_iret(v);
+}
+
+static void exit_shutdown(struct vcpu *v, struct vmcb *b)
+{
+	hvm_triple_fault(v);
+}
+
+/* Also a triple fault in a task gate's clothes: no guest of today uses hardware task switching. */
+static void exit_task_switch(struct vcpu *v, struct vmcb *b)
+{
+	domain_crash(v->domain, "vCPU %u: hardware task switch to selector %#x is not supported", v->id,
+		     (unsigned)(b->exitinfo1 & 0xffff));
+}
+
+static void exit_ud(struct vcpu *v, struct vmcb *b)
+{
+	hvm_inject_ud(v);
+}
+
+static void exit_rdpmc(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_rdpmc(v);
+}
+
+static void exit_wbinvd(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_cache(v, INSN_WBINVD);
+}
+
+static void exit_invd(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_cache(v, INSN_INVD);
+}
+
+static void exit_xsetbv(struct vcpu *v, struct vmcb *b)
+{
+	hvm_exit_xsetbv(v);
+}
+
+/*
+ * #DB and #AC are intercepted only because a guest could make their delivery raise them again for ever inside the processor;
+ * one round through here lets the host's interrupts in.
+ */
+static void exit_db(struct vcpu *v, struct vmcb *b)
+{
+	svm_inject_exception(v, TRAP_DB, NO_ERROR_CODE);
+}
+
+static void exit_ac(struct vcpu *v, struct vmcb *b)
+{
+	svm_inject_exception(v, 17, 0);
+}
+
+/* A machine check hit while the guest ran: hand it to the host's handler as if it had been ours. */
+static void exit_mc(struct vcpu *v, struct vmcb *b)
+{
+	asm volatile("int $18");
+}
+
+static exit_fn *const exits[NR_LOW_EXITS] = {
+	[EXIT_EXCEPTION + TRAP_DB] = exit_db,
+	[EXIT_EXCEPTION + 17] = exit_ac,
+	[EXIT_EXCEPTION + TRAP_MC] = exit_mc,
+	[EXIT_INTR] = exit_none,
+	[EXIT_NMI] = exit_none,
+	[EXIT_SMI] = exit_none,
+	[EXIT_INIT] = exit_none,
+	[EXIT_VINTR] = exit_vintr,
+	[EXIT_RDPMC] = exit_rdpmc,
+	[EXIT_CPUID] = exit_cpuid,
+	[EXIT_IRET] = exit_iret,
+	[EXIT_INVD] = exit_invd,
+	[EXIT_HLT] = exit_hlt,
+	[EXIT_INVLPGA] = exit_ud,
+	[EXIT_IOIO] = exit_ioio,
+	[EXIT_MSR] = exit_msr,
+	[EXIT_TASK_SWITCH] = exit_task_switch,
+	[EXIT_SHUTDOWN] = exit_shutdown,
+	[EXIT_VMRUN] = exit_ud,
+	[EXIT_VMMCALL] = exit_vmmcall,
+	[EXIT_VMLOAD] = exit_ud,
+	[EXIT_VMSAVE] = exit_ud,
+	[EXIT_STGI] = exit_ud,
+	[EXIT_CLGI] = exit_ud,
+	[EXIT_SKINIT] = exit_ud,
+	[EXIT_WBINVD] = exit_wbinvd,
+	[EXIT_MONITOR] = exit_ud,
+	[EXIT_MWAIT] = exit_ud,
+	[EXIT_MWAIT_ARMED] = exit_ud,
+	[EXIT_XSETBV] = exit_xsetbv,
+};
+
+void svm_exit(struct vcpu *v)
+{
+	struct vmcb *b = v->arch.svm->vmcb;
+	uint64_t code = b->exitcode;
+
+	if (code < NR_LOW_EXITS && exits[code])
+		exits[code](v, b);
+	else if (code == EXIT_NPF)
+		exit_npf(v, b);
+	else if (code == EXIT_INVALID)
+		domain_crash(v->domain, "vCPU %u: the processor refuses its state: cr0=%lx cr3=%lx cr4=%lx efer=%lx "
+			     "rip=%lx eventinj=%lx", v->id, b->cr0, b->cr3, b->cr4, b->efer, b->rip, b->eventinj);
+	else
+		domain_crash(v->domain, "vCPU %u: unexpected exit %#lx, info %lx %lx at rip %lx", v->id, code,
+			     b->exitinfo1, b->exitinfo2, b->rip);
+}

@@ -1,0 +1,272 @@
+/* AMD's Secure Virtual Machine: bringing it up on a CPU, and entering guests. AMD APM vol. 2, chapter 15. */
+#include "svm/svm.h"
+
+#include "hv/domain.h"
+#include "hv/errno.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
+#include "hv/printk.h"
+#include "hv/string.h"
+#include "hvm/hvm.h"
+#include "hvm/hw.h"
+#include "hvm/vlapic.h"
+
+#define MSR_EFER 0xc0000080u
+#define MSR_VM_CR 0xc0010114u
+#define MSR_VM_HSAVE_PA 0xc0010117u
+#define VM_CR_SVMDIS (1UL << 4)
+
+#define MSRPM_ORDER 1u /* 8 KiB: two bits per MSR, set = intercept */
+#define IOPM_ORDER 2u  /* 12 KiB of the 16 are used: one bit per port */
+
+static struct {
+	struct svm_features features;
+	paddr_t msrpm_pa, iopm_pa; /* shared by all guests */
+} svm;
+
+const struct svm_features *svm_features(void)
+{
+	return &svm.features;
+}
+
+/* Boot CPU only. */
+static const char *svm_probe(void)
+{
+	uint32_t r[4];
+
+	hw_cpuid(0x80000000, 0, r);
+	if (r[0] < 0x8000000a)
+		return "The processor has no AMD SVM.";
+	hw_cpuid(0x80000001, 0, r);
+	if (!(r[2] & (1u << 2)))
+		return "The processor has no AMD SVM.";
+	if (hw_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+		return "SVM is switched off by the firmware: look for SVM or Virtualization in its setup.";
+	hw_cpuid(0x8000000a, 0, r);
+	if (!(r[3] & 1))
+		return "The processor's SVM lacks nested paging.";
+	if (r[1] < 2)
+		return "The processor's SVM offers no address space identifiers.";
+	svm.features.nr_asids = r[1];
+	svm.features.nrips = r[3] & (1u << 3);
+	svm.features.flush_by_asid = r[3] & (1u << 6);
+	return NULL;
+}
+
+/* Let the guest access @msr without an exit: both bits clear (15.11). */
+static void msrpm_pass(uint8_t *map, uint32_t msr)
+{
+	uint32_t bit = (msr & 0x1fff) * 2;
+
+	if (msr >= 0xc0000000)
+		bit += 0x800 * 8;
+	map[bit / 8] &= (uint8_t)~(3u << (bit % 8));
+}
+
+/* Only registers which VMLOAD and VMSAVE switch may pass. */
+static int permission_maps_init(void)
+{
+	static const uint32_t pass[] = {
+		0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
+	};
+	struct frame *msrpm = alloc_frames(NULL, MSRPM_ORDER, 0);
+	struct frame *iopm = alloc_frames(NULL, IOPM_ORDER, 0);
+
+	if (!msrpm || !iopm) {
+		if (msrpm)
+			free_frames(msrpm, MSRPM_ORDER);
+		if (iopm)
+			free_frames(iopm, IOPM_ORDER);
+		return err(-ENOMEM);
+	}
+	memset(mfn_to_virt(frame_to_mfn(msrpm)), 0xff, PAGE_SIZE << MSRPM_ORDER);
+	memset(mfn_to_virt(frame_to_mfn(iopm)), 0xff, PAGE_SIZE << IOPM_ORDER);
+	for (unsigned i = 0; i < ARRAY_SIZE(pass); i++)
+		msrpm_pass(mfn_to_virt(frame_to_mfn(msrpm)), pass[i]);
+	svm.iopm_pa = mfn_to_paddr(frame_to_mfn(iopm));
+	svm.msrpm_pa = mfn_to_paddr(frame_to_mfn(msrpm));
+	return 0;
+}
+
+/* Each CPU, once its GS base and task register are final; the boot CPU first. -ENOMEM. */
+static int svm_cpu_up(void)
+{
+	struct pcpu *p = this_pcpu();
+	struct svm_cpu *c;
+	void *host;
+	int rc;
+
+	if (!svm.msrpm_pa) {
+		rc = permission_maps_init();
+		if (rc)
+			return rc;
+	}
+	c = xzalloc(struct svm_cpu);
+	if (!c)
+		return err(-ENOMEM);
+	c->hsave = alloc_page();
+	host = alloc_page();
+	if (!c->hsave || !host) {
+		if (c->hsave)
+			free_page(c->hsave);
+		if (host)
+			free_page(host);
+		xfree(c);
+		return err(-ENOMEM);
+	}
+	c->host_pa = virt_to_paddr(host);
+	c->next_asid = svm.features.nr_asids; /* the first entry starts generation 1 and flushes */
+	hw_wrmsr(MSR_EFER, hw_rdmsr(MSR_EFER) | EFER_SVME);
+	hw_wrmsr(MSR_VM_HSAVE_PA, virt_to_paddr(c->hsave));
+	asm volatile("vmsave" : : "a"(c->host_pa) : "memory");
+	p->arch.virt = c;
+	return hvm_fpu_cpu_up();
+}
+
+static int svm_vcpu_init(struct vcpu *v)
+{
+	struct svm_vcpu *s = xzalloc(struct svm_vcpu);
+	struct vmcb *b;
+
+	if (!s)
+		return err(-ENOMEM);
+	b = alloc_page();
+	if (!b) {
+		xfree(s);
+		return err(-ENOMEM);
+	}
+	s->vmcb = b;
+	s->vmcb_pa = virt_to_paddr(b);
+	s->cpu = NR_CPUS;
+	b->intercept_exceptions = 1u << TRAP_DB | 1u << 17 | 1u << TRAP_MC;
+	b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC |
+			INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO |
+			INTERCEPT_MSR | INTERCEPT_TASK_SWITCH | INTERCEPT_SHUTDOWN;
+	b->intercept2 = INTERCEPT2_VMRUN | INTERCEPT2_VMMCALL | INTERCEPT2_VMLOAD | INTERCEPT2_VMSAVE |
+			INTERCEPT2_STGI | INTERCEPT2_CLGI | INTERCEPT2_SKINIT | INTERCEPT2_WBINVD |
+			INTERCEPT2_MONITOR | INTERCEPT2_MWAIT | INTERCEPT2_MWAIT_ARMED | INTERCEPT2_XSETBV;
+	b->iopm_pa = svm.iopm_pa;
+	b->msrpm_pa = svm.msrpm_pa;
+	b->np_enable = 1;
+	b->vintr = VINTR_MASKING;
+	v->arch.svm = s;
+	svm_reset(v);
+	return 0;
+}
+
+static void svm_vcpu_free(struct vcpu *v)
+{
+	struct svm_vcpu *s = v->arch.svm;
+
+	if (!s)
+		return;
+	free_page(s->vmcb);
+	xfree(s);
+	v->arch.svm = NULL;
+}
+
+static void svm_load(struct vcpu *v)
+{
+	v->arch.svm->vmcb->n_cr3 = mfn_to_paddr(v->domain->p2m.root);
+}
+
+/* Everything is in the control block already. */
+static void svm_save(struct vcpu *v)
+{
+}
+
+static uint64_t svm_next_rip(struct vcpu *v)
+{
+	return svm.features.nrips ? v->arch.svm->vmcb->nrip : 0;
+}
+
+static void svm_flush_tlb(struct vcpu *v)
+{
+	v->arch.svm->flush = true;
+}
+
+static void regs_in(struct vcpu *v, struct vmcb *b)
+{
+	b->rax = v->arch.regs.gpr[REG_RAX];
+	b->rsp = v->arch.regs.gpr[REG_RSP];
+	b->rip = v->arch.regs.rip;
+	b->rflags = v->arch.regs.rflags;
+}
+
+static void regs_out(struct vcpu *v, const struct vmcb *b)
+{
+	v->arch.regs.gpr[REG_RAX] = b->rax;
+	v->arch.regs.gpr[REG_RSP] = b->rsp;
+	v->arch.regs.rip = b->rip;
+	v->arch.regs.rflags = b->rflags;
+}
+
+/*
+ * GIF is clear from the last look at softirqs until the exit: whoever sets one afterwards finds in_guest and sends an
+ * interrupt, which stays pending and ends the guest's run at once. The same holds for interrupts posted to the vLAPIC, and for the
+ * p2m: this CPU is in its running set before it looks at the epoch.
+ */
+static void svm_run(struct vcpu *v)
+{
+	struct pcpu *p = this_pcpu();
+	struct svm_vcpu *s = v->arch.svm;
+	struct p2m *p2m = &v->domain->p2m;
+	uint8_t tpr;
+
+	hw_clgi();
+	write_once(p->in_guest, true);
+	cpumask_set_atomic(&p2m->running, p->id); /* also the barrier between in_guest and softirqs */
+	if (unlikely(read_once(p->softirqs))) {
+		cpumask_unset_atomic(&p2m->running, p->id);
+		write_once(p->in_guest, false);
+		hw_stgi();
+		return;
+	}
+	hvm_intr_prepare(v);
+	svm_event_prepare(v);
+	svm_asid_prepare(s, p->arch.virt, p->id, __atomic_load_n(&p2m->epoch, __ATOMIC_ACQUIRE));
+	regs_in(v, s->vmcb);
+	tpr = svm_get_tpr(v);
+	svm_enter(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa);
+	regs_out(v, s->vmcb);
+	svm_event_collect(v);
+	cpumask_unset_atomic(&p2m->running, p->id);
+	write_once(p->in_guest, false);
+	hw_stgi();
+	if (unlikely(svm_get_tpr(v) != tpr))
+		vlapic_set_cr8(v->arch.vlapic, svm_get_tpr(v));
+	svm_exit(v);
+}
+
+const struct virt_ops svm_ops = {
+	.name = "SVM",
+	.probe = svm_probe,
+	.cpu_up = svm_cpu_up,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_free = svm_vcpu_free,
+	.load = svm_load,
+	.save = svm_save,
+	.run = svm_run,
+	.get_segment = svm_get_segment,
+	.set_segment = svm_set_segment,
+	.get_cr = svm_get_cr,
+	.set_cr = svm_set_cr,
+	.get_efer = svm_get_efer,
+	.set_efer = svm_set_efer,
+	.get_cpl = svm_get_cpl,
+	.inject_exception = svm_inject_exception,
+	.inject_interrupt = svm_inject_interrupt,
+	.inject_nmi = svm_inject_nmi,
+	.blocked = svm_blocked,
+	.window = svm_window,
+	.get_tpr = svm_get_tpr,
+	.set_tpr = svm_set_tpr,
+	.end_insn = svm_end_insn,
+	.next_rip = svm_next_rip,
+	.get_paging = svm_get_paging,
+	.flush_tlb = svm_flush_tlb,
+	.reset = svm_reset,
+	.set_tsc_offset = svm_set_tsc_offset,
+	.get_msr = svm_get_msr,
+	.set_msr = svm_set_msr,
+};
