@@ -10,9 +10,9 @@
 /* An entry that maps @m as @type at @level; P2M_INVALID gives the empty entry. */
 uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level)
 {
-	ASSERT(level <= arch_p2m_max_level());
-	if (type == P2M_INVALID)
+	if (type == P2M_INVALID) /* empty entries exist at every level, leaves do not */
 		return 0;
+	ASSERT(level <= arch_p2m_max_level());
 	return (m.v << 16) | ((uint64_t)level << 5) | ((uint64_t)type << 1);
 }
 
