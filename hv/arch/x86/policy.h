@@ -174,8 +174,6 @@ struct msr_state {
 	uint64_t mtrr_def;		   /* bits 10, 11 enables, low byte type */
 	uint64_t misc_enable;
 	uint64_t mcg_status;
-	uint64_t hwcr;
-	uint64_t spec_ctrl;
 };
 /* Power-up contents. */
 void msr_state_reset(struct msr_state *s);
