@@ -24,54 +24,40 @@ static struct {
 	const char *extra; /* behind " -- " */
 } params = { .extra = "" };
 
-/* Every option Xen 4.17 documents for x86 or users have in their boot entries, and ours. In strcmp order of groups, not searched fast. */
+/* Options Xen 4.17 takes on x86, as users have them in their boot entries; then ours. What has no meaning here is accepted in silence. */
 static const char *const known[] = {
-	/* Console */
-	"com1", "com2", "console", "console_timestamps", "console_to_ring", "conring_size", "conswitch", "dbgp", "ehci-dbgp",
-	"font", "guest_loglvl", "keep", "loglvl", "pv-console", "serial_tx_buffer", "sync_console", "vesa-map", "vesa-ram",
-	"vga", "vwfi", "xhci",
-	/* Initial domains */
-	"dom0", "dom0-cpuid", "dom0-iommu", "dom0_ioports_disable", "dom0_max_vcpus", "dom0_mem", "dom0_nodes",
-	"dom0_vcpus_pin", "extra_guest_irqs", "hardware_dom", "nodomain", "max_domains", "pvh-boot",
-	/* CPU, interrupts, ACPI, time */
-	"acpi", "acpi_apic_instance", "acpi_pstate_strict", "acpi_rsdp", "acpi_skip_timer_override", "acpi_sleep", "allowsuperpage",
-	"amd", "ap_msr", "apic", "apic_verbosity", "apicv", "asid", "arat", "bts", "cet", "clocksource", "cmci-threshold", "cpufreq",
-	"cpuid", "cpuid_mask_cpu", "cpuid_mask_ecx", "cpuid_mask_edx", "cpuid_mask_ext_ecx", "cpuid_mask_ext_edx",
-	"cpuid_mask_l7s0_eax", "cpuid_mask_l7s0_ebx", "cpuid_mask_thermal_ecx", "cpuid_mask_xsave_eax",
-	"cpuidle", "cpuinfo", "cpu_type", "debug_stack_lines", "directed-eoi", "dit", "enable_nmi_watchdog", "gdb", "hpet",
-	"hpet_broadcast", "hpetbroadcast", "idle_latency_factor", "invpcid", "ioapic_ack", "irq-max-guests", "irq_ratelimit",
-	"irq_vector_map", "lapic", "lapic_timer_c2_ok", "max_cstate", "max_gsi_irqs", "maxcpus", "mce", "mce_fb", "mce_verbosity",
-	"mwait-idle", "nmi", "noapic", "nofxsr", "noirqbalance", "nolapic", "nomce", "noserialnumber", "nosmp", "nr_irqs",
-	"partial-emulation", "pcid", "psr", "rcu-idle-timer-period-ms", "serrors", "smap", "smep", "smt", "st_rng", "tbuf_size",
-	"tdt", "tickle_one_idle_cpu", "timer_slop", "trap_action", "tsc", "tsx", "umip", "unrestricted_guest", "use_xsave",
-	"vpid", "vpid_emulation", "watchdog", "watchdog_timeout", "x2apic", "x2apic_phys", "xsave",
-	/* Memory */
-	"availmem", "badpage", "bootscrub", "bootscrub_chunk", "buddy-alloc-size", "cma", "dma_bits", "e820-mtrr-clip",
-	"e820-verbose", "edid", "edd", "efi", "highmem-start", "hmp-unsafe", "llc-coloring", "low_mem_virq_limit", "mem",
-	"mem-sharing", "memop-max-order", "mmio-relax", "mtrr.show", "nodes", "numa", "pdx-compress", "pku", "ram-disk", "tmem",
-	"xenheap_megabytes",
-	/* Devices */
-	"ats", "iommu", "iommu_dev_iotlb_timeout", "iommu_inclusive_mapping", "ivmd", "ivrs_hpet", "ivrs_hpet[]", "ivrs_ioapic",
-	"mmcfg", "msi", "pci", "pci-passthrough", "pci-phantom", "pci_passthrough", "quarantine", "quirks", "rmrr",
-	"snb_igd_quirk", "vtd_granularity",
-	/* Guests */
-	"altp2m", "argo", "conservative_csum", "ept", "fpu", "gnttab", "gnttab_max_frames", "gnttab_max_maptrack_frames",
-	"gnttab_max_nr_frames", "guest_cpuid", "hap", "hap_1gb", "hap_2mb", "hvm_debug", "hvm_fep", "hvm_port80", "introspection",
-	"lapic_timer", "max_lvt", "nested", "nestedhvm", "ple_gap", "ple_window", "pod", "ptwr", "pv", "pv-l1tf",
-	"pv-linear-pt", "pv-shim", "shadow", "shim_mem", "suppress-vmx", "svm-vls", "viridian-spinlock-retry-count", "viridian-version",
-	"vm-notify-window", "vmtrace", "vpci", "vpmu", "vpt", "wait-vm-event", "xenpv", "xpti", "xpti-dom0",
-	/* Scheduling */
-	"credit2_balance_over", "credit2_balance_under", "credit2_cap_period_ms", "credit2_load_precision_shift",
-	"credit2_load_window_shift", "credit2_max_cpus_runqueue", "credit2_runqueue", "cpupool0", "hypfs", "migration_cost_debug", "rcu",
-	"sched", "sched-gran", "sched_credit_tslice_ms", "sched_debug", "sched_ratelimit_us", "sched_smt_power_savings",
-	"vcpu_migration_delay", "xsched",
-	/* Crash, reboot, security */
-	"allow_unsafe", "crash-debug-conring", "crash-debug-debugkey", "crash-debug-hwdom", "crash-debug-kexec", "crash-debug-panic",
-	"crash-debug-watchdog", "crashinfo_maxaddr", "crashkernel", "flask", "flask_enabled", "force-ept", "kexec",
-	"kexec_flags", "low_crashinfo", "lockdown", "noreboot", "noxsave", "probe-port-aliases", "real-mode", "reboot", "scrub-domheap",
-	"spec-ctrl", "bti", "ssbd", "l1d-flush", "tboot", "thunk", "ucode", "ucode-verbose", "xen-cpuidle", "xsm",
-	"max_gsi_irqs", "livepatch", "perfc", "perf-counters", "pci_msi_quirk",
-	/* Ours */
+	"acpi", "acpi_apic_instance", "acpi_pstate_strict", "acpi_skip_timer_override", "acpi_sleep",
+	"allow_unsafe", "altp2m", "apic", "apic_verbosity", "apicv", "arat", "argo", "asid", "async-show-all",
+	"ats", "availmem", "badpage", "bootscrub", "bootscrub_chunk", "cet", "clocksource", "cmci-threshold",
+	"cmos-rtc-probe", "com1", "com2", "conring_size", "console", "console_timestamps", "console_to_ring",
+	"conswitch", "core_parking", "cpu_type", "cpufreq", "cpuid", "cpuid_mask_cpu", "cpuid_mask_ecx",
+	"cpuid_mask_edx", "cpuid_mask_ext_ecx", "cpuid_mask_ext_edx", "cpuid_mask_l7s0_eax",
+	"cpuid_mask_l7s0_ebx", "cpuid_mask_thermal_ecx", "cpuid_mask_xsave_eax", "cpuidle", "cpuinfo",
+	"crash-debug-debugkey", "crash-debug-hwdom", "crash-debug-kexec", "crash-debug-kexeccmd",
+	"crash-debug-panic", "crash-debug-watchdog", "crashinfo_maxaddr", "crashkernel",
+	"credit2_balance_over", "credit2_balance_under", "credit2_cap_period_ms",
+	"credit2_load_precision_shift", "credit2_load_window_shift", "credit2_max_cpus_runqueue",
+	"credit2_runqueue", "dbgp", "debug_stack_lines", "dit", "dma_bits", "dom0", "dom0-cpuid", "dom0-iommu",
+	"dom0_ioports_disable", "dom0_max_vcpus", "dom0_mem", "dom0_nodes", "dom0_vcpus_pin", "e820-mtrr-clip",
+	"e820-verbose", "edd", "edid", "efi", "ehci-dbgp", "ept", "extra_guest_irqs", "flask", "font",
+	"force-ept", "global-pages", "gnttab", "gnttab_max_frames", "gnttab_max_maptrack_frames",
+	"guest_loglvl", "hap", "hap_1gb", "hap_2mb", "hardware_dom", "hest_disable", "highmem-start", "hpet",
+	"hpetbroadcast", "hvm_debug", "hvm_fep", "hvm_port80", "idle_latency_factor", "invpcid", "ioapic_ack",
+	"iommu", "iommu_dev_iotlb_timeout", "iommu_inclusive_mapping", "irq-max-guests", "irq_ratelimit",
+	"irq_vector_map", "ivmd", "ivrs_hpet", "ivrs_ioapic", "kexec", "lapic", "lapic_timer_c2_ok", "ler",
+	"loglvl", "low_crashinfo", "low_mem_virq_limit", "max_cstate", "max_gsi_irqs", "maxcpus", "mce",
+	"mce_fb", "mce_verbosity", "mem", "memop-max-order", "mmcfg", "mmio-relax", "msi", "mtrr.show",
+	"mwait-idle", "nmi", "noapic", "noirqbalance", "nolapic", "noreboot", "nosmp", "nr_irqs", "numa",
+	"pci", "pci-phantom", "pcid", "pdx-compress", "pku", "ple_gap", "ple_window", "preferred-cstates",
+	"psr", "pv", "pv-l1tf", "pv-linear-pt", "pv-shim", "rcu-idle-timer-period-ms", "real-mode", "reboot",
+	"rmrr", "ro-hpet", "sched", "sched-gran", "sched_credit2_max_cpus_runqueue",
+	"sched_credit2_migrate_resist", "sched_credit_tslice_ms", "sched_ratelimit_us",
+	"sched_smt_power_savings", "scrub-domheap", "serial_tx_buffer", "shim_mem", "smap", "smep", "smt",
+	"snb_igd_quirk", "spec-ctrl", "sync_console", "tboot", "tbuf_size", "tdt", "tevt_mask",
+	"tickle_one_idle_cpu", "timer_slop", "tsc", "tsx", "ucode", "unrestricted_guest",
+	"vcpu_migration_delay", "vesa-map", "vesa-ram", "vga", "viridian-spinlock-retry-count",
+	"viridian-version", "vm-notify-window", "vpid", "vpmu", "watchdog", "watchdog_timeout", "x2apic",
+	"x2apic_phys", "xpti", "xsave", "xsm",
 	"launch", "selftest",
 };
 

@@ -13,6 +13,7 @@
 #define ACPI_MAX_NMIS 32u
 #define ACPI_MAX_MCFG 16u
 #define ACPI_MAX_SRAT_MEM 64u
+#define ACPI_MAX_NODES 64u
 
 #define ACPI_TABLE_HEADER_LEN 36u
 
@@ -96,6 +97,8 @@ struct acpi_info {
 	unsigned nr_mcfg;
 
 	bool srat;
+	uint32_t proximity[ACPI_MAX_NODES]; /* of node n: nodes are numbered from 0 as proximity domains turn up */
+	unsigned nr_nodes;		    /* 0 without an SRAT */
 	struct acpi_srat_mem srat_mem[ACPI_MAX_SRAT_MEM];
 	unsigned nr_srat_mem;
 };
@@ -129,6 +132,7 @@ int acpi_parse_madt(struct acpi_info *ai, const void *table, size_t len) must_ch
 int acpi_parse_fadt(struct acpi_info *ai, const void *table, size_t len) must_check;
 int acpi_parse_hpet(struct acpi_info *ai, const void *table, size_t len) must_check;
 int acpi_parse_mcfg(struct acpi_info *ai, const void *table, size_t len) must_check;
+/* After the MADT: fills in the nodes of its CPUs. */
 int acpi_parse_srat(struct acpi_info *ai, const void *table, size_t len) must_check;
 /* SLP_TYPa/b of \_S5 found by its encoding in the DSDT (no interpretation). -ENOENT if it is not there as constants. */
 int acpi_parse_s5(const void *dsdt, size_t len, uint8_t *typ_a, uint8_t *typ_b) must_check;
