@@ -16,7 +16,19 @@
 struct sched_unit {
 	struct vcpu *vcpu;
 	cpumask_t hard, soft; /* affinity; hard never empty within online */
+	bool queued;	      /* on the run queue of vcpu->processor; guarded by its lock, as is all below */
+	bool moving;	      /* must leave its CPU: whoever takes it off there sends it on */
+	bool pinned;	      /* SCHEDOP_pin_override holds; saved_hard is to come back */
+	cpumask_t saved_hard;
 	void *priv;	      /* the policy's */
+};
+
+/* A domain's share, for all policies. */
+struct sched_domain {
+	spinlock_t lock; /* RANK_SCHED_DOMAIN: guards the budget */
+	uint16_t weight, cap;
+	int64_t budget;	    /* ns left in this period when capped */
+	stime_t period_end;
 };
 
 struct sched_decision {
@@ -30,8 +42,8 @@ struct sched_policy {
 	int (*cpu_add)(unsigned cpu);
 	int (*unit_init)(struct sched_unit *u); /* allocates u->priv */
 	void (*unit_free)(struct sched_unit *u);
-	/* All below with the run queue lock of @cpu held. */
 	unsigned (*pick_cpu)(struct sched_unit *u); /* no lock: best CPU in affinity; a hint */
+	/* All below with the run queue lock of @cpu held, unless they say otherwise. */
 	void (*enqueue)(struct sched_unit *u, unsigned cpu, stime_t t, bool waking);
 	void (*dequeue)(struct sched_unit *u, unsigned cpu, stime_t t);
 	/* Account @prev (may be NULL) which ran until @t and is still queued iff runnable; choose. */
@@ -39,10 +51,17 @@ struct sched_policy {
 	/* Should @u, just enqueued on @cpu, preempt @curr? */
 	bool (*preempts)(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t);
 	void (*yield)(unsigned cpu, struct sched_unit *u, stime_t t);
+	/* No lock: a CPU whose queue holds something @cpu should rather run, NR_CPUS if none. Hint. */
+	unsigned (*overloaded)(unsigned cpu, struct sched_unit *curr, stime_t t);
+	/* Lock of @victim held: choose a waiting unit of it that @cpu may run, and dequeue it; NULL if none. */
+	struct sched_unit *(*steal)(unsigned victim, unsigned cpu, stime_t t);
 	int (*adjust)(struct domain *d, bool set, uint16_t *weight, uint16_t *cap); /* cap in percent of a CPU, 0 = none */
 };
 
+/* Choose the policy. Boot, before sched_cpu_init(). */
 int sched_init(const struct sched_policy *policy);
+/* The policy in use. */
+const struct sched_policy *sched_policy(void);
 int sched_cpu_init(unsigned cpu);
 int sched_vcpu_init(struct vcpu *v) must_check;
 void sched_vcpu_destroy(struct vcpu *v);
@@ -50,15 +69,20 @@ int sched_domain_init(struct domain *d) must_check;
 void sched_domain_destroy(struct domain *d);
 /* Hard affinity of @v; moves it if it must. -EINVAL if no online CPU is in it. */
 int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) must_check;
+/* Pin @v to CPU @cpu whatever its affinity, or undo that with @cpu < 0. -EINVAL: no such CPU; -EBUSY: pinned; -ENOENT: not pinned. */
+int sched_pin_override(struct vcpu *v, int cpu) must_check;
 int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) must_check;
 
 /* Choose and switch on this CPU; returns the vCPU now loaded or NULL for idle. Called by cpu_loop on SOFTIRQ_SCHED. */
 struct vcpu *schedule(void);
 /* Current vCPU gives way. */
 void sched_yield(struct vcpu *v);
+/* @v, current here, registered a runstate area: fill it now. */
+void vcpu_runstate_publish(struct vcpu *v);
 /* Run state bookkeeping with times; @v may be running: includes the current state up to now. out[4] ns. */
 void vcpu_runstate_get(struct vcpu *v, enum runstate *state, stime_t *entry, uint64_t out[4]);
 
 extern const struct sched_policy sched_fair;
+extern const struct sched_policy sched_null;
 
 #endif

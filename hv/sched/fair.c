@@ -1,0 +1,509 @@
+/*
+ * Virtual-deadline fairness, after "Earliest Eligible Virtual Deadline First" (Stoica and Abdel-Wahab, 1995).
+ *
+ * Each unit has a virtual time: the CPU time it got, divided by its weight. The queue's virtual time V is the weighted mean; a unit
+ * that got no more than its share (v <= V) is eligible, and of those the one with the earliest virtual deadline
+ * (v + what it asks for, divided by its weight) runs. What a unit asks for follows what it used before it blocked last time:
+ * units that run in short bursts ask for little, so their deadlines are near and they wake up into the CPU quickly, without
+ * getting more than their share.
+ *
+ * Between CPUs, virtual times are comparable: a CPU that is idle, or about to run something that is well ahead, takes the waiting unit that
+ * is furthest behind. So shares hold across CPUs, not only within one. A unit that comes from a queue whose time ran
+ * differently (affinity can force that) is brought within CARRY of the new queue's time.
+ *
+ * A capped domain has a budget of CPU time per period, shared by its vCPUs; overdraft is paid back.
+ */
+#include "hv/errno.h"
+#include "hv/mm.h"
+#include "hv/printk.h"
+#include "hv/sched.h"
+#include "sched_cpu.h"
+
+#define SLICE_MAX MILLISECS(4)
+#define SLICE_MIN MICROSECS(250)
+#define SLICE_TIMER_MIN MICROSECS(100) /* shorter slices cost more than they are worth */
+#define CARRY MILLISECS(20)	       /* most debt or credit a unit takes along */
+#define PULL_AHEAD MILLISECS(2)	       /* fetch a unit from another CPU when ours is this much ahead */
+#define CAP_PERIOD MILLISECS(10)
+#define VSHIFT 10 /* virtual time of a unit of weight w is its CPU time * 2^VSHIFT / w */
+
+struct fair_unit {
+	struct list link;
+	struct sched_unit *unit;
+	int64_t v, deadline; /* virtual; differences are meaningful, also across wrap-around */
+	int64_t lag;	     /* V - v when it left its queue to sleep */
+	stime_t slice;	     /* what it asks for */
+	stime_t ran;	     /* since it last woke up */
+};
+
+struct fair_rq {
+	struct list units; /* all queued, the running one too */
+	struct fair_unit *curr;
+	stime_t exec_start; /* curr is accounted up to here */
+	int64_t floor;	    /* V when last computed */
+	struct fair_unit *skip; /* yielded: others first, once */
+	/* Read by other CPUs without the lock. */
+	unsigned nr, nr_waiting;
+	int64_t min_waiting; /* least v of the waiting */
+};
+
+static struct fair_rq *rq_of(unsigned cpu)
+{
+	return sched_cpu(cpu)->priv;
+}
+
+static int64_t weight_of(const struct fair_unit *f)
+{
+	return read_once(f->unit->vcpu->domain->sched->weight);
+}
+
+/* Virtual length of @ns for @f. */
+static int64_t to_virtual(const struct fair_unit *f, stime_t ns)
+{
+	return (ns << VSHIFT) / weight_of(f);
+}
+
+static int64_t clamp(int64_t x, int64_t limit)
+{
+	return x > limit ? limit : x < -limit ? -limit : x;
+}
+
+/* Caps ------------------------------------------------------------------------------------------- */
+
+static int64_t quota_of(const struct sched_domain *s)
+{
+	return CAP_PERIOD / 100 * s->cap;
+}
+
+/* The budget of a capped domain after taking @used ns from it; STIME_MAX for domains without a cap. */
+static int64_t budget_take(struct sched_domain *s, int64_t used, stime_t t)
+{
+	int64_t left;
+
+	if (!read_once(s->cap))
+		return STIME_MAX;
+	spin_lock(&s->lock);
+	s->budget -= used;
+	if (t >= s->period_end) {
+		int64_t periods = (t - s->period_end) / CAP_PERIOD + 1;
+		int64_t quota = quota_of(s);
+
+		/* More periods than could matter would only overflow. */
+		s->budget += quota * (periods > 1000000 ? 1000000 : periods);
+		if (s->budget > quota)
+			s->budget = quota;
+		s->period_end += periods * CAP_PERIOD;
+	}
+	left = s->budget;
+	spin_unlock(&s->lock);
+	return left;
+}
+
+static struct sched_domain *share_of(const struct fair_unit *f)
+{
+	return f->unit->vcpu->domain->sched;
+}
+
+static bool throttled(const struct fair_unit *f, stime_t t)
+{
+	return budget_take(share_of(f), 0, t) <= 0;
+}
+
+/* Queues ----------------------------------------------------------------------------------------- */
+
+static struct fair_unit *first_unit(struct fair_rq *rq)
+{
+	return list_empty(&rq->units) ? NULL : container_of(rq->units.next, struct fair_unit, link);
+}
+
+static struct fair_unit *next_unit(struct fair_rq *rq, struct fair_unit *f)
+{
+	return f->link.next == &rq->units ? NULL : container_of(f->link.next, struct fair_unit, link);
+}
+
+/* Bring the running unit's account up to @t. */
+static void account(struct fair_rq *rq, stime_t t)
+{
+	struct fair_unit *f = rq->curr;
+	stime_t delta = t - rq->exec_start;
+
+	if (!f || delta <= 0)
+		return;
+	rq->exec_start = t;
+	f->ran += delta;
+	f->v += to_virtual(f, delta);
+	budget_take(share_of(f), delta, t);
+}
+
+static int64_t total_weight(struct fair_rq *rq)
+{
+	int64_t sum = 0;
+
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f))
+		sum += weight_of(f);
+	return sum;
+}
+
+/* V: the weighted mean of the queued units' virtual times. */
+static int64_t virtual_time(struct fair_rq *rq)
+{
+	__int128 sum = 0;
+	int64_t weights = 0;
+
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
+		int64_t w = weight_of(f);
+
+		sum += (__int128)w * (f->v - rq->floor);
+		weights += w;
+	}
+	if (!weights)
+		return rq->floor;
+	/* 128-bit division is not available; precision beyond 2^-16 of the sum is not needed. */
+	while (sum > INT64_MAX || sum < INT64_MIN) {
+		sum >>= 8;
+		weights >>= 8;
+		if (!weights)
+			weights = 1;
+	}
+	rq->floor += (int64_t)sum / weights;
+	return rq->floor;
+}
+
+/* Publish what other CPUs look at. */
+static void refresh(struct fair_rq *rq, stime_t t)
+{
+	unsigned nr = 0, waiting = 0;
+	int64_t least = 0;
+
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
+		nr++;
+		if (f == rq->curr || throttled(f, t))
+			continue;
+		if (!waiting++ || f->v - least < 0)
+			least = f->v;
+	}
+	write_once(rq->min_waiting, least);
+	write_once(rq->nr_waiting, waiting);
+	write_once(rq->nr, nr);
+}
+
+static void new_deadline(struct fair_unit *f)
+{
+	f->deadline = f->v + to_virtual(f, f->slice);
+}
+
+/* Policy ----------------------------------------------------------------------------------------- */
+
+static int fair_cpu_add(unsigned cpu)
+{
+	struct fair_rq *rq = xzalloc(struct fair_rq);
+
+	if (!rq)
+		return err(-ENOMEM);
+	list_init(&rq->units);
+	sched_cpu(cpu)->priv = rq;
+	return 0;
+}
+
+static int fair_unit_init(struct sched_unit *u)
+{
+	struct fair_unit *f = xzalloc(struct fair_unit);
+
+	if (!f)
+		return err(-ENOMEM);
+	list_init(&f->link);
+	f->unit = u;
+	f->slice = SLICE_MAX;
+	u->priv = f;
+	return 0;
+}
+
+static void fair_unit_free(struct sched_unit *u)
+{
+	xfree(u->priv);
+	u->priv = NULL;
+}
+
+static bool is_idle(unsigned cpu)
+{
+	return !read_once(sched_cpu(cpu)->curr) && !read_once(rq_of(cpu)->nr);
+}
+
+static unsigned idle_cpu(const cpumask_t *mask, unsigned last)
+{
+	unsigned cpu;
+
+	if (cpumask_test(mask, last) && is_idle(last))
+		return last;
+	for_each_cpu(cpu, mask)
+		if (is_idle(cpu))
+			return cpu;
+	return NR_CPUS;
+}
+
+/* An idle CPU near @u's last one, or the one with the shortest queue. Preferred (soft) CPUs first. */
+static unsigned fair_pick_cpu(struct sched_unit *u)
+{
+	cpumask_t allowed = cpumask_and(&u->hard, sched_cpus());
+	cpumask_t liked = cpumask_and(&allowed, &u->soft);
+	unsigned last = read_once(u->vcpu->processor), best, cpu;
+
+	best = idle_cpu(&liked, last);
+	if (best == NR_CPUS)
+		best = idle_cpu(&allowed, last);
+	if (best != NR_CPUS)
+		return best;
+	if (cpumask_empty(&liked))
+		liked = allowed;
+	best = cpumask_test(&liked, last) ? last : cpumask_next(&liked, 0);
+	for_each_cpu(cpu, &liked)
+		if (read_once(rq_of(cpu)->nr) < read_once(rq_of(best)->nr))
+			best = cpu;
+	return best < NR_CPUS ? best : cpumask_next(sched_cpus(), 0) % NR_CPUS;
+}
+
+/* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time. Both within CARRY. */
+static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool waking)
+{
+	struct fair_rq *rq = rq_of(cpu);
+	struct fair_unit *f = u->priv;
+	int64_t carry = to_virtual(f, CARRY), vt, weights;
+
+	account(rq, t);
+	vt = virtual_time(rq);
+	weights = total_weight(rq);
+	if (waking) {
+		/* Its arrival moves V towards it: place it so that its lag afterwards is what it was. */
+		int64_t w = weight_of(f);
+		int64_t lag = clamp(f->lag, carry);
+
+		if (weights)
+			lag += lag / weights * w + lag % weights * w / weights;
+		f->v = vt - clamp(lag, carry);
+		f->ran = 0;
+	} else {
+		f->v = vt + clamp(f->v - vt, carry);
+	}
+	new_deadline(f);
+	list_add_tail(&rq->units, &f->link);
+	refresh(rq, t);
+}
+
+static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
+{
+	struct fair_rq *rq = rq_of(cpu);
+	struct fair_unit *f = u->priv;
+
+	account(rq, t);
+	f->lag = virtual_time(rq) - f->v;
+	list_del(&f->link);
+	if (rq->curr == f) {
+		/* It gives up the CPU by itself: ask for twice the usual burst next time. */
+		stime_t wish = (f->slice + 2 * f->ran) / 2;
+
+		f->slice = wish < SLICE_MIN ? SLICE_MIN : wish > SLICE_MAX ? SLICE_MAX : wish;
+		rq->curr = NULL;
+	}
+	if (rq->skip == f)
+		rq->skip = NULL;
+	refresh(rq, t);
+}
+
+/* The eligible unit with the earliest deadline that may run; without one, the one furthest behind. */
+static struct fair_unit *best_unit(struct fair_rq *rq, stime_t t, bool use_skip)
+{
+	int64_t vt = virtual_time(rq);
+	struct fair_unit *best = NULL, *behind = NULL;
+
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
+		if (throttled(f, t) || (use_skip && f == rq->skip))
+			continue;
+		if (!behind || f->v - behind->v < 0)
+			behind = f;
+		if (f->v - vt <= 0 && (!best || f->deadline - best->deadline < 0))
+			best = f;
+	}
+	return best ? best : behind;
+}
+
+/* When the first capped domain with a waiting unit gets its budget back. */
+static stime_t next_refill(struct fair_rq *rq)
+{
+	stime_t first = STIME_MAX;
+
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
+		struct sched_domain *s = share_of(f);
+
+		if (read_once(s->cap) && read_once(s->period_end) < first)
+			first = read_once(s->period_end);
+	}
+	return first;
+}
+
+static bool others_wait(unsigned cpu)
+{
+	unsigned other;
+
+	for_each_cpu(other, sched_cpus())
+		if (other != cpu && read_once(rq_of(other)->nr_waiting))
+			return true;
+	return false;
+}
+
+/* End of the slice that @f gets from @t on. */
+static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, unsigned cpu, stime_t t)
+{
+	int64_t budget = budget_take(share_of(f), 0, t);
+	stime_t length = STIME_MAX;
+
+	/* Throttled ones wait, too, for their budget. */
+	if (rq->nr > 1 || others_wait(cpu)) {
+		int64_t dv = f->deadline - f->v;
+
+		length = (dv / (1 << VSHIFT)) * weight_of(f) + (dv % (1 << VSHIFT)) * weight_of(f) / (1 << VSHIFT);
+	}
+	if (length > budget)
+		length = budget;
+	if (length == STIME_MAX)
+		return STIME_MAX;
+	return t + (length < SLICE_TIMER_MIN ? SLICE_TIMER_MIN : length);
+}
+
+static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *prev, stime_t t)
+{
+	struct fair_rq *rq = rq_of(cpu);
+	struct fair_unit *f;
+	stime_t until;
+
+	account(rq, t);
+	f = rq->curr;
+	if (f && f->deadline - f->v <= 0) {
+		f->slice = f->slice * 2 > SLICE_MAX ? SLICE_MAX : f->slice * 2;
+		new_deadline(f);
+	}
+	f = best_unit(rq, t, true);
+	if (!f)
+		f = best_unit(rq, t, false);
+	rq->skip = NULL;
+	rq->curr = f;
+	rq->exec_start = t;
+	refresh(rq, t);
+	if (!f)
+		return (struct sched_decision){ .unit = NULL, .until = next_refill(rq) };
+	until = slice_end(rq, f, cpu, t);
+	return (struct sched_decision){ .unit = f->unit, .until = until };
+}
+
+static bool fair_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t)
+{
+	struct fair_rq *rq = rq_of(cpu);
+	struct fair_unit *f = u->priv, *c = curr->priv;
+
+	account(rq, t);
+	if (throttled(f, t))
+		return false;
+	return f->v - virtual_time(rq) <= 0 && f->deadline - c->deadline < 0;
+}
+
+static void fair_yield(unsigned cpu, struct sched_unit *u, stime_t t)
+{
+	struct fair_rq *rq = rq_of(cpu);
+	struct fair_unit *f = u->priv;
+
+	account(rq, t);
+	new_deadline(f);
+	rq->skip = f;
+}
+
+/* Least virtual time of what @cpu could run itself; false if it has nothing. Own CPU, no lock: a hint. */
+static bool own_least(unsigned cpu, struct sched_unit *curr, stime_t t, int64_t *least)
+{
+	struct fair_rq *rq = rq_of(cpu);
+	bool any = read_once(rq->nr_waiting);
+
+	*least = read_once(rq->min_waiting);
+	if (curr) {
+		struct fair_unit *f = curr->priv;
+		stime_t ran = t - read_once(rq->exec_start);
+		int64_t v = f->v + (rq->curr == f && ran > 0 ? to_virtual(f, ran) : 0);
+
+		if (!any || v - *least < 0)
+			*least = v;
+		any = true;
+	}
+	return any;
+}
+
+static unsigned fair_overloaded(unsigned cpu, struct sched_unit *curr, stime_t t)
+{
+	unsigned other, best = NR_CPUS;
+	int64_t least, limit = (PULL_AHEAD << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+	bool any = own_least(cpu, curr, t, &least);
+
+	for_each_cpu(other, sched_cpus()) {
+		struct fair_rq *rq = rq_of(other);
+		int64_t v = read_once(rq->min_waiting);
+
+		if (other == cpu || !read_once(rq->nr_waiting) || (any && least - v <= limit))
+			continue;
+		if (best == NR_CPUS || v - read_once(rq_of(best)->min_waiting) < 0)
+			best = other;
+	}
+	return best;
+}
+
+static struct sched_unit *fair_steal(unsigned victim, unsigned cpu, stime_t t)
+{
+	struct fair_rq *rq = rq_of(victim);
+	struct fair_unit *best = NULL;
+
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
+		if (f == rq->curr || __atomic_load_n(&f->unit->vcpu->running, __ATOMIC_ACQUIRE) ||
+		    !cpumask_test(&f->unit->hard, cpu) || throttled(f, t))
+			continue;
+		if (!best || f->v - best->v < 0)
+			best = f;
+	}
+	if (!best)
+		return NULL;
+	fair_dequeue(best->unit, victim, t);
+	return best->unit;
+}
+
+static int fair_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
+{
+	struct sched_domain *s = d->sched;
+
+	if (set && *weight == 0)
+		return err(-EINVAL);
+	spin_lock(&s->lock);
+	if (set) {
+		write_once(s->weight, *weight);
+		if (s->cap != *cap) {
+			write_once(s->cap, *cap);
+			s->period_end = now() + CAP_PERIOD;
+			s->budget = quota_of(s);
+		}
+	}
+	*weight = s->weight;
+	*cap = s->cap;
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+const struct sched_policy sched_fair = {
+	.name = "fair",
+	.id = XEN_SCHEDULER_CREDIT2,
+	.cpu_add = fair_cpu_add,
+	.unit_init = fair_unit_init,
+	.unit_free = fair_unit_free,
+	.pick_cpu = fair_pick_cpu,
+	.enqueue = fair_enqueue,
+	.dequeue = fair_dequeue,
+	.pick_next = fair_pick_next,
+	.preempts = fair_preempts,
+	.yield = fair_yield,
+	.overloaded = fair_overloaded,
+	.steal = fair_steal,
+	.adjust = fair_adjust,
+};

@@ -1,0 +1,622 @@
+/*
+ * Run states, switching and migration. A policy decides who runs; this file makes it happen.
+ *
+ * Hand-off between CPUs: v->processor changes only under the run queue lock of the old CPU and only while v->running is
+ * false. v->running becomes true under the run queue lock of the CPU that chose it, and false (release) when that CPU has
+ * saved its state, so no other CPU can load a vCPU before (acquire) its state is in memory. A vCPU that must leave a
+ * CPU it is loaded on gets `moving`, and that CPU sends it on after saving it.
+ *
+ * Lazy save: a CPU that goes idle keeps the state of the vCPU that blocked. If the same one wakes up next, nothing needs to be
+ * saved or loaded. It gives the state up when another vCPU runs, or the vCPU is paused.
+ *
+ * No wake-up is lost: a waker takes the reason away and then looks at the unit under its run queue lock; schedule() looks at the reasons
+ * under the same lock, after clearing its softirq.
+ */
+#include "hv/sched.h"
+
+#include "hv/arch.h"
+#include "hv/errno.h"
+#include "hv/guest.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
+#include "hv/printk.h"
+#include "hv/string.h"
+#include "sched_cpu.h"
+#include "vcpu.h"
+
+#define VMASST_RUNSTATE_UPDATE (1UL << 5)
+
+static struct {
+	const struct sched_policy *policy;
+	cpumask_t cpus; /* that schedule */
+} sched;
+
+/* Set-up ---------------------------------------------------------------------------------------- */
+
+/* Choose the policy; see sched.h. */
+int sched_init(const struct sched_policy *policy)
+{
+	sched.policy = policy;
+	cpumask_clear(&sched.cpus);
+	return 0;
+}
+
+/* The policy in use. */
+const struct sched_policy *sched_policy(void)
+{
+	return sched.policy;
+}
+
+/* CPUs that schedule. */
+const cpumask_t *sched_cpus(void)
+{
+	return &sched.cpus;
+}
+
+/* The slice is over: choose again. */
+static void slice_over(void *data)
+{
+	softirq_raise(this_cpu(), SOFTIRQ_SCHED);
+}
+
+/* Let CPU @cpu, registered and with timers, run vCPUs. -ENOMEM. */
+int sched_cpu_init(unsigned cpu)
+{
+	struct sched_cpu *c = xzalloc(struct sched_cpu);
+	int rc;
+
+	if (!c)
+		return err(-ENOMEM);
+	spin_lock_init(&c->lock, RANK_SCHED);
+	c->until = STIME_MAX;
+	timer_init(&c->slice, slice_over, NULL, cpu);
+	pcpu_get(cpu)->sched = c;
+	rc = sched.policy->cpu_add(cpu);
+	if (rc) {
+		pcpu_get(cpu)->sched = NULL;
+		xfree(c);
+		return rc;
+	}
+	cpumask_set_atomic(&sched.cpus, cpu);
+	return 0;
+}
+
+/* Default share. -ENOMEM. */
+int sched_domain_init(struct domain *d)
+{
+	d->sched = xzalloc(struct sched_domain);
+	if (!d->sched)
+		return err(-ENOMEM);
+	spin_lock_init(&d->sched->lock, RANK_SCHED_DOMAIN);
+	d->sched->weight = SCHED_DEFAULT_WEIGHT;
+	return 0;
+}
+
+/* Undo sched_domain_init(). */
+void sched_domain_destroy(struct domain *d)
+{
+	xfree(d->sched);
+	d->sched = NULL;
+}
+
+/* Give @v, not runnable yet, a unit that may run anywhere. -ENOMEM. */
+int sched_vcpu_init(struct vcpu *v)
+{
+	struct sched_unit *u = xzalloc(struct sched_unit);
+	int rc;
+
+	if (!u)
+		return err(-ENOMEM);
+	u->vcpu = v;
+	cpumask_fill(&u->hard);
+	cpumask_fill(&u->soft);
+	rc = sched.policy->unit_init(u);
+	if (rc) {
+		xfree(u);
+		return rc;
+	}
+	v->sched = u;
+	v->processor = sched.policy->pick_cpu(u);
+	return 0;
+}
+
+/* Free @v's unit; it can never run again. Takes no lock. */
+void sched_vcpu_destroy(struct vcpu *v)
+{
+	struct sched_unit *u = v->sched;
+
+	if (!u)
+		return;
+	ASSERT(!u->queued && !v->running);
+	sched.policy->unit_free(u);
+	xfree(u);
+	v->sched = NULL;
+}
+
+/* Run states ------------------------------------------------------------------------------------ */
+
+/* Lock the run queue @v belongs to. */
+static struct sched_cpu *rq_lock(const struct vcpu *v)
+{
+	for (;;) {
+		unsigned cpu = read_once(v->processor);
+		struct sched_cpu *c = sched_cpu(cpu);
+
+		spin_lock(&c->lock);
+		if (read_once(v->processor) == cpu)
+			return c;
+		spin_unlock(&c->lock);
+	}
+}
+
+/* @v is in @state from @t on. Run queue lock held. */
+static void runstate_set(struct vcpu *v, enum runstate state, stime_t t)
+{
+	if (v->runstate == state)
+		return;
+	if (t > v->runstate_entry) {
+		v->runstate_time[v->runstate] += (uint64_t)(t - v->runstate_entry);
+		v->runstate_entry = t;
+	}
+	v->runstate = state;
+}
+
+/* The state of a vCPU that may not run. */
+static enum runstate stopped_state(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VPF_BLOCKED ? RUNSTATE_BLOCKED :
+										    RUNSTATE_OFFLINE;
+}
+
+/* Consistent copy of @v's run state with the current state counted up to now. Takes the run queue lock. */
+void vcpu_runstate_get(struct vcpu *v, enum runstate *state, stime_t *entry, uint64_t out[4])
+{
+	struct sched_cpu *c = rq_lock(v);
+	stime_t t = now();
+
+	*state = v->runstate;
+	*entry = v->runstate_entry;
+	memcpy(out, v->runstate_time, sizeof(v->runstate_time));
+	if (t > v->runstate_entry)
+		out[v->runstate] += (uint64_t)(t - v->runstate_entry);
+	spin_unlock(&c->lock);
+}
+
+/*
+ * Copy @v's run state to the area its guest registered. Its address space is loaded here. A guest that asked for the update flag sees it
+ * raised in the entry time before anything else changes, and lowered last. Errors are the guest's: it unmapped its area.
+ */
+void vcpu_runstate_publish(struct vcpu *v)
+{
+	struct vcpu_runstate_info info = { .state = (int32_t)v->runstate };
+	uint64_t gva = v->runstate_gva, entry = (uint64_t)v->runstate_entry;
+	bool flagged = v->domain->vm_assist & VMASST_RUNSTATE_UPDATE;
+	size_t at = v->runstate_guest32 ? 4 : offsetof(struct vcpu_runstate_info, state_entry_time);
+	uint8_t buf[sizeof(info)];
+	int rc = 0;
+
+	if (!gva)
+		return;
+	info.state_entry_time = flagged ? entry | XEN_RUNSTATE_UPDATE : entry;
+	memcpy(info.time, v->runstate_time, sizeof(info.time));
+	memcpy(buf, &info.state, 4);
+	memset(buf + 4, 0, 4);
+	memcpy(buf + at, &info.state_entry_time, sizeof(info) - 8);
+	if (flagged)
+		rc = copy_to_guest(v, gva + at, &info.state_entry_time, 8);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (rc == 0)
+		rc = copy_to_guest(v, gva, buf, at + sizeof(info) - 8);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (rc == 0 && flagged)
+		rc = copy_to_guest(v, gva + at, &entry, 8);
+	if (rc)
+		return;
+}
+
+/* Waking and sleeping ----------------------------------------------------------------------------- */
+
+/*
+ * Somebody waits now: CPUs that run without an end of slice must look again, so that all share alike, and one idle CPU that may
+ * take the waiting one is told. No lock held.
+ */
+static void spread_wait(void)
+{
+	bool told = false;
+	unsigned cpu;
+
+	for_each_cpu(cpu, &sched.cpus) {
+		struct sched_cpu *c = sched_cpu(cpu);
+
+		if (read_once(c->curr)) {
+			if (read_once(c->until) == STIME_MAX)
+				softirq_raise(cpu, SOFTIRQ_SCHED);
+		} else if (!told && sched.policy->overloaded(cpu, NULL, now()) != NR_CPUS) {
+			softirq_raise(cpu, SOFTIRQ_SCHED);
+			told = true;
+		}
+	}
+}
+
+/* Put runnable @v on the queue of its CPU @c, locked. True: somebody waits now, perhaps for long. */
+static bool enqueue(struct sched_cpu *c, struct vcpu *v, bool waking)
+{
+	struct sched_unit *u = v->sched;
+	stime_t t = now();
+
+	u->queued = true;
+	sched.policy->enqueue(u, v->processor, t, waking);
+	if (v->runstate != RUNSTATE_RUNNING)
+		runstate_set(v, RUNSTATE_RUNNABLE, t);
+	if (!c->curr || sched.policy->preempts(v->processor, u, c->curr->sched, t)) {
+		softirq_raise(v->processor, SOFTIRQ_SCHED);
+		return c->curr;
+	}
+	return true;
+}
+
+static void wake(struct vcpu *v, bool place, bool waking)
+{
+	struct sched_unit *u = v->sched;
+	bool waits = false;
+
+	for (;;) {
+		struct sched_cpu *c = rq_lock(v);
+		unsigned cpu;
+
+		if (u->queued || u->moving || !vcpu_runnable(v)) {
+			spin_unlock(&c->lock);
+			break;
+		}
+		cpu = place && !__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) ? sched.policy->pick_cpu(u) :
+										 v->processor;
+		place = false;
+		if (cpu != v->processor) {
+			write_once(v->processor, cpu);
+			spin_unlock(&c->lock);
+			continue;
+		}
+		waits = enqueue(c, v, waking);
+		spin_unlock(&c->lock);
+		break;
+	}
+	if (waits)
+		spread_wait();
+}
+
+/* A reason for @v not to run went away: if none is left it waits for a CPU. Any context but interrupts. */
+void vcpu_wake(struct vcpu *v)
+{
+	wake(v, true, true);
+}
+
+/* A reason for @v not to run appeared. If it is on a CPU, that CPU will take it off soon. */
+void vcpu_sleep_nosync(struct vcpu *v)
+{
+	struct sched_cpu *c = rq_lock(v);
+
+	if (!vcpu_runnable(v)) {
+		if (v->sched->queued && c->curr != v) {
+			stime_t t = now();
+
+			v->sched->queued = false;
+			sched.policy->dequeue(v->sched, v->processor, t);
+			runstate_set(v, stopped_state(v), t);
+		}
+		if (v->running)
+			softirq_raise(v->processor, SOFTIRQ_SCHED);
+	}
+	spin_unlock(&c->lock);
+}
+
+static void send_on(struct vcpu *v);
+
+/* Take the loaded vCPU's state off this CPU, and pass it on if it must move. No lock held. */
+static void unload(struct sched_cpu *c)
+{
+	struct vcpu *v = c->loaded;
+	struct domain *d = v->domain;
+	bool held = domain_get(d); /* once running is false, its domain may be destroyed under us */
+
+	ASSERT(held);
+	arch_vcpu_save(v);
+	c->loaded = NULL;
+	__atomic_store_n(&v->running, false, __ATOMIC_SEQ_CST);
+	if (read_once(v->sched->moving))
+		send_on(v);
+	if (__atomic_load_n(&d->shutting_down, __ATOMIC_SEQ_CST))
+		domain_vcpu_stopped(d);
+	domain_put(d);
+}
+
+/* As vcpu_sleep_nosync(), and wait until @v's state is in memory. @v is not the calling CPU's current; no lock held. */
+void vcpu_sleep_sync(struct vcpu *v)
+{
+	struct pcpu *p = this_pcpu();
+
+	vcpu_sleep_nosync(v);
+	if (p->sched && p->sched->loaded == v && p->current != v)
+		unload(p->sched);
+	while (__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) && !vcpu_runnable(v))
+		arch_cpu_relax();
+}
+
+/* Add a reason not to run and wait until @v is off its CPU. */
+void vcpu_pause_sync(struct vcpu *v)
+{
+	__atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);
+	vcpu_sleep_sync(v);
+}
+
+/* Take a reason away. */
+void vcpu_unpause(struct vcpu *v)
+{
+	unsigned before = __atomic_fetch_sub(&v->pause_count, 1, __ATOMIC_SEQ_CST);
+
+	ASSERT(before != 0);
+	if (before == 1)
+		vcpu_wake(v);
+}
+
+/* Block @v, current here, until an event. The flag is up before the look for events, and wakers do it the other way round. */
+void vcpu_block(struct vcpu *v)
+{
+	__atomic_fetch_or(&v->pause_flags, VPF_BLOCKED, __ATOMIC_SEQ_CST);
+	if (arch_vcpu_event_pending(v))
+		__atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
+	else
+		softirq_raise(this_cpu(), SOFTIRQ_SCHED);
+}
+
+/* End a block, or a poll, of @v. Any context but interrupts. */
+void vcpu_unblock(struct vcpu *v)
+{
+	if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VPF_BLOCKED))
+		return;
+	write_once(v->poll_evtchn, 0);
+	if (__atomic_fetch_and(&v->pause_flags, ~(VPF_BLOCKED | VPF_POLLING), __ATOMIC_SEQ_CST) & VPF_BLOCKED)
+		vcpu_wake(v);
+}
+
+/* @v has new work. The sequentially consistent accesses order the caller's store of that work before the look at where @v is. */
+void vcpu_kick(struct vcpu *v)
+{
+	unsigned cpu;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	vcpu_unblock(v);
+	cpu = read_once(v->processor);
+	if (__atomic_load_n(&v->running, __ATOMIC_SEQ_CST) && cpu != this_cpu())
+		arch_cpu_kick(cpu);
+}
+
+/* Migration ---------------------------------------------------------------------------------------- */
+
+/* @v was taken off the CPU it had to leave: give it another one. No lock held. */
+static void send_on(struct vcpu *v)
+{
+	struct sched_cpu *c = rq_lock(v);
+
+	if (v->sched->moving && !v->running) {
+		v->sched->moving = false;
+		write_once(v->processor, sched.policy->pick_cpu(v->sched));
+	}
+	spin_unlock(&c->lock);
+	wake(v, false, false);
+}
+
+/* Make @v leave its CPU if it may not stay there, after its affinity changed. Run queue lock held; true: call send_on() after unlock. */
+static bool evict(struct sched_cpu *c, struct vcpu *v)
+{
+	struct sched_unit *u = v->sched;
+
+	if (cpumask_test(&u->hard, v->processor))
+		return false;
+	u->moving = true;
+	if (u->queued && c->curr != v) {
+		u->queued = false;
+		sched.policy->dequeue(u, v->processor, now());
+	}
+	if (!v->running)
+		return true;
+	softirq_raise(v->processor, SOFTIRQ_SCHED);
+	return false;
+}
+
+static int affinity_check(const cpumask_t *hard)
+{
+	cpumask_t usable = cpumask_and(hard, &sched.cpus);
+
+	return cpumask_empty(&usable) ? err(-EINVAL) : 0;
+}
+
+/* Set the affinity of @v; NULL keeps what was. While pinned, a new hard set waits for the pin to end. -EINVAL: no CPU of @hard works. */
+int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
+{
+	struct sched_unit *u = v->sched;
+	struct sched_cpu *c;
+	bool go;
+	int rc = hard ? affinity_check(hard) : 0;
+
+	if (rc)
+		return rc;
+	c = rq_lock(v);
+	if (hard && u->pinned)
+		u->saved_hard = *hard;
+	else if (hard)
+		u->hard = *hard;
+	if (soft)
+		u->soft = *soft;
+	go = evict(c, v);
+	spin_unlock(&c->lock);
+	if (go)
+		send_on(v);
+	return 0;
+}
+
+/* Pin @v to @cpu, or give it its affinity back with a negative @cpu. -EINVAL, -EBUSY, -ENOENT as in sched.h. */
+int sched_pin_override(struct vcpu *v, int cpu)
+{
+	struct sched_unit *u = v->sched;
+	struct sched_cpu *c;
+	bool go = false;
+	int rc = 0;
+
+	if (cpu >= 0 && ((unsigned)cpu >= NR_CPUS || !cpumask_test(&sched.cpus, (unsigned)cpu)))
+		return err(-EINVAL);
+	c = rq_lock(v);
+	if (cpu < 0 && !u->pinned) {
+		rc = err(-ENOENT);
+	} else if (cpu >= 0 && u->pinned) {
+		rc = err(-EBUSY);
+	} else {
+		if (cpu >= 0) {
+			u->saved_hard = u->hard;
+			cpumask_clear(&u->hard);
+			cpumask_set(&u->hard, (unsigned)cpu);
+		} else {
+			u->hard = u->saved_hard;
+		}
+		u->pinned = cpu >= 0;
+		go = evict(c, v);
+	}
+	spin_unlock(&c->lock);
+	if (go)
+		send_on(v);
+	return rc;
+}
+
+/* Read or set a domain's share. -EINVAL for values the policy does not take. */
+int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
+{
+	return sched.policy->adjust(d, set, weight, cap);
+}
+
+/* Fetch a waiting unit from a CPU that has too many. No lock held. */
+static void pull(unsigned cpu, struct sched_unit *curr)
+{
+	stime_t t = now();
+	unsigned victim = sched.policy->overloaded(cpu, curr, t);
+	struct sched_unit *u;
+	struct sched_cpu *c;
+
+	if (victim == NR_CPUS)
+		return;
+	c = sched_cpu(victim);
+	spin_lock(&c->lock);
+	u = sched.policy->steal(victim, cpu, t);
+	if (u) {
+		/* On no queue it is invisible to domain_kill(): hold its domain until it is. A queued unit's domain lives. */
+		bool held = domain_get(u->vcpu->domain);
+
+		ASSERT(held);
+		u->queued = false;
+		write_once(u->vcpu->processor, cpu);
+	}
+	spin_unlock(&c->lock);
+	if (u) {
+		struct domain *d = u->vcpu->domain;
+
+		/* Meanwhile it may have been paused, or woken by another CPU: wake() looks again. */
+		wake(u->vcpu, false, false);
+		domain_put(d);
+	}
+}
+
+/* Switching ---------------------------------------------------------------------------------------- */
+
+/* Per-vCPU timers fire where the vCPU runs. */
+static void timers_follow(struct vcpu *v, unsigned cpu)
+{
+	timer_migrate(&v->singleshot_timer, cpu);
+	timer_migrate(&v->periodic_timer, cpu);
+	timer_migrate(&v->poll_timer, cpu);
+}
+
+/* May the idle CPU keep @v's state? Only while @v just waits for an event. */
+static bool may_stay_loaded(const struct vcpu *v)
+{
+	return !read_once(v->sched->moving) && !(read_once(v->pause_flags) & VPF_DOWN) &&
+	       !__atomic_load_n(&v->pause_count, __ATOMIC_SEQ_CST) &&
+	       !__atomic_load_n(&v->domain->pause_count, __ATOMIC_SEQ_CST);
+}
+
+/* Make @next the loaded vCPU of this CPU, after it was marked running. No lock held. */
+static void switch_to(struct pcpu *p, struct vcpu *prev, struct vcpu *next)
+{
+	struct sched_cpu *c = p->sched;
+
+	if (prev && prev != next)
+		vcpu_runstate_publish(prev);
+	if (c->loaded && c->loaded != next && (next || !may_stay_loaded(c->loaded))) {
+		p->current = NULL;
+		unload(c);
+	}
+	if (next && c->loaded != next) {
+		c->loaded = next;
+		timers_follow(next, p->id);
+		arch_vcpu_load(next);
+	}
+	p->current = next;
+	if (next && next != prev)
+		vcpu_runstate_publish(next);
+}
+
+/* Ask the policy, with the run queue locked; returns the choice with run states updated. */
+static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t)
+{
+	struct sched_cpu *c = p->sched;
+	struct sched_decision d;
+	struct vcpu *next;
+
+	if (prev && prev->sched->queued && (prev->sched->moving || !vcpu_runnable(prev))) {
+		prev->sched->queued = false;
+		sched.policy->dequeue(prev->sched, p->id, t);
+	}
+	d = sched.policy->pick_next(p->id, prev ? prev->sched : NULL, t);
+	next = d.unit ? d.unit->vcpu : NULL;
+	if (prev && prev != next)
+		runstate_set(prev, prev->sched->queued ? RUNSTATE_RUNNABLE : stopped_state(prev), t);
+	if (next) {
+		ASSERT(!next->running || c->loaded == next);
+		__atomic_store_n(&next->running, true, __ATOMIC_SEQ_CST);
+		runstate_set(next, RUNSTATE_RUNNING, t);
+	}
+	write_once(c->curr, next);
+	write_once(c->until, d.until);
+	return next;
+}
+
+/* Choose who runs on this CPU now, and switch. The vCPU now loaded, NULL for idle. From cpu_loop(), no lock held. */
+struct vcpu *schedule(void)
+{
+	struct pcpu *p = this_pcpu();
+	struct sched_cpu *c = p->sched;
+	struct vcpu *prev = p->current, *next;
+	stime_t t, until;
+
+	__atomic_fetch_and(&p->softirqs, ~(1UL << SOFTIRQ_SCHED), __ATOMIC_SEQ_CST);
+	pull(p->id, prev && prev->sched->queued && vcpu_runnable(prev) ? prev->sched : NULL);
+	spin_lock(&c->lock);
+	t = now();
+	next = choose(p, prev, t);
+	until = c->until;
+	spin_unlock(&c->lock);
+	if (until != STIME_MAX)
+		timer_set(&c->slice, until);
+	else if (timer_active(&c->slice))
+		timer_stop(&c->slice);
+	switch_to(p, prev, next);
+	return next;
+}
+
+/* @v, current here, gives way to others for a moment. */
+void sched_yield(struct vcpu *v)
+{
+	struct sched_cpu *c = rq_lock(v);
+
+	if (v->sched->queued)
+		sched.policy->yield(v->processor, v->sched, now());
+	spin_unlock(&c->lock);
+	softirq_raise(this_cpu(), SOFTIRQ_SCHED);
+}
