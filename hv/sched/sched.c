@@ -454,7 +454,7 @@ int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *s
 	return 0;
 }
 
-/* Pin @v to @cpu, or give it its affinity back with a negative @cpu. -EINVAL, -EBUSY, -ENOENT as in sched.h. */
+/* Pin @v to @cpu, or give it its affinity back with a negative @cpu. -EINVAL, -EBUSY as in sched.h. */
 int sched_pin_override(struct vcpu *v, int cpu)
 {
 	struct sched_unit *u = v->sched;
@@ -466,7 +466,7 @@ int sched_pin_override(struct vcpu *v, int cpu)
 		return err(-EINVAL);
 	c = rq_lock(v);
 	if (cpu < 0 && !u->pinned) {
-		rc = err(-ENOENT);
+		rc = err(-EINVAL);
 	} else if (cpu >= 0 && u->pinned) {
 		rc = err(-EBUSY);
 	} else {

@@ -38,6 +38,8 @@ bool arch_vcpu_event_pending(struct vcpu *v);
 void arch_event_upcall(struct vcpu *v);
 /* HVM_PARAM_CALLBACK_IRQ of @d was written: pending upcalls find their (new) way in. */
 void arch_callback_irq_changed(struct domain *d);
+/* Give @v a non-maskable interrupt, once if one already waits. Any CPU. */
+void arch_vcpu_send_nmi(struct vcpu *v);
 /* The current register state of the calling vCPU says 32-bit (CS.L = 0): the width of hypercalls and of d->guest32. */
 bool arch_guest_is_32(struct vcpu *v);
 /* Publish time to @v's pvclock; call whenever it is loaded or its vcpu_info moves. */

@@ -69,7 +69,7 @@ int sched_domain_init(struct domain *d) must_check;
 void sched_domain_destroy(struct domain *d);
 /* Hard affinity of @v; moves it if it must. -EINVAL if no online CPU is in it. */
 int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) must_check;
-/* Pin @v to CPU @cpu whatever its affinity, or undo that with @cpu < 0. -EINVAL: no such CPU; -EBUSY: pinned; -ENOENT: not pinned. */
+/* Pin @v to CPU @cpu whatever its affinity, or undo that with @cpu < 0. -EINVAL: no such CPU, or not pinned; -EBUSY: pinned already. */
 int sched_pin_override(struct vcpu *v, int cpu) must_check;
 int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) must_check;
 
