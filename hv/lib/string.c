@@ -2,14 +2,17 @@
 #include "hv/string.h"
 
 /*
- * Fast string instructions: with ERMSB (every CPU we target) as good as any loop, and small. The direction flag is
+ * String instructions: on every CPU we target as good as any loop, and small. Eight bytes at a time where there is
+ * something to gain: an emulator pays per iteration, and so do processors without fast short strings. The direction flag is
  * clear by the ABI.
  */
 void *memcpy(void *dst, const void *src, size_t n)
 {
 	void *d = dst;
+	size_t words = n / 8, rest = n % 8;
 
-	asm volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(n) : : "memory");
+	asm volatile("rep movsq" : "+D"(d), "+S"(src), "+c"(words) : : "memory");
+	asm volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(rest) : : "memory");
 	return dst;
 }
 
@@ -29,8 +32,11 @@ void *memmove(void *dst, const void *src, size_t n)
 void *memset(void *dst, int c, size_t n)
 {
 	void *d = dst;
+	size_t words = n / 8, rest = n % 8;
+	uint64_t pattern = 0x0101010101010101UL * (uint8_t)c;
 
-	asm volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(c) : "memory");
+	asm volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
+	asm volatile("rep stosb" : "+D"(d), "+c"(rest) : "a"(pattern) : "memory");
 	return dst;
 }
 
