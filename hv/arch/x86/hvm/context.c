@@ -1,44 +1,36 @@
 /* The x86 half of domains and vCPUs in a hardware container: making, loading, running them. */
+#include "asm/cpuid.h"
 #include "hv/arch.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
-#include "hvm/hw.h"
 #include "hvm/vlapic.h"
 #include "hvm_params.h"
 #include "policy.h"
 
-#define MSR_TSC_AUX 0xc0000103u
-#define CPU_HAS_RDTSCP (1u << 27)
-
 static struct {
 	struct cpu_policy host, max; /* of this machine; valid once ready */
 	bool ready;
-	bool rdtscp;
 } machine;
 
 static void read_cpuid(uint32_t leaf, uint32_t sub, struct cpuid_leaf *out)
 {
-	uint32_t r[4];
+	struct cpuid_regs r = cpuid_count(leaf, sub);
 
-	hw_cpuid(leaf, sub, r);
-	*out = (struct cpuid_leaf){ r[0], r[1], r[2], r[3] };
+	*out = (struct cpuid_leaf){ r.a, r.b, r.c, r.d };
 }
 
 /* The most a guest may see here. The first caller is the boot CPU, alone. */
 static const struct cpu_policy *policy_max(void)
 {
-	struct policy_caps caps = { .xsave = hvm_xcr0_mask(), .rdtscp = true, .xcr0_mask = hvm_xcr0_mask() };
-	uint32_t r[4];
+	struct policy_caps caps = { .xsave = hvm_xcr0_mask(), .rdtscp = cpu_features.rdtscp, .xcr0_mask = hvm_xcr0_mask() };
 
 	if (machine.ready)
 		return &machine.max;
 	policy_from_host(&machine.host, read_cpuid);
 	policy_hvm_max(&machine.max, &machine.host, &caps);
-	hw_cpuid(0x80000001, 0, r);
-	machine.rdtscp = r[3] & CPU_HAS_RDTSCP;
 	machine.ready = true;
 	return &machine.max;
 }
@@ -57,7 +49,7 @@ int arch_domain_create(struct domain *d)
 	}
 	policy_domain(p, policy_max(), d->max_vcpus);
 	d->arch.policy = p;
-	d->arch.tsc_offset = this_pcpu()->arch.tsc_delta - (int64_t)hw_rdtsc();
+	d->arch.tsc_offset = this_pcpu()->arch.tsc_delta - (int64_t)rdtsc();
 	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_REBOOT;
 	return 0;
 }
@@ -169,8 +161,8 @@ void arch_vcpu_load(struct vcpu *v)
 {
 	virt->load(v);
 	virt->set_tsc_offset(v, v->domain->arch.tsc_offset - this_pcpu()->arch.tsc_delta);
-	if (machine.rdtscp)
-		hw_wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
+	if (cpu_features.rdtscp)
+		wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
 	debug_load(v->arch.dr);
 	hvm_fpu_load(v);
 	vlapic_migrate(v->arch.vlapic, this_cpu());

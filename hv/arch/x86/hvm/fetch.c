@@ -39,21 +39,22 @@ static int fetch_page(struct vcpu *v, const struct guest_paging *p, uint64_t va,
 	unsigned left = (unsigned)(PAGE_SIZE - (va & ~PAGE_MASK));
 	uint32_t access = PF_FETCH | (p->cpl == 3 ? PF_USER : 0);
 	const uint8_t *src;
-	uint64_t gpa, flags;
+	uint64_t gpa;
+	bool on;
 	int rc = guest_walk(v, p, va, access, &gpa, pfec);
 
 	if (rc)
 		return rc;
 	if (n > left)
 		n = left;
-	flags = p2m_section_begin(v->domain);
+	on = p2m_section_begin(v->domain);
 	src = p2m_section_map(v->domain, gpa);
 	if (src && n == INSN_MAX_LEN)
 		memcpy(buf, src, INSN_MAX_LEN);
 	else
 		for (unsigned i = 0; src && i < n; i++)
 			buf[i] = src[i];
-	p2m_section_end(v->domain, flags);
+	p2m_section_end(v->domain, on);
 	return src ? (int)n : -ENXIO;
 }
 

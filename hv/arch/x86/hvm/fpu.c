@@ -2,12 +2,12 @@
  * Floating point and vector state. Hospes uses none itself, so a guest's registers stay in the CPU across exits and are switched only
  * with the vCPU: at once, never on first use.
  */
+#include "asm/cpuid.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
-#include "hvm/hw.h"
 #include "policy.h"
 
 /* Components we switch: x87, SSE, AVX, AVX-512 (three), protection keys. All of them fit one page. */
@@ -34,19 +34,16 @@ uint64_t hvm_xcr0_mask(void)
 /* Each CPU before it runs guests. No errors. */
 int hvm_fpu_cpu_up(void)
 {
-	uint64_t cr4 = hw_read_cr4() | HW_CR4_OSFXSR | HW_CR4_OSXMMEXCPT;
-	uint32_t r[4];
+	uint64_t cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
 	asm volatile("clts");
-	hw_cpuid(1, 0, r);
-	if (r[2] & (1u << 26)) {
-		hw_cpuid(0xd, 0, r);
-		fpu.xcr0 = (r[0] | (uint64_t)r[3] << 32) & XCR0_SWITCHED;
-		hw_write_cr4(cr4 | HW_CR4_OSXSAVE);
-		hw_xsetbv(fpu.xcr0);
-	} else {
-		hw_write_cr4(cr4);
+	if (!cpu_features.xsave) {
+		write_cr4(cr4);
+		return 0;
 	}
+	fpu.xcr0 = cpuid(0xd).a & XCR0_SWITCHED;
+	write_cr4(cr4 | CR4_OSXSAVE);
+	xsetbv(0, fpu.xcr0);
 	return 0;
 }
 
@@ -80,9 +77,9 @@ void hvm_fpu_load(struct vcpu *v)
 		asm volatile("fxrstor64 (%0)" : : "r"(v->arch.fpu) : "memory");
 		return;
 	}
-	hw_xsetbv(fpu.xcr0);
+	xsetbv(0, fpu.xcr0);
 	asm volatile("xrstor64 (%0)" : : "r"(v->arch.fpu), "a"(~0u), "d"(~0u) : "memory");
-	hw_xsetbv(v->arch.xcr0);
+	xsetbv(0, v->arch.xcr0);
 }
 
 void hvm_fpu_save(struct vcpu *v)
@@ -91,7 +88,7 @@ void hvm_fpu_save(struct vcpu *v)
 		asm volatile("fxsave64 (%0)" : : "r"(v->arch.fpu) : "memory");
 		return;
 	}
-	hw_xsetbv(fpu.xcr0);
+	xsetbv(0, fpu.xcr0);
 	asm volatile("xsave64 (%0)" : : "r"(v->arch.fpu), "a"(~0u), "d"(~0u) : "memory");
 }
 
@@ -105,6 +102,6 @@ int hvm_set_xcr0(struct vcpu *v, uint64_t val)
 	if ((val & XCR0_AVX512) && ((val & XCR0_AVX512) != XCR0_AVX512 || !(val & XCR0_AVX)))
 		return err(-EINVAL);
 	v->arch.xcr0 = val;
-	hw_xsetbv(val);
+	xsetbv(0, val);
 	return 0;
 }

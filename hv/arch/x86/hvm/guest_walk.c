@@ -191,10 +191,10 @@ static int walk_once(struct vcpu *v, const struct guest_paging *p, const struct 
 		     uint32_t access, uint64_t *gpa, uint32_t *pfec)
 {
 	struct walk w = { 0 };
-	uint64_t flags = p2m_section_begin(v->domain);
+	bool on = p2m_section_begin(v->domain);
 	int rc = walk_tables(v, p, m, va, &w);
 
-	p2m_section_end(v->domain, flags);
+	p2m_section_end(v->domain, on);
 	*pfec = access & (PF_WRITE | PF_USER);
 	if ((access & PF_FETCH) && ((p->efer & EFER_NXE) || (p->cr4 & CR4_SMEP)))
 		*pfec |= PF_FETCH;

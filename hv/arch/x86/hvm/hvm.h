@@ -5,43 +5,20 @@
 #ifndef HVM_HVM_H
 #define HVM_HVM_H
 
+#include "asm/cpu.h"
+#include "asm/msr.h"
+#include "asm/traps.h"
 #include "asm/virt.h"
 #include "emul/insn.h"
 #include "hv/domain.h"
 #include "hv/types.h"
 
-#define CR0_PE (1UL << 0)
-#define CR0_MP (1UL << 1)
-#define CR0_ET (1UL << 4)
-#define CR0_WP (1UL << 16)
-#define CR0_PG (1UL << 31)
-#define CR4_PSE (1UL << 4)
-#define CR4_PAE (1UL << 5)
-#define CR4_LA57 (1UL << 12)
-#define CR4_OSXSAVE (1UL << 18)
-#define CR4_SMEP (1UL << 20)
-#define CR4_SMAP (1UL << 21)
-#define EFER_SCE (1UL << 0)
-#define EFER_LME (1UL << 8)
-#define EFER_LMA (1UL << 10)
-#define EFER_NXE (1UL << 11)
-#define EFER_SVME (1UL << 12)
-#define EFER_FFXSR (1UL << 14)
-
-#define RFLAGS_FIXED (1UL << 1)
-#define RFLAGS_TF (1UL << 8)
-#define RFLAGS_IF (1UL << 9)
-#define RFLAGS_DF (1UL << 10)
+#define RFLAGS_FIXED (1UL << 1) /* always one */
 #define RFLAGS_VM (1UL << 17)
-#define RFLAGS_RF (1UL << 16)
-#define RFLAGS_AC (1UL << 18)
 
 /* Segment attributes as in struct segment. */
 #define SEG_ATTR_L (1u << 9)
 #define SEG_ATTR_DB (1u << 10)
-
-enum { TRAP_DE = 0, TRAP_DB = 1, TRAP_UD = 6, TRAP_NM = 7, TRAP_DF = 8, TRAP_TS = 10, TRAP_NP = 11, TRAP_SS = 12,
-       TRAP_GP = 13, TRAP_PF = 14, TRAP_MC = 18 };
 
 /* Page fault error code bits; as @access they say what is wanted. */
 #define PF_PRESENT 0x1u

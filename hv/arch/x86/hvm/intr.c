@@ -33,9 +33,15 @@ void hvm_intr_prepare(struct vcpu *v)
 	int window = WINDOW_NONE;
 
 	virt->set_tpr(v, vlapic_get_cr8(l));
-	if (unlikely(read_once(v->arch.nmi_pending)) && !virt->blocked(v)) {
-		__atomic_store_n(&v->arch.nmi_pending, false, __ATOMIC_SEQ_CST);
-		virt->inject_nmi(v);
+	if (unlikely(read_once(v->arch.nmi_pending))) {
+		unsigned blocked = virt->blocked(v);
+
+		if (!blocked) {
+			__atomic_store_n(&v->arch.nmi_pending, false, __ATOMIC_SEQ_CST);
+			virt->inject_nmi(v);
+		} else if (!(blocked & BLOCK_NMI)) {
+			window = WINDOW_ANY;
+		}
 	}
 	if (vector >= 0) {
 		if ((virt->blocked(v) & (BLOCK_EVENT | BLOCK_SHADOW)) || !(v->arch.regs.rflags & RFLAGS_IF)) {
@@ -128,6 +134,13 @@ static void lapic_sipi(struct vlapic *l, uint8_t vector)
 		return;
 	__atomic_store_n(&v->arch.sipi_vector, vector, __ATOMIC_SEQ_CST);
 	set_up(v);
+}
+
+/* See hv/arch.h. */
+void arch_vcpu_send_nmi(struct vcpu *v)
+{
+	if (!__atomic_exchange_n(&v->arch.nmi_pending, true, __ATOMIC_SEQ_CST))
+		vcpu_kick(v);
 }
 
 static void lapic_nmi(struct vlapic *l)

@@ -78,32 +78,41 @@ static void reg_advance(struct guest_regs *r, unsigned nr, unsigned addrsize, in
 	r->gpr[nr] = addrsize == 2 ? (r->gpr[nr] & ~mask) | val : val;
 }
 
+/* Can @size bytes at @linear be written? As guest_copy(), without the copy: a device must not lose data to a fault. */
+static int probe_write(struct vcpu *v, uint64_t linear, unsigned size, uint32_t user, uint64_t *fault, uint32_t *pfec)
+{
+	struct guest_paging p;
+	uint64_t gpa;
+	int rc;
+
+	virt->get_paging(v, &p);
+	*fault = linear;
+	rc = guest_walk(v, &p, linear, PF_WRITE | user, &gpa, pfec);
+	if (rc || (linear & ~PAGE_MASK) + size <= PAGE_SIZE)
+		return rc;
+	*fault = (linear + size - 1) & PAGE_MASK;
+	return guest_walk(v, &p, *fault, PF_WRITE | user, &gpa, pfec);
+}
+
 /* One element between memory at @linear and the port. True when done; otherwise a fault is queued or the guest tries again. */
 static bool string_element(struct vcpu *v, const struct port_exit *x, uint64_t linear, uint32_t user)
 {
-	uint32_t val = 0, pfec;
+	uint32_t val = ~0u, pfec;
 	uint64_t fault;
 	int rc;
 
 	if (x->in) {
-		uint32_t probe = 0;
-
-		/* Check before the device sees the read: a fault must not lose its data. */
-		rc = guest_copy(v, linear, &probe, x->size, user, &fault, &pfec);
-		if (rc == 0 || rc == -ENXIO) {
+		rc = probe_write(v, linear, x->size, user, &fault, &pfec);
+		if (!rc) {
 			val = port_read(v, x->port, x->size);
 			rc = guest_copy(v, linear, &val, x->size, PF_WRITE | user, &fault, &pfec);
-		} else {
-			pfec |= PF_WRITE;
 		}
 	} else {
 		rc = guest_copy(v, linear, &val, x->size, user, &fault, &pfec);
-		if (rc == -ENXIO)
-			val = ~0u;
 		if (rc == 0 || rc == -ENXIO)
 			port_write(v, x->port, x->size, val);
 	}
-	if (rc == 0 || rc == -ENXIO)
+	if (rc == 0 || rc == -ENXIO) /* no memory there: ones, or nowhere */
 		return true;
 	guest_fault(v, rc, fault, pfec);
 	return false;

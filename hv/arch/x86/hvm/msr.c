@@ -6,15 +6,10 @@
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
-#include "hvm/hw.h"
 #include "hvm/vlapic.h"
 #include "policy.h"
 
-#define MSR_TSC 0x10u
-#define MSR_PAT 0x277u
 #define MSR_HYPERCALL_PAGE 0x40000000u
-#define MSR_EFER 0xc0000080u
-#define MSR_TSC_AUX 0xc0000103u
 
 #define STUB_SIZE 32u
 #define STUB_IRET 23u /* hypercall number of the PV iret, which no HVM guest may call */
@@ -63,7 +58,7 @@ static bool pat_valid(uint64_t pat)
 
 static uint64_t guest_tsc(struct vcpu *v)
 {
-	return hw_rdtsc() - (uint64_t)this_pcpu()->arch.tsc_delta + (uint64_t)v->domain->arch.tsc_offset;
+	return rdtsc() - (uint64_t)this_pcpu()->arch.tsc_delta + (uint64_t)v->domain->arch.tsc_offset;
 }
 
 int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val)
@@ -103,7 +98,7 @@ int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
 		if (!policy_has(v->domain->arch.policy, FEAT_RDTSCP) || val >> 32)
 			return err(-EINVAL);
 		v->arch.tsc_aux = val;
-		hw_wrmsr(MSR_TSC_AUX, val);
+		wrmsr(MSR_TSC_AUX, val);
 		return 0;
 	case MSR_PAT:
 		if (!pat_valid(val))

@@ -5,24 +5,24 @@
 #ifndef HVM_SECTION_H
 #define HVM_SECTION_H
 
+#include "asm/cpu.h"
 #include "hv/domain.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
-#include "hvm/hw.h"
 
-/* Begin: keep it short, take no lock. Not nested. Returns the flags for p2m_section_end(). */
-static inline uint64_t p2m_section_begin(struct domain *d)
+/* Begin: keep it short, take no lock. Not nested. Returns what p2m_section_end() wants. */
+static inline bool p2m_section_begin(struct domain *d)
 {
-	uint64_t flags = hw_irq_save();
+	bool on = irq_save();
 
 	cpumask_set_atomic(&d->p2m.running, this_cpu());
-	return flags;
+	return on;
 }
 
-static inline void p2m_section_end(struct domain *d, uint64_t flags)
+static inline void p2m_section_end(struct domain *d, bool on)
 {
 	cpumask_unset_atomic(&d->p2m.running, this_cpu());
-	hw_irq_restore(flags);
+	irq_restore(on);
 }
 
 /* The memory behind @gpa up to the end of its page, for reading inside a section; NULL when it is not RAM. */

@@ -110,7 +110,7 @@ static void exit_db(struct vcpu *v, struct vmcb *b)
 
 static void exit_ac(struct vcpu *v, struct vmcb *b)
 {
-	svm_inject_exception(v, 17, 0);
+	svm_inject_exception(v, TRAP_AC, 0);
 }
 
 /* A machine check hit while the guest ran: hand it to the host's handler as if it had been ours. */
@@ -121,7 +121,7 @@ static void exit_mc(struct vcpu *v, struct vmcb *b)
 
 static exit_fn *const exits[NR_LOW_EXITS] = {
 	[EXIT_EXCEPTION + TRAP_DB] = exit_db,
-	[EXIT_EXCEPTION + 17] = exit_ac,
+	[EXIT_EXCEPTION + TRAP_AC] = exit_ac,
 	[EXIT_EXCEPTION + TRAP_MC] = exit_mc,
 	[EXIT_INTR] = exit_none,
 	[EXIT_NMI] = exit_none,

@@ -1,6 +1,7 @@
 /* AMD's Secure Virtual Machine: bringing it up on a CPU, and entering guests. AMD APM vol. 2, chapter 15. */
 #include "svm/svm.h"
 
+#include "asm/cpuid.h"
 #include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
@@ -8,16 +9,23 @@
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
-#include "hvm/hw.h"
 #include "hvm/vlapic.h"
 
-#define MSR_EFER 0xc0000080u
-#define MSR_VM_CR 0xc0010114u
-#define MSR_VM_HSAVE_PA 0xc0010117u
 #define VM_CR_SVMDIS (1UL << 4)
 
 #define MSRPM_ORDER 1u /* 8 KiB: two bits per MSR, set = intercept */
 #define IOPM_ORDER 2u  /* 12 KiB of the 16 are used: one bit per port */
+
+/* While GIF is clear nothing at all interrupts this CPU (15.17). */
+static void clgi(void)
+{
+	asm volatile("clgi" : : : "memory");
+}
+
+static void stgi(void)
+{
+	asm volatile("stgi" : : : "memory");
+}
 
 static struct {
 	struct svm_features features;
@@ -32,24 +40,22 @@ const struct svm_features *svm_features(void)
 /* Boot CPU only. */
 static const char *svm_probe(void)
 {
-	uint32_t r[4];
+	struct cpuid_regs r;
 
-	hw_cpuid(0x80000000, 0, r);
-	if (r[0] < 0x8000000a)
+	if (cpuid(0x80000000).a < 0x8000000a)
 		return "The processor has no AMD SVM.";
-	hw_cpuid(0x80000001, 0, r);
-	if (!(r[2] & (1u << 2)))
+	if (!(cpuid(0x80000001).c & (1u << 2)))
 		return "The processor has no AMD SVM.";
-	if (hw_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+	if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
 		return "SVM is switched off by the firmware: look for SVM or Virtualization in its setup.";
-	hw_cpuid(0x8000000a, 0, r);
-	if (!(r[3] & 1))
+	r = cpuid(0x8000000a);
+	if (!(r.d & 1))
 		return "The processor's SVM lacks nested paging.";
-	if (r[1] < 2)
+	if (r.b < 2)
 		return "The processor's SVM offers no address space identifiers.";
-	svm.features.nr_asids = r[1];
-	svm.features.nrips = r[3] & (1u << 3);
-	svm.features.flush_by_asid = r[3] & (1u << 6);
+	svm.features.nr_asids = r.b;
+	svm.features.nrips = r.d & (1u << 3);
+	svm.features.flush_by_asid = r.d & (1u << 6);
 	return NULL;
 }
 
@@ -116,8 +122,8 @@ static int svm_cpu_up(void)
 	}
 	c->host_pa = virt_to_paddr(host);
 	c->next_asid = svm.features.nr_asids; /* the first entry starts generation 1 and flushes */
-	hw_wrmsr(MSR_EFER, hw_rdmsr(MSR_EFER) | EFER_SVME);
-	hw_wrmsr(MSR_VM_HSAVE_PA, virt_to_paddr(c->hsave));
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_VM_HSAVE_PA, virt_to_paddr(c->hsave));
 	asm volatile("vmsave" : : "a"(c->host_pa) : "memory");
 	p->arch.virt = c;
 	return hvm_fpu_cpu_up();
@@ -138,7 +144,7 @@ static int svm_vcpu_init(struct vcpu *v)
 	s->vmcb = b;
 	s->vmcb_pa = virt_to_paddr(b);
 	s->cpu = NR_CPUS;
-	b->intercept_exceptions = 1u << TRAP_DB | 1u << 17 | 1u << TRAP_MC;
+	b->intercept_exceptions = 1u << TRAP_DB | 1u << TRAP_AC | 1u << TRAP_MC;
 	b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC |
 			INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO |
 			INTERCEPT_MSR | INTERCEPT_TASK_SWITCH | INTERCEPT_SHUTDOWN;
@@ -213,13 +219,13 @@ static void svm_run(struct vcpu *v)
 	struct p2m *p2m = &v->domain->p2m;
 	uint8_t tpr;
 
-	hw_clgi();
+	clgi();
 	write_once(p->in_guest, true);
 	cpumask_set_atomic(&p2m->running, p->id); /* also the barrier between in_guest and softirqs */
 	if (unlikely(read_once(p->softirqs))) {
 		cpumask_unset_atomic(&p2m->running, p->id);
 		write_once(p->in_guest, false);
-		hw_stgi();
+		stgi();
 		return;
 	}
 	hvm_intr_prepare(v);
@@ -232,7 +238,7 @@ static void svm_run(struct vcpu *v)
 	svm_event_collect(v);
 	cpumask_unset_atomic(&p2m->running, p->id);
 	write_once(p->in_guest, false);
-	hw_stgi();
+	stgi();
 	if (unlikely(svm_get_tpr(v) != tpr))
 		vlapic_set_cr8(v->arch.vlapic, svm_get_tpr(v));
 	svm_exit(v);
