@@ -12,6 +12,7 @@
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
+#include "hv/task.h"
 #include "hv/time.h"
 
 #define LOG_SIZE (256u << 10)
@@ -72,7 +73,11 @@ void host_machine(uint64_t ram, unsigned cpus)
 {
 	if (machine.up)
 		end_domains();
+	for (unsigned cpu = 0; cpu < NR_CPUS; cpu++)
+		if (pcpu_get(cpu))
+			pcpu_unregister(pcpu_get(cpu));
 	host_machine_ram(ram, cpus);
+	domain_table_init();
 	if (!machine.console)
 		console_add(&log_driver);
 	machine.console = true;
@@ -85,6 +90,7 @@ void host_machine(uint64_t ram, unsigned cpus)
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
 		host_set_cpu(cpu);
 		must(timer_cpu_init(cpu), "timer_cpu_init");
+		must(task_cpu_init(cpu), "task_cpu_init");
 		must(sched_cpu_init(cpu), "sched_cpu_init");
 	}
 	host_set_cpu(0);

@@ -54,6 +54,11 @@ void arch_event_upcall(struct vcpu *v)
 	vcpu_kick(v);
 }
 
+void arch_vcpu_send_nmi(struct vcpu *v)
+{
+	v->arch.nmis++;
+}
+
 bool arch_guest_is_32(struct vcpu *v)
 {
 	return v->arch.guest32;

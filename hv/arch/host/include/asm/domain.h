@@ -13,7 +13,7 @@ struct arch_vcpu {
 	bool event_pending; /* answer of arch_vcpu_event_pending() besides the upcall flag */
 	bool guest32;	    /* answer of arch_guest_is_32() */
 	uint32_t entry_eip, entry_ebx;
-	unsigned loads, saves;
+	unsigned loads, saves, nmis;
 };
 
 #endif
