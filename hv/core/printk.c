@@ -28,7 +28,7 @@ enum { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_INFO, SEVERITY_DEBUG };
 static struct {
 	struct threshold xen, guest;
 	enum stamp stamp;
-} log = {
+} state = {
 	.xen = { SEVERITY_INFO + 1, SEVERITY_INFO + 1 },
 	.guest = { 0, SEVERITY_WARNING + 1 },
 };
@@ -75,17 +75,17 @@ static void parse_stamp(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(s, names[i]))
-			log.stamp = (enum stamp)i;
+			state.stamp = (enum stamp)i;
 	/* As Xen: the bare option means dates. */
 	if (!*s || on == 1)
-		log.stamp = STAMP_DATE;
+		state.stamp = STAMP_DATE;
 }
 
 /* Read loglvl=, guest_loglvl=, console_timestamps=. After param_parse(). */
 void printk_init(void)
 {
-	parse_threshold("loglvl", &log.xen);
-	parse_threshold("guest_loglvl", &log.guest);
+	parse_threshold("loglvl", &state.xen);
+	parse_threshold("guest_loglvl", &state.guest);
 	parse_stamp();
 }
 
@@ -95,21 +95,21 @@ static void make_prefix(char *buf, size_t size)
 	struct date d;
 	stime_t t;
 
-	if (log.stamp == STAMP_NONE) {
+	if (state.stamp == STAMP_NONE) {
 		str_copy(buf, "(XEN) ", size);
 		return;
 	}
 	t = now();
 	wc = wallclock_get();
-	if (log.stamp == STAMP_BOOT || (log.stamp != STAMP_RAW && !wc.sec)) {
+	if (state.stamp == STAMP_BOOT || (state.stamp != STAMP_RAW && !wc.sec)) {
 		hv_snprintf(buf, size, "(XEN) [%5lu.%06lu] ", (unsigned long)(t / NSEC_PER_SEC),
 			    (unsigned long)(t % NSEC_PER_SEC / 1000));
-	} else if (log.stamp == STAMP_RAW) {
+	} else if (state.stamp == STAMP_RAW) {
 		hv_snprintf(buf, size, "(XEN) [%016lx] ", (unsigned long)t);
 	} else {
 		t += wc.nsec;
 		d = date_from_seconds(wc.sec + (uint64_t)(t / NSEC_PER_SEC));
-		if (log.stamp == STAMP_DATE)
+		if (state.stamp == STAMP_DATE)
 			hv_snprintf(buf, size, "(XEN) [%04u-%02u-%02u %02u:%02u:%02u] ", d.year, d.month, d.day, d.hour,
 				    d.minute, d.second);
 		else
@@ -154,7 +154,7 @@ void vprintk(enum log_level level, const char *fmt, va_list ap)
 		[LOG_GUEST_WARN] = SEVERITY_WARNING, [LOG_GUEST_DEBUG] = SEVERITY_DEBUG,
 	};
 	bool guest = level >= LOG_GUEST_WARN;
-	const struct threshold *t = guest ? &log.guest : &log.xen;
+	const struct threshold *t = guest ? &state.guest : &state.xen;
 	char text[MESSAGE_MAX], prefix[48];
 	unsigned lost = 0;
 	size_t n;
