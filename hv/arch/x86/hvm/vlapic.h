@@ -70,11 +70,9 @@ struct vlapic {
 	struct vlapic_regs regs __attribute__((aligned(8)));
 	bool irr_maybe;	     /* atomic: IRR may hold a bit; cleared only by a scan that finds none */
 	int16_t isr_highest; /* cache of the highest ISR bit, -1 none */
-	bool in_esr;	     /* guards against an LVT error vector that is illegal itself */
 	uint32_t esr_pending; /* atomic: errors since the last ESR write */
 	uint32_t id;	     /* x2APIC id = 2 * vcpu_id */
 	unsigned vcpu_id;
-	stime_t timer_start; /* when the running count was TMICT */
 	stime_t timer_expires; /* of the running count; 0 = not running */
 	struct timer timer;
 	const struct vlapic_ops *ops;
@@ -137,7 +135,10 @@ int vlapic_wrmsr(struct vlapic *l, uint32_t msr, uint64_t val) must_check;
 uint8_t vlapic_get_cr8(const struct vlapic *l);
 void vlapic_set_cr8(struct vlapic *l, uint8_t cr8);
 
-/* Latch interrupt @vector (fixed). Any CPU. Ignored while the APIC is disabled; vectors below 16 set ESR. Kicks. */
+/*
+ * Latch interrupt @vector (fixed). Any CPU. Vectors below 16 set ESR instead. Kicks. Latches while the APIC is disabled by software
+ * too, so that an event upcall is not lost; it is then delivered once the guest enables the APIC.
+ */
 void vlapic_set_irq(struct vlapic *l, uint8_t vector, bool level);
 /* Is @vector latched in IRR and not yet accepted? */
 bool vlapic_irq_latched(const struct vlapic *l, uint8_t vector);
