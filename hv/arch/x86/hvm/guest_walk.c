@@ -40,9 +40,10 @@ static const struct walk_mode mode_la57 = { 5, 9, 8, false };
 struct walk {
 	uint64_t entry[MAX_LEVELS], entry_gpa[MAX_LEVELS]; /* 0 = leaf's level counted from the 4K level */
 	unsigned leaf;	 /* level of the leaf: 0 4K, 1 2M/4M, 2 1G */
-	uint64_t rights; /* AND of RW and US; NX is the OR */
+	unsigned shift;	 /* of its page size */
+	uint64_t all;	 /* AND of RW, US and A over the entries */
+	uint64_t nx;	 /* OR of NX */
 	uint64_t base;	 /* gpa of the page */
-	bool reserved;	 /* an entry has reserved bits set */
 };
 
 static const struct walk_mode *walk_mode(const struct guest_paging *p)
@@ -52,25 +53,28 @@ static const struct walk_mode *walk_mode(const struct guest_paging *p)
 	return p->cr4 & CR4_PAE ? &mode_pae : &mode_32;
 }
 
-static uint64_t reserved_bits(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, unsigned level,
-			      uint64_t e)
+/* Bits no entry may have, whatever its level. */
+static uint64_t reserved_always(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m)
 {
 	unsigned phys = v->domain->arch.policy->ext[8].a & 0xff;
-	uint64_t r;
 
 	if (m->size == 4)
-		return level == 1 && (e & PTE_PS) && (p->cr4 & CR4_PSE) ? 1UL << 21 : 0;
-	r = PTE_ADDR & ~((1UL << phys) - 1);
-	if (!(p->efer & EFER_NXE))
-		r |= PTE_NX;
-	if (m->pae && level == 2) /* bit 5 is reserved too, but some nested walkers set it */
-		return r | PTE_RW | PTE_US | PTE_D | PTE_PS | PTE_NX;
-	if (level >= 3)
-		r |= PTE_PS;
-	else if (level && (e & PTE_PS))
-		r |= ((1UL << (12 + level * 9)) - 1) & ~0x1fffUL; /* below the page's address, but for PAT in bit 12 */
-	return r;
+		return 0;
+	return (PTE_ADDR & ~((1UL << phys) - 1)) | (p->efer & EFER_NXE ? 0 : PTE_NX);
 }
+
+/* Bits a leaf with PTE_PS at @level may not have besides; levels that have no leaves refuse PTE_PS. */
+static uint64_t reserved_large(const struct walk_mode *m, unsigned level)
+{
+	if (m->size == 4)
+		return 1UL << 21;
+	if (level >= 3)
+		return PTE_PS;
+	return ((1UL << (12 + level * 9)) - 1) & ~0x1fffUL; /* below the page's address, but for PAT in bit 12 */
+}
+
+/* A top-level PAE entry; bit 5 is reserved too, but some nested walkers set it. */
+#define PDPTE_RESERVED (PTE_RW | PTE_US | PTE_D | PTE_PS | PTE_NX)
 
 static uint64_t leaf_base(const struct walk_mode *m, unsigned level, uint64_t e)
 {
@@ -86,56 +90,61 @@ static int walk_tables(struct vcpu *v, const struct guest_paging *p, const struc
 		       struct walk *w)
 {
 	uint64_t table = p->cr3 & (m->pae ? 0xffffffe0UL : m->size == 4 ? 0xfffff000UL : PTE_ADDR);
-	unsigned level = m->levels;
+	uint64_t reserved = reserved_always(v, p, m), index_mask = (1UL << m->bits) - 1;
+	bool large = m->size == 8 || (p->cr4 & CR4_PSE);
+	unsigned level = m->levels, shift = 12 + level * m->bits;
 
-	w->rights = PTE_RW | PTE_US;
+	w->all = PTE_RW | PTE_US | PTE_A;
 	while (level--) {
-		uint64_t index = va >> (12 + level * m->bits) & ((1UL << m->bits) - 1);
 		uint64_t gpa, e;
 		const void *at;
 
-		if (m->pae && level == 2)
-			index &= 3;
-		gpa = table + index * m->size;
+		shift -= m->bits;
+		gpa = table + (va >> shift & index_mask) * m->size;
 		at = p2m_section_map(v->domain, gpa);
-		if (!at)
+		if (unlikely(!at))
 			return -EFAULT;
 		e = m->size == 4 ? read_once(*(const uint32_t *)at) : read_once(*(const uint64_t *)at);
 		w->entry[level] = e;
 		w->entry_gpa[level] = gpa;
-		if (!(e & PTE_P))
+		if (unlikely(!(e & PTE_P)))
 			return -EFAULT;
-		if (e & reserved_bits(v, p, m, level, e))
+		if (unlikely(e & reserved))
 			return -EINVAL;
-		if (!(m->pae && level == 2)) {
-			w->rights &= e | PTE_NX;
-			w->rights |= m->size == 8 ? e & PTE_NX : 0;
-		}
-		if (level == 0 || (level <= 2 && (e & PTE_PS) && !(m->pae && level == 2) &&
-				   (m->size == 8 || (p->cr4 & CR4_PSE)))) {
-			w->leaf = level;
-			w->base = leaf_base(m, level, e);
-			return 0;
-		}
 		table = m->size == 4 ? e & 0xfffff000UL : e & PTE_ADDR;
+		if (m->pae && level == 2) {
+			if (e & PDPTE_RESERVED)
+				return -EINVAL;
+			continue;
+		}
+		w->all &= e;
+		w->nx |= e & PTE_NX;
+		if (level && (!large || !(e & PTE_PS)))
+			continue;
+		if (level && (e & reserved_large(m, level)))
+			return -EINVAL;
+		w->leaf = level;
+		w->shift = shift;
+		w->base = leaf_base(m, level, e);
+		return 0;
 	}
 	return -EFAULT;
 }
 
-/* May an access of kind @access use a page with @rights? */
-static bool rights_allow(const struct guest_paging *p, uint64_t rights, uint32_t access)
+/* May an access of kind @access use the page @w found? */
+static bool rights_allow(const struct guest_paging *p, const struct walk *w, uint32_t access)
 {
-	bool user_page = rights & PTE_US;
+	bool user_page = w->all & PTE_US;
 
-	if ((access & PF_FETCH) && (rights & PTE_NX))
+	if ((access & PF_FETCH) && w->nx)
 		return false;
 	if (access & PF_USER)
-		return user_page && (!(access & PF_WRITE) || (rights & PTE_RW));
+		return user_page && (!(access & PF_WRITE) || (w->all & PTE_RW));
 	if ((access & PF_FETCH) && user_page && (p->cr4 & CR4_SMEP))
 		return false;
 	if (!(access & PF_FETCH) && user_page && (p->cr4 & CR4_SMAP) && !(p->rflags & RFLAGS_AC))
 		return false;
-	return !(access & PF_WRITE) || (rights & PTE_RW) || !(p->cr0 & CR0_WP);
+	return !(access & PF_WRITE) || (w->all & PTE_RW) || !(p->cr0 & CR0_WP);
 }
 
 /* Set @bits in the entry at @gpa if it is still @old. -EAGAIN: it is not, or its page went away. */
@@ -190,10 +199,14 @@ static bool canonical(const struct walk_mode *m, uint64_t va)
 static int walk_once(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
 		     uint32_t access, uint64_t *gpa, uint32_t *pfec)
 {
-	struct walk w = { 0 };
-	bool on = p2m_section_begin(v->domain);
-	int rc = walk_tables(v, p, m, va, &w);
+	struct walk w;
+	bool on;
+	int rc;
 
+	w.nx = 0;
+	w.base = w.shift = w.leaf = 0;
+	on = p2m_section_begin(v->domain);
+	rc = walk_tables(v, p, m, va, &w);
 	p2m_section_end(v->domain, on);
 	*pfec = access & (PF_WRITE | PF_USER);
 	if ((access & PF_FETCH) && ((p->efer & EFER_NXE) || (p->cr4 & CR4_SMEP)))
@@ -205,11 +218,12 @@ static int walk_once(struct vcpu *v, const struct guest_paging *p, const struct 
 		*pfec |= PF_RESERVED;
 		return -EFAULT;
 	}
-	if (!rights_allow(p, w.rights, access))
+	if (!rights_allow(p, &w, access))
 		return -EFAULT;
-	rc = set_accessed(v, m, &w, access);
-	*gpa = w.base + (va & ((1UL << (12 + w.leaf * m->bits)) - 1));
-	return rc;
+	*gpa = w.base + (va & ((1UL << w.shift) - 1));
+	if (likely((w.all & PTE_A) && !(access & PF_WRITE)))
+		return 0;
+	return set_accessed(v, m, &w, access);
 }
 
 int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access, uint64_t *gpa,

@@ -75,7 +75,6 @@ void hvm_inject_gp(struct vcpu *v);
 struct port_exit {
 	uint16_t port;
 	uint8_t size;	  /* 1, 2, 4 */
-	uint8_t addrsize; /* of string forms: 2, 4, 8 */
 	bool in, string, rep;
 	uint64_t next_rip;
 };

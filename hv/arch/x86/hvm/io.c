@@ -118,12 +118,12 @@ static bool string_element(struct vcpu *v, const struct port_exit *x, uint64_t l
 	return false;
 }
 
-/* INS and OUTS. Hardware without decode assists does not name the segment of OUTS, so the instruction is decoded. */
+/* INS and OUTS. Not all hardware names the segment of OUTS or the address size, so the instruction is decoded. */
 static void io_string(struct vcpu *v, const struct port_exit *x)
 {
 	struct guest_regs *r = &v->arch.regs;
 	unsigned reg = x->in ? REG_RDI : REG_RSI, left = 1;
-	uint64_t mask = mask_of(x->addrsize);
+	uint64_t mask;
 	int64_t step = r->rflags & RFLAGS_DF ? -(int64_t)x->size : x->size;
 	uint32_t user = virt->get_cpl(v) == 3 ? PF_USER : 0;
 	struct segment segs[NR_SEGS] = { 0 };
@@ -136,6 +136,7 @@ static void io_string(struct vcpu *v, const struct port_exit *x)
 			hvm_inject_ud(v);
 		return;
 	}
+	mask = mask_of(insn.addrsize);
 	seg = x->in ? SEG_ES : (enum seg_name)insn.seg;
 	segs[seg] = virt->get_segment(v, seg);
 	if (x->rep)
@@ -143,9 +144,9 @@ static void io_string(struct vcpu *v, const struct port_exit *x)
 	while (left--) {
 		if (!string_element(v, x, insn_linear(&insn, segs, seg, r->gpr[reg] & mask), user))
 			return;
-		reg_advance(r, reg, x->addrsize, step);
+		reg_advance(r, reg, insn.addrsize, step);
 		if (x->rep)
-			reg_advance(r, REG_RCX, x->addrsize, -1);
+			reg_advance(r, REG_RCX, insn.addrsize, -1);
 	}
 	if (!x->rep || !(r->gpr[REG_RCX] & mask))
 		insn_done(v, (unsigned)(x->next_rip - r->rip));

@@ -6,9 +6,11 @@
 #define HVM_SECTION_H
 
 #include "asm/cpu.h"
+#include "hv/arch.h"
 #include "hv/domain.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
+#include "npt_format.h"
 
 /* Begin: keep it short, take no lock. Not nested. Returns what p2m_section_end() wants. */
 static inline bool p2m_section_begin(struct domain *d)
@@ -25,23 +27,33 @@ static inline void p2m_section_end(struct domain *d, bool on)
 	irq_restore(on);
 }
 
-/* The memory behind @gpa up to the end of its page, for reading inside a section; NULL when it is not RAM. */
+/*
+ * The memory behind @gpa up to the end of its page, for reading inside a section; NULL when it is not RAM. Every present leaf but
+ * device memory is some domain's RAM. Tables, too, are freed only after a flush.
+ */
 static inline const void *p2m_section_map(struct domain *d, uint64_t gpa)
 {
-	enum p2m_type type;
-	mfn_t m = p2m_lookup(d, gfn(gpa >> PAGE_SHIFT), &type, NULL);
+	mfn_t table = d->p2m.root;
 
-	switch (type) {
-	case P2M_RAM_RW:
-	case P2M_RAM_LOGDIRTY:
-	case P2M_RAM_RO:
-	case P2M_GRANT_MAP_RW:
-	case P2M_GRANT_MAP_RO:
-	case P2M_FOREIGN:
-		return (const char *)mfn_to_virt(m) + (gpa & ~PAGE_MASK);
-	default:
+	if (gpa >> 48)
 		return NULL;
+	for (unsigned level = P2M_LEVELS; level--;) {
+		unsigned shift = PAGE_SHIFT + 9 * level;
+		const uint64_t *ptes = mfn_to_virt(table);
+		uint64_t pte = read_once(ptes[gpa >> shift & (P2M_ENTRIES - 1)]);
+
+		if (!(pte & NPT_P))
+			return NULL;
+		if (level == 0 || (pte & NPT_PS)) {
+			uint64_t offset = gpa & ((1UL << shift) - 1);
+
+			if (npt_decode(pte, level).type == P2M_MMIO_DIRECT)
+				return NULL;
+			return (const char *)paddr_to_virt(pte & NPT_ADDR_MASK) + offset;
+		}
+		table = paddr_to_mfn(pte & NPT_ADDR_MASK);
 	}
+	return NULL;
 }
 
 #endif

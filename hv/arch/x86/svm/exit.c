@@ -41,7 +41,6 @@ static void exit_ioio(struct vcpu *v, struct vmcb *b)
 	struct port_exit x = {
 		.port = IOIO_PORT(info),
 		.size = (uint8_t)IOIO_SIZE(info),
-		.addrsize = info & IOIO_A64 ? 8 : info & IOIO_A32 ? 4 : 2,
 		.in = info & IOIO_IN,
 		.string = info & IOIO_STRING,
 		.rep = info & IOIO_REP,

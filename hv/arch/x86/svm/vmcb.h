@@ -100,8 +100,6 @@
 #define IOIO_STRING (1u << 2)
 #define IOIO_REP (1u << 3)
 #define IOIO_SIZE(x) (((x) >> 4) & 7)
-#define IOIO_A32 (1u << 8)
-#define IOIO_A64 (1u << 9)
 #define IOIO_PORT(x) ((uint16_t)((x) >> 16))
 
 struct vmcb {
