@@ -45,9 +45,11 @@ struct domain_config {
 };
 
 struct console_queue;
+struct consring;
 struct e820_entry;
 struct evtchn_domain;
 struct grant_table;
+struct launch_instance;
 struct sched_unit;
 struct vcpu;
 
@@ -97,7 +99,8 @@ struct domain {
 
 	struct evtchn_domain *evtchn;
 	struct grant_table *grant;
-	void *consring; /* Hospes' end of the PV console ring while it serves it (hv/launch/consring.c) */
+	struct consring *consring; /* Hospes' end of the PV console ring while it serves it (hv/launch/consring.c) */
+	struct launch_instance *launch; /* set for domains made at boot (hv/launch/build.c) */
 	struct console_queue *console_queue; /* console_io input, NULL unless attached (hv/core/console_io.c) */
 	struct sched_domain *sched;
 	unsigned guest_log_tokens; /* rate limit of messages this guest causes */

@@ -61,7 +61,7 @@ long do_hvm_op(struct vcpu *v, const uint64_t *args);
 long do_xen_version(struct vcpu *v, const uint64_t *args);
 long do_console_io(struct vcpu *v, const uint64_t *args);
 long do_vm_assist(struct vcpu *v, const uint64_t *args);
-/* Hand-off from the in-guest loader (hv/loader_abi.h); hv/launch/build.c. */
+/* Hand-off from the in-guest loader (hv/loader_abi.h); hv/launch/handoff.c. */
 long do_hospes_op(struct vcpu *v, const uint64_t *args);
 long do_multicall(struct vcpu *v, const uint64_t *args);
 

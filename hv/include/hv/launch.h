@@ -12,6 +12,24 @@
 #define LAUNCH_MAX_DOMAINS 64u
 #define LAUNCH_MAX_LINKS 64u
 #define LAUNCH_MAX_FAULTS 64u
+#define LAUNCH_MAX_TREE (1u << 20) /* bytes of a tree Hospes reads */
+
+/* Bits of the binding's properties. */
+#define LAUNCH_PERMIT_CONTROL 0x1u
+#define LAUNCH_PERMIT_HARDWARE 0x2u
+#define LAUNCH_FUNCTION_BOOT 0x1u
+#define LAUNCH_FUNCTION_CRASH 0x2u
+#define LAUNCH_FUNCTION_CONSOLE 0x4u
+#define LAUNCH_FUNCTION_XENSTORE (1u << 30)
+#define LAUNCH_FUNCTION_LEGACY_DOM0 (1u << 31)
+#define LAUNCH_MODE_PV 0x1u
+#define LAUNCH_MODE_HVM 0x2u
+#define LAUNCH_MODE_64BIT 0x4u
+/* domid of the binding that asks for the first free one. */
+#define LAUNCH_DOMID_ANY 0x80000000u
+
+/* What to do when a domain ends in one of three ways. */
+enum launch_action { LAUNCH_DESTROY, LAUNCH_RESTART };
 
 struct launch_domain {
 	char node[64];	/* its node's name, for messages */
@@ -21,10 +39,13 @@ struct launch_domain {
 	uint32_t roles;			       /* ROLE_* derived */
 	uint8_t uuid[16];
 	uint32_t cpus;
-	uint64_t memory_kib;
+	uint64_t memory_kib, max_memory_kib;
 	int kernel, ramdisk, config; /* module indices, -1 = none */
 	char bootargs[1024];
-	uint16_t weight, cap;
+	uint16_t weight, cap; /* 0: default, none */
+	bool pinned;
+	cpumask_t affinity; /* hard, if pinned */
+	enum launch_action on_poweroff, on_reboot, on_crash;
 };
 
 struct launch_link { /* one end of a static event link or a static grant */
@@ -41,6 +62,7 @@ struct launch_grant {
 
 struct launch_fault {
 	char text[160]; /* "node: property: what is wrong and what was done" */
+	bool note;	/* nothing wrong, but worth knowing */
 };
 
 struct launch_config {
@@ -51,7 +73,7 @@ struct launch_config {
 	struct launch_grant grants[LAUNCH_MAX_LINKS];
 	unsigned nr_grants;
 	struct launch_fault faults[LAUNCH_MAX_FAULTS];
-	unsigned nr_faults;
+	unsigned nr_faults; /* may exceed LAUNCH_MAX_FAULTS: further ones were only counted */
 };
 
 /*

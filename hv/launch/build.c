@@ -1,0 +1,488 @@
+/*
+ * Building one PVH domain from its description: memory, tables, start info, seeds, entry.
+ *
+ * Guest-physical map:
+ *   0 .. low_ram_end            RAM; at its top the initrd, below it the start info block; RSDP copy below 1 MiB
+ *   LOADER_BASE (f0000000) ..   scratch frames while the loader works
+ *   fc000000 ..                 ACPI tables
+ *   feff8000 .. feffffff        special pages: xenstore ring at feffc000, console ring at fefff000
+ *   4 GiB ..                    the rest of RAM
+ */
+#include "acpi.h"
+#include "elf.h"
+#include "hv/arch.h"
+#include "hv/errno.h"
+#include "hv/evtchn.h"
+#include "hv/grant.h"
+#include "hv/loader_abi.h"
+#include "hv/mm.h"
+#include "hv/p2m.h"
+#include "hv/printk.h"
+#include "hv/sched.h"
+#include "hv/string.h"
+#include "hv/console.h"
+#include "internal.h"
+#include "start_info.h"
+
+#include "grant_table.h"
+#include "hvm_params.h"
+#include "xen.h"
+#include "xs_wire.h"
+
+#define SPECIAL_BASE 0xfeff8000UL
+#define SPECIAL_END 0xff000000UL
+#define XENSTORE_GFN 0xfeffcUL
+#define CONSOLE_GFN 0xfefffUL
+#define FOUR_GIB (1UL << 32)
+#define RSDP_COPY 0xfffc0UL /* in the BIOS area, where unrestricted searches look (ACPI 6.5, 5.2.5.1) */
+#define SLACK_PAGES 256u    /* as xl grants: room for pages a guest adds to its map */
+#define PLACE_MIN 0x100000UL /* start info and initrd stay above the first MiB */
+
+/* Everything decided before the domain exists. */
+struct plan {
+	const struct boot_module *kernel, *initrd; /* initrd NULL: none */
+	const char *cmdline;
+	bool direct; /* plain ELF kernel: segments are copied by Hospes */
+	struct elf_image image; /* kernel if direct, else the loader */
+	uint64_t ram, low_end, high_end; /* bytes; high_end 0: nothing above 4 GiB */
+	uint64_t initrd_gpa, info_gpa;
+	uint64_t kernel_gpa, heap_gpa, loader_info_gpa, scratch_end; /* loader only */
+	uint64_t acpi_pages;
+	uint32_t entry;
+};
+
+static const void *module_data(const struct boot_module *m)
+{
+	return paddr_to_virt(m->start);
+}
+
+/* The plan ------------------------------------------------------------------------------------------------ */
+
+static const char *plan_loader(struct plan *p)
+{
+	const char *why = elf_parse(&p->image, loader_blob, (uint64_t)(loader_blob_end - loader_blob));
+
+	if (why || !p->image.has_pvh || p->image.low < LOADER_BASE)
+		return "the loader inside Hospes is damaged";
+	p->entry = p->image.pvh_entry;
+	p->loader_info_gpa = ROUND_UP(p->image.high, PAGE_SIZE);
+	p->kernel_gpa = p->loader_info_gpa + PAGE_SIZE;
+	if (p->kernel->size > LOADER_END - p->kernel_gpa)
+		return "its kernel file is too large for the loader";
+	p->heap_gpa = ROUND_UP(p->kernel_gpa + p->kernel->size, PAGE_SIZE);
+	p->scratch_end = p->heap_gpa + LOADER_HEAP;
+	return p->scratch_end > LOADER_END ? "its kernel file is too large for the loader" : NULL;
+}
+
+static const char *plan_direct(struct plan *p)
+{
+	const char *why = elf_parse(&p->image, module_data(p->kernel), p->kernel->size);
+
+	if (why)
+		return why;
+	if (!p->image.has_pvh)
+		return "its kernel has no XEN_ELFNOTE_PHYS32_ENTRY note: not a PVH kernel";
+	if (p->image.pvh_entry < p->image.low || p->image.pvh_entry >= p->image.high)
+		return "its kernel's PVH entry lies outside the kernel";
+	if (p->image.high > p->info_gpa)
+		return "its kernel and initrd do not fit into its memory";
+	p->entry = p->image.pvh_entry;
+	return NULL;
+}
+
+/* NULL, or why the domain of @in cannot be built. */
+static const char *plan_make(struct plan *p, const struct launch_instance *in)
+{
+	const struct launch_domain *desc = in->desc;
+	const struct boot_info *bi = launch.bi;
+	uint64_t initrd_size;
+
+	memset(p, 0, sizeof(*p));
+	p->kernel = &bi->modules[desc->kernel];
+	p->initrd = desc->ramdisk >= 0 ? &bi->modules[desc->ramdisk] : NULL;
+	p->cmdline = desc->bootargs[0] ? desc->bootargs : launch_module_args(bi, (unsigned)desc->kernel);
+	p->ram = ROUND_DOWN(desc->memory_kib << 10, PAGE_SIZE);
+	p->low_end = min_u64(p->ram, LOADER_BASE);
+	p->high_end = p->ram > p->low_end ? FOUR_GIB + (p->ram - p->low_end) : 0;
+	p->acpi_pages = GUEST_ACPI_MAX >> PAGE_SHIFT;
+	if (p->kernel->size == 0)
+		return "its kernel module is empty";
+	if (strlen(p->cmdline) >= PAGE_SIZE)
+		return "its command line is longer than 4095 bytes";
+	initrd_size = p->initrd ? p->initrd->size : 0;
+	if (p->low_end < PLACE_MIN + START_INFO_MAX + PAGE_SIZE ||
+	    initrd_size > p->low_end - PLACE_MIN - START_INFO_MAX - PAGE_SIZE)
+		return "its initrd does not fit into its memory";
+	p->initrd_gpa = ROUND_DOWN(p->low_end - initrd_size, PAGE_SIZE);
+	p->info_gpa = p->initrd_gpa - START_INFO_MAX;
+	p->direct = elf_is_elf(module_data(p->kernel), p->kernel->size);
+	return p->direct ? plan_direct(p) : plan_loader(p);
+}
+
+static uint64_t plan_scratch_pages(const struct plan *p)
+{
+	return p->direct ? 0 : (p->scratch_end - LOADER_BASE) >> PAGE_SHIFT;
+}
+
+static uint64_t plan_own_pages(const struct plan *p)
+{
+	return (p->ram >> PAGE_SHIFT) + p->acpi_pages + 2;
+}
+
+/* Memory --------------------------------------------------------------------------------------------------- */
+
+/* RAM for gfns [@from, @to) in the largest pages that fit. */
+static int populate(struct domain *d, uint64_t from, uint64_t to)
+{
+	unsigned limit = ORDER_1G;
+
+	while (from < to) {
+		unsigned order = limit;
+		int rc;
+
+		while (order && (from & ((1UL << order) - 1) || (1UL << order) > to - from))
+			order = order == ORDER_1G ? ORDER_2M : ORDER_4K;
+		rc = p2m_populate(d, gfn(from), order, 0);
+		if (rc == -ENOMEM && order) {
+			limit = order == ORDER_1G ? ORDER_2M : ORDER_4K; /* fragmented: smaller pages from here on */
+			continue;
+		}
+		if (rc)
+			return rc;
+		from += 1UL << order;
+	}
+	return 0;
+}
+
+static int populate_all(struct domain *d, const struct plan *p)
+{
+	int rc = populate(d, 0, p->low_end >> PAGE_SHIFT);
+
+	if (!rc && p->high_end)
+		rc = populate(d, FOUR_GIB >> PAGE_SHIFT, p->high_end >> PAGE_SHIFT);
+	if (!rc)
+		rc = populate(d, GUEST_ACPI_BASE >> PAGE_SHIFT, (GUEST_ACPI_BASE >> PAGE_SHIFT) + p->acpi_pages);
+	if (!rc)
+		rc = populate(d, XENSTORE_GFN, XENSTORE_GFN + 1);
+	if (!rc)
+		rc = populate(d, CONSOLE_GFN, CONSOLE_GFN + 1);
+	if (!rc && !p->direct)
+		rc = populate(d, LOADER_BASE >> PAGE_SHIFT, p->scratch_end >> PAGE_SHIFT);
+	return rc;
+}
+
+/* Contents ------------------------------------------------------------------------------------------------- */
+
+/* Copy the segments; what follows filesz is zero already, for the frames are fresh. */
+static int place_image(struct domain *d, const struct elf_image *e)
+{
+	struct elf_segment s;
+	unsigned i = 0;
+	int rc = 0;
+
+	while (!rc && elf_next_load(e, &i, &s))
+		rc = copy_to_gpa(d, s.paddr, s.data, s.filesz);
+	return rc;
+}
+
+static int place_acpi(struct domain *d, const struct plan *p)
+{
+	uint8_t *buf = xzalloc_bytes(GUEST_ACPI_MAX);
+	int rc = buf ? 0 : err(-ENOMEM);
+	size_t len;
+
+	if (rc)
+		return rc;
+	len = acpi_build(buf, GUEST_ACPI_MAX, GUEST_ACPI_BASE, d->max_vcpus);
+	if (len == 0)
+		rc = err(-ENOSPC);
+	if (!rc)
+		rc = copy_to_gpa(d, GUEST_ACPI_BASE, buf, len);
+	if (!rc && p->low_end > RSDP_COPY)
+		rc = copy_to_gpa(d, RSDP_COPY, buf, ACPI_RSDP_LEN);
+	xfree(buf);
+	return rc;
+}
+
+static int make_memory_map(struct domain *d, const struct plan *p)
+{
+	struct e820_entry *m = xzalloc_array(struct e820_entry, 4);
+
+	if (!m)
+		return err(-ENOMEM);
+	m[0] = (struct e820_entry){ 0, p->low_end, E820_RAM };
+	m[1] = (struct e820_entry){ GUEST_ACPI_BASE, p->acpi_pages << PAGE_SHIFT, E820_ACPI };
+	m[2] = (struct e820_entry){ SPECIAL_BASE, SPECIAL_END - SPECIAL_BASE, E820_RESERVED };
+	if (p->high_end)
+		m[3] = (struct e820_entry){ FOUR_GIB, p->high_end - FOUR_GIB, E820_RAM };
+	d->memory_map = m;
+	d->nr_memory_map = p->high_end ? 4 : 3;
+	return 0;
+}
+
+static int place_start_info(struct domain *d, const struct plan *p)
+{
+	struct start_info_desc desc = {
+		.gpa = p->info_gpa,
+		.flags = (domain_has_role(d, ROLE_CONTROL) ? SIF_PRIVILEGED : 0) |
+			 (domain_has_role(d, ROLE_HARDWARE) ? SIF_INITDOMAIN : 0),
+		.cmdline = p->cmdline,
+		.initrd = p->initrd_gpa,
+		.initrd_size = p->initrd ? p->initrd->size : 0,
+		.rsdp = GUEST_ACPI_BASE,
+		.map = d->memory_map,
+		.nr_map = d->nr_memory_map,
+	};
+	uint8_t *buf = xzalloc_bytes(START_INFO_MAX);
+	size_t len;
+	int rc;
+
+	if (!buf)
+		return err(-ENOMEM);
+	len = start_info_build(buf, START_INFO_MAX, &desc);
+	rc = len ? copy_to_gpa(d, p->info_gpa, buf, len) : err(-ENOSPC);
+	xfree(buf);
+	return rc;
+}
+
+static int place_loader(struct domain *d, const struct plan *p)
+{
+	struct loader_info info = {
+		.magic = LOADER_MAGIC,
+		.nr_keep = 3,
+		.kernel = p->kernel_gpa,
+		.kernel_size = p->kernel->size,
+		.heap = p->heap_gpa,
+		.heap_end = p->scratch_end,
+		.ram_end = p->low_end,
+		.keep = {
+			{ p->info_gpa, p->initrd_gpa },
+			{ p->initrd_gpa, p->low_end },
+			{ ROUND_DOWN(RSDP_COPY, PAGE_SIZE), RSDP_COPY + ACPI_RSDP_LEN },
+		},
+	};
+	int rc = copy_to_gpa(d, p->loader_info_gpa, &info, sizeof(info));
+
+	return rc ? rc : copy_to_gpa(d, p->kernel_gpa, module_data(p->kernel), p->kernel->size);
+}
+
+static int place_all(struct domain *d, const struct plan *p)
+{
+	int rc = make_memory_map(d, p);
+
+	if (!rc)
+		rc = place_image(d, &p->image);
+	if (!rc)
+		rc = place_acpi(d, p);
+	if (!rc)
+		rc = place_start_info(d, p);
+	if (!rc && p->initrd)
+		rc = copy_to_gpa(d, p->initrd_gpa, module_data(p->initrd), p->initrd->size);
+	if (!rc && !p->direct)
+		rc = place_loader(d, p);
+	return rc;
+}
+
+/* Seeds ---------------------------------------------------------------------------------------------------- */
+
+/* The domain of the tree that holds @role, else the customary dom0. */
+static domid_t holder_of(uint32_t role)
+{
+	for (unsigned i = 0; i < launch.cfg.nr_domains; i++)
+		if (launch.cfg.domains[i].roles & role)
+			return launch.cfg.domains[i].domid;
+	return 0;
+}
+
+/*
+ * The store's ring in the state "reconnecting": Linux then waits for the store's first event instead of talking into the
+ * void (xs_wire.h; also what an ordinary guest of a launched store sees when that restarts).
+ */
+static int seed_store(struct domain *d)
+{
+	static const uint32_t reconnect = XENSTORE_RECONNECT;
+	domid_t store = holder_of(ROLE_XENSTORE);
+	evtchn_port_t port;
+	int rc = copy_to_gpa(d, (XENSTORE_GFN << PAGE_SHIFT) + offsetof(struct xenstore_domain_interface, connection),
+			     &reconnect, sizeof(reconnect));
+
+	if (!rc)
+		rc = evtchn_alloc_unbound(d, store, &port);
+	if (!rc)
+		rc = grant_seed(d, GNTTAB_RESERVED_XENSTORE, store, gfn(XENSTORE_GFN), false);
+	if (rc)
+		return rc;
+	d->hvm_params[HVM_PARAM_STORE_PFN] = XENSTORE_GFN;
+	d->hvm_params[HVM_PARAM_STORE_EVTCHN] = port;
+	return 0;
+}
+
+static int seed_console(struct domain *d, struct consring *ring)
+{
+	domid_t console = holder_of(ROLE_CONSOLE);
+	evtchn_port_t port;
+	int rc = evtchn_alloc_unbound(d, console, &port);
+
+	if (!rc)
+		rc = grant_seed(d, GNTTAB_RESERVED_CONSOLE, console, gfn(CONSOLE_GFN), false);
+	if (!rc)
+		rc = consring_open(d, ring, gfn(CONSOLE_GFN), port);
+	if (rc)
+		return rc;
+	d->hvm_params[HVM_PARAM_CONSOLE_PFN] = CONSOLE_GFN;
+	d->hvm_params[HVM_PARAM_CONSOLE_EVTCHN] = port;
+	return 0;
+}
+
+/*
+ * The hardware domain is Linux's initial domain: it talks through console_io, and reads STORE_EVTCHN as 0, which means
+ * "the store runs here". Everybody else gets both rings.
+ */
+static int seed(struct domain *d, struct consring *ring)
+{
+	int rc;
+
+	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_REBOOT;
+	if (domain_has_role(d, ROLE_HARDWARE))
+		return console_io_attach(d);
+	rc = seed_store(d);
+	return rc ? rc : seed_console(d, ring);
+}
+
+/* See internal.h. */
+void launch_seed_grants(struct launch_instance *in)
+{
+	unsigned self = (unsigned)(in - launch.inst);
+
+	for (unsigned i = 0; i < launch.cfg.nr_grants; i++) {
+		const struct launch_grant *g = &launch.cfg.grants[i];
+		int rc;
+
+		if (g->dom != self)
+			continue;
+		rc = grant_seed(in->d, g->ref, launch.cfg.domains[g->peer].domid, gfn(g->gfn), g->readonly);
+		if (rc)
+			printk(LOG_WARN, "launch: %s: static grant %u of gfn 0x%lx not made: error %d\n", in->desc->name,
+			       g->ref, (unsigned long)g->gfn, -rc);
+	}
+}
+
+/* The domain ----------------------------------------------------------------------------------------------- */
+
+static int make_vcpus(struct domain *d, const struct launch_domain *desc)
+{
+	uint16_t weight = desc->weight ? desc->weight : SCHED_DEFAULT_WEIGHT, cap = desc->cap;
+	int rc = 0;
+
+	for (unsigned i = 0; i < desc->cpus && !rc; i++)
+		rc = vcpu_create(d, i);
+	if (!rc && (desc->weight || desc->cap) && sched_adjust(d, true, &weight, &cap))
+		printk(LOG_WARN, "launch: %s: weight %u and cap %u not accepted: defaults used\n", desc->name, weight, cap);
+	for (unsigned i = 0; i < desc->cpus && !rc && desc->pinned; i++)
+		if (sched_set_affinity(d->vcpu[i], &desc->affinity, NULL)) {
+			printk(LOG_WARN, "launch: %s: none of its CPUs is online: runs anywhere\n", desc->name);
+			break;
+		}
+	return rc;
+}
+
+static int create(struct launch_instance *in, const struct plan *p, struct domain **out)
+{
+	const struct launch_domain *desc = in->desc;
+	uint64_t extra = plan_own_pages(p) - (p->ram >> PAGE_SHIFT) + SLACK_PAGES;
+	uint64_t ram = max_u64(desc->max_memory_kib << 10, p->ram) >> PAGE_SHIFT;
+	struct domain_config cfg = {
+		.domid = desc->domid,
+		.roles = desc->roles,
+		.max_vcpus = desc->cpus,
+		.max_pages = ram + extra + plan_scratch_pages(p),
+	};
+
+	(void)str_copy(cfg.name, desc->name, sizeof(cfg.name));
+	memcpy(cfg.handle, desc->uuid, sizeof(cfg.handle));
+	in->max_pages = ram + extra;
+	return domain_create(&cfg, out);
+}
+
+/* All that can be short of something. */
+static int fill(struct launch_instance *in, struct domain *d, const struct plan *p)
+{
+	int rc = make_vcpus(d, in->desc);
+
+	if (!rc)
+		rc = populate_all(d, p);
+	if (!rc)
+		rc = place_all(d, p);
+	if (!rc)
+		rc = seed(d, &in->consring);
+	return rc;
+}
+
+static void set_entry(struct launch_instance *in, struct domain *d, const struct plan *p)
+{
+	in->in_loader = !p->direct;
+	in->start_info = (uint32_t)p->info_gpa;
+	in->low_ram_end = p->low_end;
+	in->loader_pages = p->direct ? 0 : (ROUND_UP(p->image.high, PAGE_SIZE) - LOADER_BASE) >> PAGE_SHIFT;
+	in->scratch_pages = plan_scratch_pages(p);
+	arch_vcpu_set_entry(d->vcpu[0], p->entry, (uint32_t)(p->direct ? p->info_gpa : p->loader_info_gpa));
+}
+
+/* See internal.h. */
+int launch_build(struct launch_instance *in)
+{
+	struct plan plan;
+	const char *why = plan_make(&plan, in);
+	uint64_t need;
+	struct domain *d;
+	int rc;
+
+	if (why) {
+		printk(LOG_WARN, "launch: %s (d%u): %s: left out\n", in->desc->name, in->desc->domid, why);
+		return err(-EINVAL);
+	}
+	rc = create(in, &plan, &d);
+	if (rc == -EEXIST)
+		return rc; /* the caller may try again */
+	if (rc) {
+		printk(LOG_WARN, "launch: %s (d%u): cannot be created: error %d: left out\n", in->desc->name,
+		       in->desc->domid, -rc);
+		return rc;
+	}
+	need = plan_own_pages(&plan) + plan_scratch_pages(&plan);
+	rc = mm_claim(d, need);
+	if (rc) {
+		printk(LOG_WARN, "launch: %s (d%u): needs %lu MiB, %lu MiB are free: left out\n", in->desc->name,
+		       in->desc->domid, (unsigned long)((need + 255) >> 8), (unsigned long)(mm_free_frames() >> 8));
+		goto err_kill;
+	}
+	rc = fill(in, d, &plan);
+	if (rc) {
+		printk(LOG_WARN, "launch: %s (d%u): %s (error %d): left out\n", in->desc->name, in->desc->domid,
+		       rc == -ENOMEM ? "out of memory while it was built" : "building failed", -rc);
+		goto err_kill;
+	}
+	rc = mm_claim(d, 0); /* what is left of the promise; giving back cannot fail */
+	ASSERT(rc == 0);
+	set_entry(in, d, &plan);
+	d->launch = in;
+	in->d = d;
+	return 0;
+
+err_kill:
+	consring_close(d);
+	console_io_detach(d);
+	domain_kill_later(d);
+	return rc;
+}
+
+/* See internal.h. */
+void launch_start(struct launch_instance *in)
+{
+	struct domain *d = in->d;
+
+	d->creation_finished = true;
+	d->controller_pause_count = 0;
+	__atomic_fetch_and(&d->vcpu[0]->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST);
+	domain_unpause(d);
+}

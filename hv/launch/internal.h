@@ -1,0 +1,61 @@
+/* Shared by the parts of hv/launch that build, start and end domains. */
+#ifndef LAUNCH_INTERNAL_H
+#define LAUNCH_INTERNAL_H
+
+#include "hv/boot.h"
+#include "hv/consring.h"
+#include "hv/domain.h"
+#include "hv/launch.h"
+#include "hv/task.h"
+#include "hv/time.h"
+
+/* One launched domain: lives for ever, its domain may come and go. */
+struct launch_instance {
+	const struct launch_domain *desc;
+	struct domain *d; /* NULL: not running. Written at boot, then only by the instance's task */
+	struct consring consring;
+
+	/* The loader's time in the guest. Used by the domain's first vCPU, and by the builder before it starts. */
+	bool in_loader;
+	bool hopeless; /* the loader failed: a restart would fail the same way */
+	uint64_t loader_pages;	/* frames from LOADER_BASE that hold the loader itself, withdrawn last */
+	uint64_t scratch_pages; /* frames lent from LOADER_BASE on that are still to be withdrawn */
+	uint64_t max_pages;	/* the domain's limit without them */
+	uint64_t low_ram_end;
+	uint32_t start_info;
+
+	/* End and restart, hv/launch/policy.c. */
+	struct task task;
+	struct timer retry;
+	unsigned retries;
+	bool restarting;
+};
+
+/* What launch knows of the machine's boot. */
+struct launch_state {
+	const struct boot_info *bi;
+	struct launch_config cfg;
+	struct launch_instance inst[LAUNCH_MAX_DOMAINS]; /* as cfg.domains[] */
+	bool starting; /* domains are being built: nobody judges whether the last one ended */
+};
+extern struct launch_state launch;
+
+/* Build the domain of @in from its modules, paused. Logs why not and undoes everything on failure. 0, -EEXIST (id still in use), or another error. */
+int launch_build(struct launch_instance *in) must_check;
+/* Give the frames of static grants the domain of @in offers. */
+void launch_seed_grants(struct launch_instance *in);
+/* Let it run. */
+void launch_start(struct launch_instance *in);
+/* Prepare @in for ends and restarts. hv/launch/policy.c */
+void launch_policy_init(struct launch_instance *in);
+/* Stop the machine when no launched domain is left. hv/launch/policy.c */
+void launch_judge(void);
+/* How many of the launched domains exist. */
+unsigned launch_alive(void);
+
+/* The boot module's own command line without a file name the loader put in front. hv/launch/launch.c */
+const char *launch_module_args(const struct boot_info *bi, unsigned i);
+/* Description of the one domain of a classic boot. hv/launch/classic.c. -ENOENT: there is no kernel. */
+int launch_classic(struct launch_config *cfg, const struct boot_info *bi) must_check;
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * What happens when a domain launched at boot ends: destroyed or restarted as its description says; the machine stops with
+ * the hardware domain, or when nobody is left. The work is done by one task per domain, away from the vCPU that ended.
+ */
+#include "hv/arch.h"
+#include "hv/console.h"
+#include "hv/errno.h"
+#include "hv/pcpu.h"
+#include "hv/printk.h"
+#include "internal.h"
+
+/* A restarted domain takes its old id again; others may hold references for a while (mapped grants). */
+#define RETRY_DELAY MILLISECS(100)
+#define RETRY_MAX 100u
+
+static const char *how_it_ended(enum shutdown_code code)
+{
+	switch (code) {
+	case SHUTDOWN_POWEROFF:
+		return "has powered off";
+	case SHUTDOWN_REBOOT:
+		return "asks for a reboot";
+	case SHUTDOWN_SUSPEND:
+		return "has suspended itself";
+	case SHUTDOWN_WATCHDOG:
+		return "was ended by its watchdog";
+	case SHUTDOWN_CRASH:
+	case SHUTDOWN_SOFT_RESET:
+	default:
+		return "has crashed";
+	}
+}
+
+/* Stop the machine, or, with `noreboot`, leave it as it is for somebody to look at. */
+static void stop_machine(bool reboot, const char *why)
+{
+	if (param_bool("noreboot", false)) {
+		printk(LOG_WARN, "%s: %s prevented by noreboot\n", why, reboot ? "reboot" : "power-off");
+		return;
+	}
+	printk(LOG_WARN, "%s: %s the machine\n", why, reboot ? "rebooting" : "powering off");
+	arch_machine_stop(reboot);
+}
+
+/* See internal.h. */
+unsigned launch_alive(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < launch.cfg.nr_domains; i++)
+		n += launch.inst[i].d || launch.inst[i].restarting;
+	return n;
+}
+
+/* See internal.h. */
+void launch_judge(void)
+{
+	struct domain *d;
+
+	if (launch.starting || launch.cfg.nr_domains == 0 || launch_alive())
+		return;
+	d = domain_next(0);
+	if (d) { /* made by somebody else since */
+		domain_put(d);
+		return;
+	}
+	stop_machine(false, "The last domain has ended");
+}
+
+static bool wants_restart(const struct launch_instance *in, enum shutdown_code code)
+{
+	switch (code) {
+	case SHUTDOWN_POWEROFF:
+		return in->desc->on_poweroff == LAUNCH_RESTART;
+	case SHUTDOWN_REBOOT:
+		return in->desc->on_reboot == LAUNCH_RESTART;
+	default:
+		return in->desc->on_crash == LAUNCH_RESTART && !in->hopeless;
+	}
+}
+
+static void restart(struct launch_instance *in)
+{
+	int rc = launch_build(in);
+
+	if (rc == -EEXIST && in->retries++ < RETRY_MAX) {
+		timer_set(&in->retry, now() + RETRY_DELAY);
+		return;
+	}
+	in->restarting = false;
+	if (rc == -EEXIST)
+		printk(LOG_WARN, "launch: %s (d%u): others still hold pages of its former self: not restarted\n",
+		       in->desc->name, in->desc->domid);
+	if (rc == 0) {
+		launch_seed_grants(in);
+		launch_start(in);
+	} else {
+		launch_judge();
+	}
+}
+
+/* Destroy, then restart or judge; comes back until the domain is gone. */
+static void instance_task(void *data)
+{
+	struct launch_instance *in = data;
+	struct domain *d = in->d;
+
+	if (!d) {
+		if (in->restarting)
+			restart(in);
+		return;
+	}
+	consring_close(d);
+	console_io_detach(d);
+	if (domain_kill(d) == -ERESTART) {
+		task_queue(&in->task);
+		return;
+	}
+	in->d = NULL;
+	in->retries = 0;
+	if (in->restarting)
+		restart(in);
+	else
+		launch_judge();
+}
+
+static void retry_timer(void *data)
+{
+	struct launch_instance *in = data;
+
+	task_queue(&in->task);
+}
+
+/* See internal.h. */
+void launch_policy_init(struct launch_instance *in)
+{
+	spin_lock_init(&in->consring.lock, RANK_HVM);
+	task_init(&in->task, instance_task, in, 0);
+	timer_init(&in->retry, retry_timer, in, 0);
+}
+
+/* The last vCPU of @d has stopped after domain_shutdown(). No lock held; called once per shutdown. */
+void domain_ended(struct domain *d)
+{
+	struct launch_instance *in = d->launch;
+	enum shutdown_code code = d->shutdown_code;
+
+	printk(LOG_INFO, "Domain %u (%s) %s\n", d->id, d->name, how_it_ended(code));
+	if (!in || code == SHUTDOWN_SUSPEND)
+		return; /* made by a toolstack, or to be resumed by one */
+	if (domain_has_role(d, ROLE_HARDWARE)) {
+		stop_machine(code != SHUTDOWN_POWEROFF, "The hardware domain has ended");
+		return;
+	}
+	in->restarting = wants_restart(in, code);
+	task_queue(&in->task);
+}
