@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hv/boot.h"
 #include "hv/arch.h"
 #include "hv/console.h"
 #include "hv/errno.h"
@@ -14,6 +15,9 @@
 #include "hv/string.h"
 #include "hv/task.h"
 #include "hv/time.h"
+
+/* No loader started the fake machine. */
+struct boot_info boot_info;
 
 #define LOG_SIZE (256u << 10)
 

@@ -54,6 +54,12 @@ void arch_event_upcall(struct vcpu *v)
 	vcpu_kick(v);
 }
 
+/* Nothing to re-route: upcalls are only counted here. */
+void arch_callback_irq_changed(struct domain *d)
+{
+	(void)d;
+}
+
 void arch_vcpu_send_nmi(struct vcpu *v)
 {
 	v->arch.nmis++;
