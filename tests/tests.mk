@@ -19,10 +19,12 @@ $(BUILD)/host/libhv.a: $(HOST_OBJS)
 
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/unit/%)
+# Libraries a single test needs beside cmocka: UNIT_LIBS_<test>.
+UNIT_LIBS_test_launch_tree := -lfdt
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
-	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka
+	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka $(UNIT_LIBS_$(notdir $@))
 
 .PHONY: unit
 unit: $(UNIT_BINS)
