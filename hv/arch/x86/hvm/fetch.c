@@ -2,7 +2,6 @@
 #include "hv/errno.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
-#include "hvm/section.h"
 
 static const struct {
 	uint8_t len;
@@ -30,34 +29,6 @@ static uint64_t linear_rip(struct vcpu *v, const struct guest_paging *p, const s
 	return (uint32_t)(cs->base + v->arch.regs.rip);
 }
 
-/*
- * Copy up to @n bytes at @va into @buf, not beyond the page. Returns how many, or guest_walk()'s error, or -ENXIO when there is no RAM.
- */
-static int fetch_page(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8_t *buf, unsigned n,
-		      uint32_t *pfec)
-{
-	unsigned left = (unsigned)(PAGE_SIZE - (va & ~PAGE_MASK));
-	uint32_t access = PF_FETCH | (p->cpl == 3 ? PF_USER : 0);
-	const uint8_t *src;
-	uint64_t gpa;
-	bool on;
-	int rc = guest_walk(v, p, va, access, &gpa, pfec);
-
-	if (rc)
-		return rc;
-	if (n > left)
-		n = left;
-	on = p2m_section_begin(v->domain);
-	src = p2m_section_map(v->domain, gpa);
-	if (src && n == INSN_MAX_LEN)
-		memcpy(buf, src, INSN_MAX_LEN);
-	else
-		for (unsigned i = 0; src && i < n; i++)
-			buf[i] = src[i];
-	p2m_section_end(v->domain, on);
-	return src ? (int)n : -ENXIO;
-}
-
 static enum cpu_mode code_mode(const struct guest_paging *p, const struct segment *cs)
 {
 	if ((p->efer & EFER_LMA) && (cs->attr & SEG_ATTR_L))
@@ -75,7 +46,7 @@ static int decode(struct vcpu *v, const struct guest_paging *p, const struct seg
 
 	if (rc == -EAGAIN && have < INSN_MAX_LEN) {
 		uint32_t pfec;
-		int more = fetch_page(v, p, va + have, buf + have, INSN_MAX_LEN - have, &pfec);
+		int more = guest_fetch(v, p, va + have, buf + have, INSN_MAX_LEN - have, &pfec);
 
 		if (more < 0) {
 			guest_fault(v, more, va + have, pfec);
@@ -105,7 +76,7 @@ unsigned insn_length(struct vcpu *v, enum known_insn k)
 	virt->get_paging(v, &p);
 	cs = virt->get_segment(v, SEG_CS);
 	va = linear_rip(v, &p, &cs);
-	n = fetch_page(v, &p, va, buf, INSN_MAX_LEN, &pfec);
+	n = guest_fetch(v, &p, va, buf, INSN_MAX_LEN, &pfec);
 	if (n < 0) {
 		guest_fault(v, n, va, pfec);
 		return 0;
@@ -130,7 +101,7 @@ int insn_fetch(struct vcpu *v, struct insn *insn)
 
 	virt->get_paging(v, &p);
 	va = linear_rip(v, &p, &cs);
-	n = fetch_page(v, &p, va, buf, INSN_MAX_LEN, &pfec);
+	n = guest_fetch(v, &p, va, buf, INSN_MAX_LEN, &pfec);
 	if (n < 0) {
 		guest_fault(v, n, va, pfec);
 		return -EAGAIN;

@@ -101,7 +101,7 @@ static int walk_tables(struct vcpu *v, const struct guest_paging *p, const struc
 
 		shift -= m->bits;
 		gpa = table + (va >> shift & index_mask) * m->size;
-		at = p2m_section_map(v->domain, gpa);
+		at = p2m_section_map(v, gpa);
 		if (unlikely(!at))
 			return -EFAULT;
 		e = m->size == 4 ? read_once(*(const uint32_t *)at) : read_once(*(const uint64_t *)at);
@@ -195,56 +195,117 @@ static bool canonical(const struct walk_mode *m, uint64_t va)
 	return (uint64_t)((int64_t)(va << shift) >> shift) == va;
 }
 
-/* One try: as guest_walk(). */
-static int walk_once(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
-		     uint32_t access, uint64_t *gpa, uint32_t *pfec)
+/* Walk and check the rights, inside a section: fills @w and *@gpa, or -EFAULT and *@pfec. */
+static int walk_checked(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
+			uint32_t access, struct walk *w, uint64_t *gpa, uint32_t *pfec)
 {
-	struct walk w;
-	bool on;
 	int rc;
 
-	w.nx = 0;
-	w.base = w.shift = w.leaf = 0;
-	on = p2m_section_begin(v->domain);
-	rc = walk_tables(v, p, m, va, &w);
-	p2m_section_end(v->domain, on);
+	w->nx = 0;
+	rc = walk_tables(v, p, m, va, w);
+	if (likely(!rc && rights_allow(p, w, access))) {
+		*gpa = w->base + (va & ((1UL << w->shift) - 1));
+		return 0;
+	}
 	*pfec = access & (PF_WRITE | PF_USER);
 	if ((access & PF_FETCH) && ((p->efer & EFER_NXE) || (p->cr4 & CR4_SMEP)))
 		*pfec |= PF_FETCH;
-	if (rc == -EFAULT)
-		return -EFAULT;
-	*pfec |= PF_PRESENT;
-	if (rc == -EINVAL) {
+	if (rc != -EFAULT)
+		*pfec |= PF_PRESENT;
+	if (rc == -EINVAL)
 		*pfec |= PF_RESERVED;
-		return -EFAULT;
-	}
-	if (!rights_allow(p, &w, access))
-		return -EFAULT;
-	*gpa = w.base + (va & ((1UL << w.shift) - 1));
-	if (likely((w.all & PTE_A) && !(access & PF_WRITE)))
-		return 0;
-	return set_accessed(v, m, &w, access);
+	return -EFAULT;
+}
+
+static bool accessed_set(const struct walk *w, uint32_t access)
+{
+	return (w->all & PTE_A) && (!(access & PF_WRITE) || (w->entry[w->leaf] & PTE_D));
+}
+
+/* The mode of @p and @va as it sees it. NULL when @va is not canonical. */
+static const struct walk_mode *walk_prepare(const struct guest_paging *p, uint64_t *va)
+{
+	const struct walk_mode *m = walk_mode(p);
+
+	if (!(p->efer & EFER_LMA))
+		*va = (uint32_t)*va;
+	else if (unlikely(!canonical(m, *va)))
+		return NULL;
+	return m;
 }
 
 int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access, uint64_t *gpa,
 	       uint32_t *pfec)
 {
 	const struct walk_mode *m;
-	int rc = -EAGAIN;
+	struct walk w;
 
 	*pfec = 0;
 	if (!(p->cr0 & CR0_PG)) {
 		*gpa = (uint32_t)va;
 		return 0;
 	}
-	m = walk_mode(p);
-	if (!(p->efer & EFER_LMA))
-		va = (uint32_t)va;
-	else if (!canonical(m, va))
+	m = walk_prepare(p, &va);
+	if (!m)
 		return -ERANGE;
-	for (unsigned i = 0; i < WALK_TRIES && rc == -EAGAIN; i++)
-		rc = walk_once(v, p, m, va, access, gpa, pfec);
-	return rc;
+	for (unsigned i = 0; i < WALK_TRIES; i++) {
+		bool on = p2m_section_begin(v->domain);
+		int rc = walk_checked(v, p, m, va, access, &w, gpa, pfec);
+
+		p2m_section_end(v->domain, on);
+		if (rc)
+			return rc;
+		if (accessed_set(&w, access) || !set_accessed(v, m, &w, access))
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* Copy @n bytes out of a page: the usual 15 by two overlapping words. */
+static void fetch_bytes(uint8_t *buf, const uint8_t *src, unsigned n)
+{
+	if (likely(n == INSN_MAX_LEN)) {
+		__builtin_memcpy(buf, src, 8);
+		__builtin_memcpy(buf + INSN_MAX_LEN - 8, src + INSN_MAX_LEN - 8, 8);
+		return;
+	}
+	while (n--)
+		buf[n] = src[n];
+}
+
+int guest_fetch(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8_t *buf, unsigned n, uint32_t *pfec)
+{
+	unsigned left = (unsigned)(PAGE_SIZE - (va & ~PAGE_MASK));
+	uint32_t access = PF_FETCH | (p->cpl == 3 ? PF_USER : 0);
+	const struct walk_mode *m = NULL;
+	const uint8_t *src = NULL;
+	struct walk w;
+	uint64_t gpa = (uint32_t)va;
+	int rc = 0;
+	bool on;
+
+	*pfec = 0;
+	if (n > left)
+		n = left;
+	if (p->cr0 & CR0_PG) {
+		m = walk_prepare(p, &va);
+		if (!m)
+			return -ERANGE;
+	}
+	on = p2m_section_begin(v->domain);
+	if (m)
+		rc = walk_checked(v, p, m, va, access, &w, &gpa, pfec);
+	if (likely(!rc)) {
+		src = p2m_section_map(v, gpa);
+		if (likely(src))
+			fetch_bytes(buf, src, n);
+	}
+	p2m_section_end(v->domain, on);
+	if (rc)
+		return rc;
+	if (m && unlikely(!accessed_set(&w, access)) && set_accessed(v, m, &w, access))
+		return -EAGAIN;
+	return src ? (int)n : -ENXIO;
 }
 
 int guest_copy(struct vcpu *v, uint64_t va, void *buf, size_t len, uint32_t access, uint64_t *fault_va, uint32_t *pfec)

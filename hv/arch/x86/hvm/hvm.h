@@ -35,6 +35,12 @@
 int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access, uint64_t *gpa,
 	       uint32_t *pfec) must_check;
 /*
+ * Copy up to @n code bytes at @va into @buf, not beyond the page. Returns how many, or guest_walk()'s error, or -ENXIO
+ * when there is no RAM. @n is at most INSN_MAX_LEN.
+ */
+int guest_fetch(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8_t *buf, unsigned n,
+		uint32_t *pfec) must_check;
+/*
  * Copy by linear address with the privileges of @access (PF_USER or 0). 0; -EFAULT a page fault for *@fault_va with *@pfec, -ERANGE not
  * canonical, -ENXIO the page is no RAM: *@fault_va is the first such address. Earlier bytes may have been copied.
  */

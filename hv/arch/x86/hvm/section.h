@@ -31,7 +31,7 @@ static inline void p2m_section_end(struct domain *d, bool on)
  * The memory behind @gpa up to the end of its page, for reading inside a section; NULL when it is not RAM. Every present leaf but
  * device memory is some domain's RAM. Tables, too, are freed only after a flush.
  */
-static inline const void *p2m_section_map(struct domain *d, uint64_t gpa)
+static inline const char *p2m_section_walk(struct domain *d, uint64_t gpa)
 {
 	mfn_t table = d->p2m.root;
 
@@ -54,6 +54,25 @@ static inline const void *p2m_section_map(struct domain *d, uint64_t gpa)
 		table = paddr_to_mfn(pte & NPT_ADDR_MASK);
 	}
 	return NULL;
+}
+
+/*
+ * The same for the few pages a vCPU's exits need again and again: its tables and its code. What was found under the present epoch
+ * still holds, as every change that takes a translation away moves the epoch before the page can be freed.
+ */
+static inline const void *p2m_section_map(struct vcpu *v, uint64_t gpa)
+{
+	uint64_t g = gpa >> PAGE_SHIFT, epoch = __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE);
+	struct gpa_cache *c = &v->arch.gpa_cache[g % NR_GPA_CACHE];
+
+	if (unlikely(c->gfn != g || c->epoch != epoch || !c->page)) {
+		c->page = p2m_section_walk(v->domain, gpa & PAGE_MASK);
+		c->gfn = g;
+		c->epoch = epoch;
+		if (!c->page)
+			return NULL;
+	}
+	return c->page + (gpa & ~PAGE_MASK);
 }
 
 #endif

@@ -18,10 +18,18 @@ struct arch_domain {
 	uint32_t cf8;	    /* config address latch, decoded although no PCI exists (EM-09) */
 };
 
+/* A guest page found through the p2m while its epoch was @epoch; see hvm/section.h. */
+struct gpa_cache {
+	uint64_t gfn, epoch;
+	const char *page; /* NULL: empty */
+};
+#define NR_GPA_CACHE 8u
+
 struct arch_vcpu {
 	struct guest_regs regs;
 	struct vlapic *vlapic;
 	struct svm_vcpu *svm;
+	struct gpa_cache gpa_cache[NR_GPA_CACHE];
 	void *fpu;		/* XSAVE/FXSAVE area of this vCPU */
 	uint64_t xcr0;
 	uint64_t dr[4];		/* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
