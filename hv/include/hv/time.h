@@ -20,6 +20,9 @@ struct wallclock {
 };
 void wallclock_set(struct wallclock at_boot);
 struct wallclock wallclock_get(void);
+struct domain;
+/* Write the wall clock, with @d's offset, to its shared_info in the width now latched. Call when that page or width appears. */
+void wallclock_publish(struct domain *d);
 
 struct timer {
 	stime_t expires; /* valid while active */

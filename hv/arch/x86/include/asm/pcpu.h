@@ -13,11 +13,9 @@ struct arch_pcpu {
 	void *gdt, *tss;	  /* owned by traps.c */
 	struct svm_cpu *virt;	  /* owned by the virtualisation back end */
 	int64_t tsc_delta;	  /* this CPU's TSC minus the boot CPU's, as last measured */
-	uint64_t time_tsc;	  /* system time on this CPU: time_ns at TSC time_tsc, then scaled */
-	int64_t time_ns;
-	uint32_t time_mul;	  /* pvclock form: ns = ((tsc << shift) * mul) >> 32 */
+	int64_t time_ns;	  /* last value now() gave here */
+	uint32_t time_mul;	  /* TSC rate in pvclock form: ns = ((tsc << shift) * mul) >> 32 */
 	int8_t time_shift;
-	uint32_t time_version;	  /* odd while the above change */
 	struct smp_call_slot *call; /* owned by smp.c */
 };
 
