@@ -45,6 +45,7 @@ kernels)
 oracle)
 	extract xen.gz xen-hypervisor-4.17-amd64 './boot/xen-4.17-amd64.gz'
 	gzip -dc "$dir/xen.gz" >"$dir/xen.tmp" && mv "$dir/xen.tmp" "$dir/xen"
+	sh "$here/oracle-root.sh" "$dir"
 	;;
 *)
 	echo "images: unknown set '$what': kernels or oracle" >&2

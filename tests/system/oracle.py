@@ -1,0 +1,94 @@
+"""Micro-guests on Debian's real Xen 4.17 and on Hospes: how to run them all in one boot and cut out what each printed."""
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import machine
+from machine import Failed, Machine, ROOT, guest, image, launch
+
+GUESTS = ROOT / "tests" / "guest"
+EXPECTED = GUESTS / "expected"
+
+
+class Guest:
+    """One build of tests/guest/NAME.c. Its settings stand in a comment `guest: key=value ...` of the source:
+    vcpus, memory (MiB), timeout (seconds), oracle=no (not run on real Xen), compare=no (prints no lines to compare)."""
+
+    def __init__(self, path, width):
+        self.base, self.width = path.stem, width
+        self.name = f"{path.stem}{width}"
+        m = re.search(r"guest: ((?:\w+=\S+ ?)+)", path.read_text())
+        keys = dict(k.split("=", 1) for k in (m[1].split() if m else []))
+        self.vcpus = int(keys.get("vcpus", 1))
+        self.memory = int(keys.get("memory", 4))
+        self.timeout = int(keys.get("timeout", 20))
+        self.oracle = keys.get("oracle", "yes") == "yes"
+        self.compare = keys.get("compare", "yes") == "yes"
+        self.only = int(keys.get("only", 0))
+
+
+def guests(pattern=""):
+    """All builds of all micro-guests whose name matches @pattern."""
+    found = [Guest(p, w) for p in sorted(GUESTS.glob("*.c")) for w in (32, 64)]
+    return [g for g in found if re.search(pattern, g.name) and g.only in (0, g.width)]
+
+
+def guest_archive(wanted, extra, out):
+    """A cpio archive with /guests: the programs and the list oracle-init reads."""
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = pathlib.Path(tmp) / "guests"
+        folder.mkdir()
+        lines = []
+        for g in wanted:
+            (folder / g.name).write_bytes(guest(g.name).read_bytes())
+            lines.append(f"{g.name} {g.vcpus} {g.memory} {g.timeout} {extra}".strip())
+        (folder / "list").write_text("\n".join(lines) + "\n")
+        names = "\n".join(["guests"] + [f"guests/{p.name}" for p in sorted(folder.iterdir())]) + "\n"
+        data = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=names.encode(), cwd=tmp,
+                              stdout=subprocess.PIPE, check=True).stdout
+        root = image("oracle-root.cpio.gz").read_bytes()
+        # The kernel looks for the next archive at a multiple of four bytes.
+        out.write_bytes(root + bytes(-len(root) % 4) + data)
+
+
+def real_xen(wanted, extra="", timeout=600, **keys):
+    """Run @wanted one after the other on real Xen; returns {name: [lines]}, and the console's text."""
+    archive = machine.BUILD / f"oracle-guests.{os.getpid()}"
+    guest_archive(wanted, extra, archive)
+    icount = keys.get("icount", False)
+    options = {"memory": "2G", "cpus": 2, "kernel": image("xen"), "extra": ("-device", "amd-iommu,intremap=on"), **keys}
+    try:
+        with Machine([f"{image('vmlinux-generic')} console=hvc0 quiet loglevel=4 panic=1 random.trust_cpu=on", archive],
+                     append="dom0=pvh dom0_mem=512M dom0_max_vcpus=1 loglvl=warning guest_loglvl=all noreboot=0 bootscrub=0 sched=credit2",
+                     **options) as m:
+            m.expect(r"ORACLE ready", timeout=120 if not icount else 400)
+            m.expect(r"ORACLE done", timeout=timeout)
+            text = m.text
+    finally:
+        archive.unlink(missing_ok=True)
+    result = {}
+    for g in wanted:
+        m = re.search(rf"ORACLE begin {g.name}\n(.*?)ORACLE end {g.name} *(\d*)", text, re.S)
+        if not m:
+            raise Failed(f"real Xen: nothing from {g.name}")
+        lines = re.findall(r"^\(d\d+\) (.*)$", m[1], re.M)
+        if "ORACLE xl status" in m[1]:
+            raise Failed(f"real Xen: {g.name} did not end in {g.timeout} s:\n{m[1][-3000:]}")
+        result[g.name] = lines + [f"[ended: {m[2]}]"]
+    return result, text
+
+
+if __name__ == "__main__":
+    import sys
+    import time
+    machine.BUILD = ROOT / os.environ.get("BUILD", "build")
+    wanted = [g for g in guests(sys.argv[1] if len(sys.argv) > 1 else "") if g.oracle]
+    begin = time.time()
+    lines, text = real_xen(wanted)
+    (machine.BUILD / "oracle.log").write_text(text)
+    for name in lines:
+        print(f"== {name}")
+        print("\n".join(lines[name]))
+    print(f"{time.time() - begin:.1f} s")
