@@ -56,7 +56,7 @@ static const struct walk_mode *walk_mode(const struct guest_paging *p)
 /* Bits no entry may have, whatever its level. */
 static uint64_t reserved_always(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m)
 {
-	unsigned phys = v->domain->arch.policy->ext[8].a & 0xff;
+	unsigned phys = v->domain->arch.policy->ext[8].a & 0x3f;
 
 	if (m->size == 4)
 		return 0;
@@ -86,8 +86,8 @@ static uint64_t leaf_base(const struct walk_mode *m, unsigned level, uint64_t e)
 }
 
 /* Read the tables down to a leaf. Inside a section. 0; -EFAULT an entry is not present; -EINVAL reserved bits. */
-static int walk_tables(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
-		       struct walk *w)
+static inline __attribute__((always_inline)) int walk_tables(struct vcpu *v, const struct guest_paging *p,
+							     const struct walk_mode *m, uint64_t va, struct walk *w)
 {
 	uint64_t table = p->cr3 & (m->pae ? 0xffffffe0UL : m->size == 4 ? 0xfffff000UL : PTE_ADDR);
 	uint64_t reserved = reserved_always(v, p, m), index_mask = (1UL << m->bits) - 1;
@@ -202,7 +202,11 @@ static int walk_checked(struct vcpu *v, const struct guest_paging *p, const stru
 	int rc;
 
 	w->nx = 0;
-	rc = walk_tables(v, p, m, va, w);
+	/* The mode nearly every guest is in gets code of its own, with all its constants folded. */
+	if (likely(m == &mode_long))
+		rc = walk_tables(v, p, &mode_long, va, w);
+	else
+		rc = walk_tables(v, p, m, va, w);
 	if (likely(!rc && rights_allow(p, w, access))) {
 		*gpa = w->base + (va & ((1UL << w->shift) - 1));
 		return 0;

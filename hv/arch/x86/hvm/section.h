@@ -63,7 +63,7 @@ static inline const char *p2m_section_walk(struct domain *d, uint64_t gpa)
 static inline const void *p2m_section_map(struct vcpu *v, uint64_t gpa)
 {
 	uint64_t g = gpa >> PAGE_SHIFT, epoch = __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE);
-	struct gpa_cache *c = &v->arch.gpa_cache[g % NR_GPA_CACHE];
+	struct gpa_cache *c = &v->arch.gpa_cache[g * 0x9e3779b97f4a7c15UL >> (64 - GPA_CACHE_BITS)];
 
 	if (unlikely(c->gfn != g || c->epoch != epoch || !c->page)) {
 		c->page = p2m_section_walk(v->domain, gpa & PAGE_MASK);

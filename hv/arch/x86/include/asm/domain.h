@@ -23,13 +23,13 @@ struct gpa_cache {
 	uint64_t gfn, epoch;
 	const char *page; /* NULL: empty */
 };
-#define NR_GPA_CACHE 8u
+#define GPA_CACHE_BITS 4u
 
 struct arch_vcpu {
 	struct guest_regs regs;
 	struct vlapic *vlapic;
 	struct svm_vcpu *svm;
-	struct gpa_cache gpa_cache[NR_GPA_CACHE];
+	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
 	void *fpu;		/* XSAVE/FXSAVE area of this vCPU */
 	uint64_t xcr0;
 	uint64_t dr[4];		/* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */

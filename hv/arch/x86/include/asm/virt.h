@@ -76,7 +76,10 @@ struct virt_ops {
 	bool (*set_msr)(struct vcpu *v, uint32_t msr, uint64_t val);
 };
 
-extern const struct virt_ops *virt;
+extern const struct virt_ops *virt; /* set by virt_init() */
 extern const struct virt_ops svm_ops;
+
+/* Boot CPU: choose the back end this machine can do; then each CPU calls virt->cpu_up(). NULL, or why there is none. hvm/virt.c. */
+const char *virt_init(void);
 
 #endif
