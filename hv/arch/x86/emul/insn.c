@@ -404,6 +404,7 @@ static bool valid_0f(struct insn *i)
 			i->reg = 8;
 		return i->reg == 0 || (i->reg >= 2 && i->reg <= 4) || i->reg == 8;
 	case 0x21: case 0x23: return i->reg < 8;
+	case 0x78: return !(i->prefixes & (INSN_OPSIZE | INSN_REPNE)) || !i->has_mem; /* EXTRQ, INSERTQ */
 	case 0xb2: case 0xb4: case 0xb5: return i->has_mem;
 	case 0xb8: return i->prefixes & INSN_REP;
 	case 0xba: return ext >= 4;
