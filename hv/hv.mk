@@ -17,10 +17,12 @@ endif
 
 $(BUILD)/%.o: %.c $(BUILD)/gen/compile.h
 	@mkdir -p $(@D)
-	$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MP -c $< -o $@
+	@echo "  CC      $<"
+	$(Q)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/%.S.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(HV_CPPFLAGS) -D__ASSEMBLY__ -ffile-prefix-map=$(CURDIR)=. -g -MMD -MP -c $< -o $@
+	@echo "  CC      $<"
+	$(Q)$(CC) $(HV_CPPFLAGS) -D__ASSEMBLY__ -ffile-prefix-map=$(CURDIR)=. -g -MMD -MP -c $< -o $@
 
 # Banner facts; rewritten only when they change, so a date does not rebuild everything.
 $(BUILD)/gen/compile.h: FORCE
@@ -36,6 +38,33 @@ $(BUILD)/gen/compile.h: FORCE
 	   echo '#define XEN_COMPILER "$(shell $(CC) --version | head -n 1)"'; \
 	   echo '#define XEN_CHANGESET "$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)"'; } > $@.tmp
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+
+# Link twice: the first gives the addresses of functions, the second adds their table behind the code without moving it.
+HV_LDFLAGS := -m elf_x86_64 -static --no-pie -z noexecstack -z max-page-size=4096 --build-id=none --orphan-handling=warn \
+        --gc-sections -T hv/arch/x86/hospes.lds
+$(BUILD)/hospes-nosyms: $(HV_OBJS) $(BUILD)/gen/nosyms.o hv/arch/x86/hospes.lds
+	$(LD) $(HV_LDFLAGS) -o $@ $(HV_OBJS) $(BUILD)/gen/nosyms.o
+$(BUILD)/hospes-syms: $(HV_OBJS) $(BUILD)/gen/syms.o hv/arch/x86/hospes.lds
+	$(LD) $(HV_LDFLAGS) -o $@ $(HV_OBJS) $(BUILD)/gen/syms.o
+$(BUILD)/gen/nosyms.S: scripts/mksyms.py
+	@mkdir -p $(@D)
+	$(PYTHON) scripts/mksyms.py $(NM) - $@
+$(BUILD)/gen/syms.S: $(BUILD)/hospes-nosyms scripts/mksyms.py
+	$(PYTHON) scripts/mksyms.py $(NM) $(BUILD)/hospes-nosyms $@
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.S
+	$(CC) -c $< -o $@
+
+# What boot loaders load: the bytes alone, wrapped in a 32-bit ELF.
+$(BUILD)/hospes.bin: $(BUILD)/hospes-syms
+	$(OBJCOPY) -O binary $< $@
+$(BUILD)/image.o: hv/boot/image.S $(BUILD)/hospes.bin
+	$(CC) -m32 -c -DHOSPES_FLAT='"$(BUILD)/hospes.bin"' \
+	  -DHOSPES_BSS=$$($(NM) $(BUILD)/hospes-syms | awk '$$3 == "__bss_start" { s = substr($$1, 9) } $$3 == "__bss_end" { e = substr($$1, 9) } END { print "0x" e "-0x" s }') \
+	  $< -o $@
+$(BUILD)/hospes: $(BUILD)/image.o hv/boot/image.lds
+	$(LD) -m elf_i386 -static -z noexecstack -z max-page-size=4096 --build-id=none --no-warn-rwx-segments \
+	  -T hv/boot/image.lds -o $@ $(BUILD)/image.o
+	$(OBJCOPY) --strip-all $@
 
 .PHONY: FORCE
 FORCE:

@@ -24,6 +24,9 @@
 void paging_init(const struct boot_info *bi);
 /* Load the final tables on this CPU. */
 void paging_load(void);
+/* The page allocator is open: tables come from it from now on. */
+void paging_heap_ready(void);
+paddr_t paging_root(void);
 /* Physical address of tables that also map the first 4 GiB one to one, for a CPU leaving real mode. */
 paddr_t paging_trampoline_root(void);
 /* Is all of [start, start + len) readable through the direct map? */

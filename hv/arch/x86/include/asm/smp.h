@@ -10,7 +10,10 @@ struct pcpu;
 void smp_boot_pcpu(void);
 /* Start every other CPU the MADT lists, as options allow. */
 void smp_init(void);
-/* What each CPU does on its way to its loop, after its stack is mapped; the boot CPU does the same by steps. */
+/* Top of the boot CPU's guarded stack; its exceptions use their own stacks from here on. */
+uint64_t smp_boot_stacks(void);
+/* The boot CPU enters the registry with timers, tasks and a run queue. */
+void smp_boot_cpu_join(void);
 unsigned smp_present(void); /* CPUs listed, started or not */
 /* Stop every other CPU for good: interrupts them with NMI. Used by panic and machine stop. */
 void smp_stop_others(void);

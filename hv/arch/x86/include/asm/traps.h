@@ -38,6 +38,11 @@ struct pcpu;
 void traps_cpu_init(struct pcpu *p);
 void traps_set_ist(struct pcpu *p, unsigned slot, uint64_t top);
 
+/* The boot CPU's IST stacks are set: gates use theirs from now on. */
+void traps_use_ist(void);
+/* Tables for another CPU. -ENOMEM. */
+int traps_cpu_alloc(struct pcpu *p) must_check;
+
 /* Where @va lies: name and offset of the function, or NULL. hv/arch/x86/symbols.c. */
 const char *symbol_lookup(uint64_t va, uint64_t *offset);
 /* Is @va inside the hypervisor's code? */

@@ -1,0 +1,121 @@
+/* What the processor offers, and its control registers as Hospes wants them. */
+#include "asm/cpuid.h"
+
+#include "asm/cpu.h"
+#include "asm/msr.h"
+#include "hv/arch.h"
+#include "hv/boot.h"
+#include "hv/printk.h"
+#include "hv/string.h"
+
+struct cpu_features cpu_features;
+
+static bool bit(uint32_t reg, unsigned n)
+{
+	return reg >> n & 1;
+}
+
+static void read_names(struct cpu_features *f)
+{
+	struct cpuid_regs r = cpuid(0);
+	char *c;
+
+	memcpy(f->vendor, &r.b, 4);
+	memcpy(f->vendor + 4, &r.d, 4);
+	memcpy(f->vendor + 8, &r.c, 4);
+	if (f->max_ext_leaf >= 0x80000004u)
+		for (uint32_t i = 0; i < 3; i++) {
+			r = cpuid(0x80000002u + i);
+			memcpy(f->model + i * 16, &r, 16);
+		}
+	for (c = f->model + strnlen(f->model, 48); c > f->model && c[-1] == ' ';)
+		*--c = 0;
+}
+
+static void read_version(struct cpu_features *f, uint32_t eax)
+{
+	uint32_t family = eax >> 8 & 15, model = eax >> 4 & 15;
+
+	if (family == 15 || family == 6)
+		model |= (eax >> 16 & 15) << 4;
+	f->family = family == 15 ? family + (eax >> 20 & 255) : family;
+	f->model_nr = model;
+	f->stepping = eax & 15;
+}
+
+/* Boot CPU, once. */
+void cpu_features_init(void)
+{
+	struct cpu_features *f = &cpu_features;
+	struct cpuid_regs r = cpuid(0);
+
+	f->max_leaf = r.a;
+	f->max_ext_leaf = cpuid(0x80000000u).a;
+	read_names(f);
+	r = cpuid(1);
+	read_version(f, r.a);
+	f->vmx = bit(r.c, 5);
+	f->x2apic = bit(r.c, 21);
+	f->tsc_deadline = bit(r.c, 24);
+	f->xsave = bit(r.c, 26);
+	f->hypervisor = bit(r.c, 31);
+	f->pge = bit(r.d, 13);
+	f->pat = bit(r.d, 16);
+	if (f->max_leaf >= 6)
+		f->arat = bit(cpuid(6).a, 2);
+	if (f->max_leaf >= 7) {
+		r = cpuid_count(7, 0);
+		f->fsgsbase = bit(r.b, 0);
+		f->smep = bit(r.b, 7);
+		f->smap = bit(r.b, 20);
+		f->umip = bit(r.c, 2);
+	}
+	if (f->max_leaf >= 13)
+		f->xsaves = bit(cpuid_count(13, 1).a, 3);
+	r = cpuid(0x80000001u);
+	f->svm = bit(r.c, 2);
+	f->nx = bit(r.d, 20);
+	f->page1g = bit(r.d, 26);
+	f->rdtscp = bit(r.d, 27);
+	if (f->max_ext_leaf >= 0x80000007u)
+		f->invariant_tsc = bit(cpuid(0x80000007u).d, 8);
+	f->phys_bits = 36;
+	f->virt_bits = 48;
+	if (f->max_ext_leaf >= 0x80000008u) {
+		r = cpuid(0x80000008u);
+		f->phys_bits = r.a & 255;
+		f->virt_bits = r.a >> 8 & 255;
+	}
+}
+
+/* See asm/cpuid.h. Xen's PAT, which PV guests will see: WB WT UC- UC WC WP UC UC. */
+void cpu_setup(void)
+{
+	const struct cpu_features *f = &cpu_features;
+	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE;
+	uint64_t efer = rdmsr(MSR_EFER) | EFER_SCE;
+
+	if (f->pge)
+		cr4 |= CR4_PGE;
+	if (f->xsave)
+		cr4 |= CR4_OSXSAVE;
+	if (f->fsgsbase)
+		cr4 |= CR4_FSGSBASE;
+	if (f->umip)
+		cr4 |= CR4_UMIP;
+	if (f->smep && param_bool("smep", true))
+		cr4 |= CR4_SMEP;
+	if (f->smap && param_bool("smap", true))
+		cr4 |= CR4_SMAP;
+	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
+	write_cr4(cr4);
+	wrmsr(MSR_EFER, f->nx ? efer | EFER_NXE : efer);
+	if (f->pat)
+		wrmsr(MSR_PAT, 0x0000050100070406UL);
+}
+
+/* See hv/arch.h. */
+void arch_cpu_relax(void)
+{
+	cpu_pause();
+}
