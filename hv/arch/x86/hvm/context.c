@@ -160,7 +160,6 @@ static void debug_save(uint64_t dr[4])
 void arch_vcpu_load(struct vcpu *v)
 {
 	virt->load(v);
-	virt->set_tsc_offset(v, v->domain->arch.tsc_offset - this_pcpu()->arch.tsc_delta);
 	if (cpu_features.rdtscp)
 		wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
 	debug_load(v->arch.dr);

@@ -1,8 +1,8 @@
 /* Exits that mean the same on every back end: CPUID, HLT, hypercalls and the instructions a guest does not get. */
+#include "asm/time.h"
 #include "hv/arch.h"
 #include "hv/errno.h"
 #include "hv/hypercall.h"
-#include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hvm/hvm.h"
 #include "hvm/vlapic.h"
@@ -24,18 +24,16 @@ void hvm_inject_gp(struct vcpu *v)
 	virt->inject_exception(v, TRAP_GP, 0);
 }
 
-/* Leaves 40000003: how this CPU's clock reads, in the terms of the pvclock. */
+/* Leaf 40000003: how the clock reads, in the terms of the pvclock. */
 static void cpuid_time(struct vcpu *v, struct cpuid_ctx *c)
 {
-	const struct arch_pcpu *a = &this_pcpu()->arch;
-	uint64_t khz = a->time_mul ? (1000000UL << 32) / a->time_mul : 0;
+	struct time_line l = time_line();
 
-	khz = a->time_shift < 0 ? khz << -a->time_shift : khz >> a->time_shift;
-	c->tsc.khz = c->tsc.host_khz = (uint32_t)khz;
+	c->tsc.khz = c->tsc.host_khz = time_tsc_khz();
 	c->tsc.offset = (uint64_t)v->domain->arch.tsc_offset;
-	c->tsc.mul = a->time_mul;
-	c->tsc.shift = a->time_shift;
-	if (policy_has(v->domain->arch.policy, FEAT_INVARIANT_TSC))
+	c->tsc.mul = l.scale.mul;
+	c->tsc.shift = l.scale.shift;
+	if (time_tsc_reliable())
 		c->tsc.flags |= 2;
 	if (policy_has(v->domain->arch.policy, FEAT_RDTSCP))
 		c->tsc.flags |= 4;

@@ -133,11 +133,6 @@ bool svm_set_msr(struct vcpu *v, uint32_t msr, uint64_t val)
 	return f;
 }
 
-void svm_set_tsc_offset(struct vcpu *v, int64_t offset)
-{
-	vmcb(v)->tsc_offset = (uint64_t)offset;
-}
-
 /*
  * Contents after reset (APM vol. 2, table 14-1), except that CR0 leaves caches on: guests of Xen start so, and with caches
  * off the whole start of an AP would crawl.

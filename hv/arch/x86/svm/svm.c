@@ -191,8 +191,10 @@ static void svm_flush_tlb(struct vcpu *v)
 	v->arch.svm->flush = true;
 }
 
-static void regs_in(struct vcpu *v, struct vmcb *b)
+/* tsc_delta may have been measured anew since the last entry. */
+static void regs_in(struct vcpu *v, struct vmcb *b, const struct pcpu *p)
 {
+	b->tsc_offset = (uint64_t)(v->domain->arch.tsc_offset - p->arch.tsc_delta);
 	b->rax = v->arch.regs.gpr[REG_RAX];
 	b->rsp = v->arch.regs.gpr[REG_RSP];
 	b->rip = v->arch.regs.rip;
@@ -231,7 +233,7 @@ static void svm_run(struct vcpu *v)
 	hvm_intr_prepare(v);
 	svm_event_prepare(v);
 	svm_asid_prepare(s, p->arch.virt, p->id, __atomic_load_n(&p2m->epoch, __ATOMIC_ACQUIRE));
-	regs_in(v, s->vmcb);
+	regs_in(v, s->vmcb, p);
 	tpr = svm_get_tpr(v);
 	svm_enter(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa);
 	regs_out(v, s->vmcb);
@@ -272,7 +274,6 @@ const struct virt_ops svm_ops = {
 	.get_paging = svm_get_paging,
 	.flush_tlb = svm_flush_tlb,
 	.reset = svm_reset,
-	.set_tsc_offset = svm_set_tsc_offset,
 	.get_msr = svm_get_msr,
 	.set_msr = svm_set_msr,
 };

@@ -51,7 +51,6 @@ unsigned svm_get_cpl(struct vcpu *v);
 void svm_get_paging(struct vcpu *v, struct guest_paging *p);
 bool svm_get_msr(struct vcpu *v, uint32_t msr, uint64_t *val);
 bool svm_set_msr(struct vcpu *v, uint32_t msr, uint64_t val);
-void svm_set_tsc_offset(struct vcpu *v, int64_t offset);
 void svm_reset(struct vcpu *v);
 /* event.c */
 void svm_inject_exception(struct vcpu *v, unsigned vector, int error_code);

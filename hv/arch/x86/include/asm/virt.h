@@ -39,7 +39,7 @@ struct virt_ops {
 	void (*vcpu_free)(struct vcpu *v);
 	void (*load)(struct vcpu *v);
 	void (*save)(struct vcpu *v);
-	/* Enter the guest once and dispatch the exit through the shared handlers. */
+	/* Enter the guest once, its TSC offset corrected for this CPU, and dispatch the exit through the shared handlers. */
 	void (*run)(struct vcpu *v);
 
 	struct segment (*get_segment)(struct vcpu *v, enum seg_name s);
@@ -69,8 +69,6 @@ struct virt_ops {
 	void (*flush_tlb)(struct vcpu *v);
 	/* Power-up state of everything in the control block (segments, control registers, queued events). */
 	void (*reset)(struct vcpu *v);
-	/* Set the TSC offset so the guest's TSC is monotonic when moving between CPUs. */
-	void (*set_tsc_offset)(struct vcpu *v, int64_t offset);
 	/* MSRs that live in the control block (STAR, LSTAR, SYSENTER_*, KERNEL_GS_BASE, FS/GS base, PAT ...). false: not one of them. */
 	bool (*get_msr)(struct vcpu *v, uint32_t msr, uint64_t *val);
 	bool (*set_msr)(struct vcpu *v, uint32_t msr, uint64_t val);
