@@ -6,7 +6,7 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASMS:%.S=$(BUILD)/%.S.o)
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wshadow -Wvla \
         -Wno-unused-parameter -Wno-missing-field-initializers
 HV_CPPFLAGS := -Ihv/include -Ihv/arch/x86/include -Ihv/arch/x86 -I. -iquote abi -I$(BUILD)/gen
-HV_CFLAGS := -std=gnu17 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -O2 -g \
+HV_CFLAGS := -include hv/include/hv/visibility.h -std=gnu17 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -O2 -g \
         -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-common -fno-delete-null-pointer-checks \
         -fno-strict-aliasing -ffunction-sections -fdata-sections \
@@ -15,11 +15,11 @@ ifeq ($(debug),y)
 HV_CFLAGS += -DHV_DEBUG
 endif
 
-$(BUILD)/%.o: %.c $(BUILD)/gen/compile.h
+$(BUILD)/%.o: %.c $(BUILD)/gen/compile.h hv/hv.mk
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MP -c $< -o $@
-$(BUILD)/%.S.o: %.S
+$(BUILD)/%.S.o: %.S hv/hv.mk
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(HV_CPPFLAGS) -D__ASSEMBLY__ -ffile-prefix-map=$(CURDIR)=. -g -MMD -MP -c $< -o $@
@@ -43,28 +43,31 @@ $(BUILD)/gen/compile.h: FORCE
 HV_LDFLAGS := -m elf_x86_64 -static --no-pie -z noexecstack -z max-page-size=4096 --build-id=none --orphan-handling=warn \
         --gc-sections -T hv/arch/x86/hospes.lds
 $(BUILD)/hospes-nosyms: $(HV_OBJS) $(BUILD)/gen/nosyms.o hv/arch/x86/hospes.lds
-	$(LD) $(HV_LDFLAGS) -o $@ $(HV_OBJS) $(BUILD)/gen/nosyms.o
+	@echo "  LD      $@"
+	@$(LD) $(HV_LDFLAGS) -o $@ $(HV_OBJS) $(BUILD)/gen/nosyms.o
 $(BUILD)/hospes-syms: $(HV_OBJS) $(BUILD)/gen/syms.o hv/arch/x86/hospes.lds
-	$(LD) $(HV_LDFLAGS) -o $@ $(HV_OBJS) $(BUILD)/gen/syms.o
+	@echo "  LD      $@"
+	@$(LD) $(HV_LDFLAGS) -o $@ $(HV_OBJS) $(BUILD)/gen/syms.o
 $(BUILD)/gen/nosyms.S: scripts/mksyms.py
 	@mkdir -p $(@D)
-	$(PYTHON) scripts/mksyms.py $(NM) - $@
+	@$(PYTHON) scripts/mksyms.py $(NM) - $@
 $(BUILD)/gen/syms.S: $(BUILD)/hospes-nosyms scripts/mksyms.py
-	$(PYTHON) scripts/mksyms.py $(NM) $(BUILD)/hospes-nosyms $@
+	@$(PYTHON) scripts/mksyms.py $(NM) $(BUILD)/hospes-nosyms $@
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.S
-	$(CC) -c $< -o $@
+	@$(CC) -c $< -o $@
 
 # What boot loaders load: the bytes alone, wrapped in a 32-bit ELF.
 $(BUILD)/hospes.bin: $(BUILD)/hospes-syms
-	$(OBJCOPY) -O binary $< $@
+	@$(OBJCOPY) -O binary $< $@
 $(BUILD)/image.o: hv/boot/image.S $(BUILD)/hospes.bin
-	$(CC) -m32 -c -DHOSPES_FLAT='"$(BUILD)/hospes.bin"' \
+	@$(CC) -m32 -c -DHOSPES_FLAT='"$(BUILD)/hospes.bin"' \
 	  -DHOSPES_BSS=$$($(NM) $(BUILD)/hospes-syms | awk '$$3 == "__bss_start" { s = substr($$1, 9) } $$3 == "__bss_end" { e = substr($$1, 9) } END { print "0x" e "-0x" s }') \
 	  $< -o $@
 $(BUILD)/hospes: $(BUILD)/image.o hv/boot/image.lds
-	$(LD) -m elf_i386 -static -z noexecstack -z max-page-size=4096 --build-id=none --no-warn-rwx-segments \
+	@echo "  LD      $@"
+	@$(LD) -m elf_i386 -static -z noexecstack -z max-page-size=4096 --build-id=none --no-warn-rwx-segments \
 	  -T hv/boot/image.lds -o $@ $(BUILD)/image.o
-	$(OBJCOPY) --strip-all $@
+	@$(OBJCOPY) --strip-all $@
 
 .PHONY: FORCE
 FORCE:
