@@ -282,7 +282,7 @@ static uint32_t current_count(const struct vlapic *l)
 	left = l->timer_expires - now();
 	if (timer_mode(l) == TIMER_PERIODIC && period(l)) {
 		left %= period(l); /* the timer may be late, or skip periods that are too short */
-		if (left < 0)
+		if (left <= 0)
 			left += period(l);
 	}
 	return left <= 0 ? 0 : (uint32_t)min_u64((uint64_t)(left + tick(l) - 1) / (uint64_t)tick(l), get(l, APIC_TMICT));
