@@ -63,12 +63,16 @@ void hvm_intr_prepare(struct vcpu *v)
 	virt->window(v, window);
 }
 
-/* For HLT and SCHEDOP_block. Own CPU, or the vCPU is not running. */
+/*
+ * For HLT, SCHEDOP_block and SCHEDOP_poll. Own CPU, or the vCPU is not running. An interrupt counts only if the guest would take it
+ * now: one that polls with interrupts off waits for its ports, as on Xen.
+ */
 bool arch_vcpu_event_pending(struct vcpu *v)
 {
-	return read_once(v->arch.nmi_pending) || read_once(v->arch.init_pending) ||
-	       __atomic_load_n(&v->arch.sipi_vector, __ATOMIC_SEQ_CST) >= 0 || callback_pending(v) ||
-	       vlapic_pending(v->arch.vlapic) >= 0;
+	if (read_once(v->arch.nmi_pending) || read_once(v->arch.init_pending) ||
+	    __atomic_load_n(&v->arch.sipi_vector, __ATOMIC_SEQ_CST) >= 0)
+		return true;
+	return (v->arch.regs.rflags & RFLAGS_IF) && (callback_pending(v) || vlapic_pending(v->arch.vlapic) >= 0);
 }
 
 void arch_event_upcall(struct vcpu *v)
