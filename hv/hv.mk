@@ -15,7 +15,7 @@ ifeq ($(debug),y)
 HV_CFLAGS += -DHV_DEBUG
 endif
 
-$(BUILD)/%.o: %.c $(BUILD)/gen/compile.h hv/hv.mk
+$(BUILD)/%.o: %.c hv/hv.mk | $(BUILD)/gen/compile.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(HV_CPPFLAGS) $(HV_CFLAGS) -MMD -MP -c $< -o $@
