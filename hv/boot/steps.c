@@ -56,27 +56,27 @@ static void step_time(void)
 	apic_timer_calibrate();
 }
 
-static void step_virt(void)
-{
-	const char *why = virt_init();
-
-	if (!why)
-		return;
-	printk(LOG_ERR, "Hospes cannot run guests on this machine: %s\n", why);
-	for (;;)
-		cpu_halt();
-}
-
 static void step_boot_cpu(void)
 {
 	domain_table_init();
 	if (sched_init(&sched_fair))
 		panic("the scheduler does not start");
 	smp_boot_cpu_join();
-	if (virt->cpu_up())
-		panic("the boot CPU refuses to run guests");
 	irq_enable();
 	time_cpu_start();
+}
+
+static void step_virt(void)
+{
+	const char *why = virt_init();
+
+	if (!why && virt->cpu_up())
+		why = "the processor refuses to enter that mode";
+	if (!why)
+		return;
+	printk(LOG_ERR, "Hospes cannot run guests on this machine: %s\n", why);
+	for (;;)
+		cpu_halt();
 }
 
 static void step_domains(void)
@@ -95,10 +95,10 @@ static const struct boot_step late_steps[] = {
 	{ "ACPI tables", acpi_init },
 	{ "interrupt controllers", step_interrupts },
 	{ "time", step_time },
-	{ "virtualization", step_virt },
 	{ "boot CPU", step_boot_cpu },
-	{ "other CPUs", smp_init },
 	{ "screen and input", consoles_init_late },
+	{ "virtualization", step_virt },
+	{ "other CPUs", smp_init },
 	{ "domains", step_domains },
 };
 
