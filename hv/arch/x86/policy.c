@@ -1,5 +1,6 @@
 #include "policy.h"
 
+#include "compile.h"
 #include "hv/errno.h"
 #include "hv/printk.h"
 #include "hv/string.h"
@@ -265,6 +266,9 @@ void policy_clear(struct cpu_policy *p, unsigned feat)
 {
 	if (feat / 32 >= NR_FEAT_WORDS)
 		return;
+	/* AMD's copies follow the originals. */
+	if (amd_like(p) && feat / 32 == FW_E1D && COMMON_1D & BIT(feat % 32))
+		feat = FEAT(FW_1D, feat % 32);
 	feat_unset(p, feat);
 	policy_settle(p);
 }
@@ -360,7 +364,6 @@ void policy_hvm_max(struct cpu_policy *p, const struct cpu_policy *host, const s
 	if (amd_like(p))
 		feat_set(p, FEAT_CMP_LEGACY);
 	policy_settle(p);
-	/* EVEX needs all of it; a feature leaf without any bit is no leaf. */
 	if (!policy_has(p, FEAT_TOPOEXT))
 		memset(p->acache, 0, sizeof(p->acache));
 }
@@ -460,7 +463,7 @@ static void xen_leaf(const struct cpuid_ctx *ctx, uint32_t leaf, uint32_t sub, s
 		*out = (struct cpuid_leaf){ XEN_MAX_LEAF, 0x566e6558, 0x65584d4d, 0x4d4d566e };
 		break;
 	case 1:
-		out->a = 4 << 16 | 17;
+		out->a = XEN_VERSION << 16 | XEN_SUBVERSION;
 		break;
 	case 2:
 		out->a = 1;
