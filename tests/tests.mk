@@ -7,9 +7,10 @@ HOST_SRCS := $(filter-out hv/lib/string.c hv/lib/printf.c,$(HOST_SRCS))
 HOST_OBJS := $(HOST_SRCS:%.c=$(BUILD)/host/%.o)
 SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HOST_CPPFLAGS := -Ihv/include -Ihv/arch/host/include -I. -iquote abi -Ihv/arch/x86 -I$(BUILD)/gen
-HOST_CFLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer $(SANITIZE) $(WARN)
+# Hidden: a name of ours that libc has too (sched_yield) must not become the sanitizers' one.
+HOST_CFLAGS := -std=gnu17 -fvisibility=hidden -O1 -g -fno-omit-frame-pointer $(SANITIZE) $(WARN)
 
-$(BUILD)/host/%.o: %.c $(BUILD)/gen/compile.h
+$(BUILD)/host/%.o: %.c $(BUILD)/gen/compile.h tests/tests.mk
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
 	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
@@ -21,6 +22,7 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/unit/%)
 # Libraries a single test needs beside cmocka: UNIT_LIBS_<test>.
 UNIT_LIBS_test_launch_tree := -lfdt
+UNIT_LIBS_test_launch_build := -lfdt
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
