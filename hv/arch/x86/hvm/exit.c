@@ -112,10 +112,31 @@ void hvm_exit_rdpmc(struct vcpu *v)
 	hvm_inject_gp(v);
 }
 
+/* Where a guest was when it fell: enough to find the instruction in its kernel's symbols. */
+static void show_state(struct vcpu *v)
+{
+	const struct guest_regs *r = &v->arch.regs;
+	struct guest_paging p;
+
+	virt->get_paging(v, &p);
+	printk(LOG_GUEST_DEBUG, "d%uv%u: cs:rip %04x:%016lx rsp %016lx rflags %08lx cpl %u\n", v->domain->id, v->id,
+	       virt->get_segment(v, SEG_CS).sel, r->rip, r->gpr[REG_RSP], r->rflags, p.cpl);
+	printk(LOG_GUEST_DEBUG, "d%uv%u: cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %04lx\n", v->domain->id, v->id,
+	       p.cr0, virt->get_cr(v, 2), p.cr3, p.cr4, virt->get_efer(v));
+	printk(LOG_GUEST_DEBUG, "d%uv%u: gdt %016lx/%x idt %016lx/%x\n", v->domain->id, v->id,
+	       virt->get_segment(v, SEG_GDTR).base, virt->get_segment(v, SEG_GDTR).limit,
+	       virt->get_segment(v, SEG_IDTR).base, virt->get_segment(v, SEG_IDTR).limit);
+	for (unsigned i = 0; i < 16; i += 4)
+		printk(LOG_GUEST_DEBUG, "d%uv%u: r%u.. %016lx %016lx %016lx %016lx\n", v->domain->id, v->id, i, r->gpr[i],
+		       r->gpr[i + 1], r->gpr[i + 2], r->gpr[i + 3]);
+}
+
 void hvm_triple_fault(struct vcpu *v)
 {
 	struct domain *d = v->domain;
 	uint64_t reason = d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON];
+
+	show_state(v);
 
 	if (reason > SHUTDOWN_MAX || reason == SHUTDOWN_CRASH) {
 		domain_crash(d, "vCPU %u: triple fault at rip %lx", v->id, v->arch.regs.rip);
@@ -166,6 +187,10 @@ void hvm_exit_hypercall(struct vcpu *v)
 	v->hc.nr = (uint32_t)v->arch.regs.gpr[REG_RAX];
 	args_in(v, is32);
 	rc = hypercall_dispatch(v, &again);
+	if (unlikely(v->hc.replaced)) {
+		v->hc.replaced = false;
+		return;
+	}
 	if (again) {
 		args_out(v, is32);
 		return;
