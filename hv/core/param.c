@@ -58,7 +58,7 @@ static const char *const known[] = {
 	"vcpu_migration_delay", "vesa-map", "vesa-ram", "vga", "viridian-spinlock-retry-count",
 	"viridian-version", "vm-notify-window", "vpid", "vpmu", "watchdog", "watchdog_timeout", "x2apic",
 	"x2apic_phys", "xpti", "xsave", "xsm",
-	"boot-timeline", "launch", "selftest",
+	"boot-timeline",
 };
 
 static char fold(char c)
