@@ -81,6 +81,12 @@ static int parse_mmap(struct boot_info *bi, const struct mbi *mbi, boot_map_fn *
 	return 0;
 }
 
+/* GRUB 2 passes arguments alone, others (GRUB Legacy "GRUB 0.97", QEMU) the file's name before them. */
+static bool names_file(const char *loader)
+{
+	return strncmp(loader, "GRUB ", 5) || loader[5] == '0';
+}
+
 /* Fill @bi from the structure at @base. -EINVAL if a part of it that is announced cannot be read or makes no sense. */
 int multiboot1_parse(struct boot_info *bi, paddr_t base, boot_map_fn *map)
 {
@@ -95,7 +101,7 @@ int multiboot1_parse(struct boot_info *bi, paddr_t base, boot_map_fn *map)
 	bi->protocol = "multiboot";
 	bi->loader = mbi.flags & MBI_LOADER ? boot_string(mbi.loader_name, map) : "unknown loader";
 	if (mbi.flags & MBI_CMDLINE)
-		boot_set_cmdline(bi, boot_string(mbi.cmdline, map), true);
+		boot_set_cmdline(bi, boot_string(mbi.cmdline, map), names_file(bi->loader));
 	if (mbi.flags & MBI_MODS) {
 		rc = parse_modules(bi, &mbi, map);
 		if (rc)
