@@ -73,6 +73,6 @@ int grant_copy_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *don
 /* Layouts, see hv/guest.h. */
 #define LAYOUT_gnttab_map "qiihhiq"
 #define LAYOUT_gnttab_unmap "qqih"
-#define LAYOUT_gnttab_copy "LhhLhhhhh"
+#define LAYOUT_gnttab_copy "LhhALhhAhhh"
 
 #endif

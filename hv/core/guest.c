@@ -47,6 +47,10 @@ static const char *next_field(const char *layout, bool guest32, struct field *f)
 	case 'l':
 		f->size = f->align = guest32 ? 4 : 8;
 		break;
+	case 'A':
+		f->size = 0;
+		f->align = guest32 ? 4 : 8;
+		break;
 	default:
 		BUG_ON(true); /* the strings are constants of ours */
 	}

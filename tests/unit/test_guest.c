@@ -30,6 +30,7 @@ static void test_sizes(void **state)
 		{ "iQ", 16, 16 },   { "i4q", 40, 36 },	{ "LLiih", 32, 20 },  { "Lh", 16, 8 },
 		{ "hLhL", 32, 16 }, { "LiQ", 24, 16 },	{ "10bL", 24, 16 },   { "hiL", 16, 12 },
 		{ "qb", 16, 12 },   { "Qb", 16, 16 },	{ "LhhLhhhhh", 40, 24 },
+		{ "LhAh", 24, 12 }, { "LhhALhhAhhh", 40, 24 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {

@@ -16,7 +16,8 @@ int copy_to_guest(struct vcpu *v, uint64_t gva, const void *src, size_t len) mus
 
 /*
  * Layout strings, one letter a field in order: b u8, h u16, i u32, q u64 (aligned 8 for 64-bit guests, 4 for 32-bit
- * ones), Q u64 aligned 8 in both widths (uint64_aligned_t), L unsigned long / xen_pfn_t / handle (4 or 8 bytes), l signed long; a digit before a letter repeats it.
+ * ones), Q u64 aligned 8 in both widths (uint64_aligned_t), L unsigned long / xen_pfn_t / handle (4 or 8 bytes), l signed long; a number before a letter repeats it.
+ * A: no field, but padding as after a structure inside this one that holds an L.
  * The C structure must be the 64-bit layout the same string yields.
  */
 size_t layout_size(const char *layout, bool guest32);
