@@ -15,4 +15,5 @@ $(BUILD)/guest/%64: tests/guest/%.c tests/guest/lib/guest.c tests/guest/lib/star
 	$(Q)$(CC) -m64 $(GUEST_CFLAGS) -static -nostdlib -Wl,--build-id=none,-z,noexecstack,--no-warn-rwx-segments,-T,tests/guest/lib/guest.lds -o $@ \
 	    $< tests/guest/lib/guest.c tests/guest/lib/start.S
 .PHONY: guests
+.DELETE_ON_ERROR:
 guests: $(GUESTS)

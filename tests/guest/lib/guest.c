@@ -39,11 +39,8 @@ static void put_number(unsigned long n, unsigned base, bool negative)
 		put_char(buf[--i]);
 }
 
-void say(const char *fmt, ...)
+static void vsay(const char *fmt, va_list ap)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
 	for (; *fmt; fmt++) {
 		bool l = false;
 
@@ -83,6 +80,14 @@ void say(const char *fmt, ...)
 			break;
 		}
 	}
+}
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsay(fmt, ap);
 	va_end(ap);
 }
 
@@ -96,20 +101,29 @@ void check_eq(const char *what, long got, long want)
 
 void show(const char *what, long value)
 {
+	showf(value, "%s", what);
+}
+
+void showf(long value, const char *fmt, ...)
+{
+	va_list ap;
 	static const struct {
 		int nr;
 		const char *name;
 	} names[] = { { 1, "EPERM" },	{ 2, "ENOENT" },  { 3, "ESRCH" },    { 7, "E2BIG" },   { 11, "EAGAIN" },
 		      { 12, "ENOMEM" }, { 13, "EACCES" }, { 14, "EFAULT" },  { 16, "EBUSY" },  { 17, "EEXIST" },
 		      { 22, "EINVAL" }, { 28, "ENOSPC" }, { 34, "ERANGE" },  { 38, "ENOSYS" }, { 61, "ENODATA" },
-		      { 62, "ETIME" },	{ 95, "EOPNOTSUPP" } };
+		      { 62, "ETIME" },	{ 95, "EOPNOTSUPP" }, { 6, "ENXIO" }, { 19, "ENODEV" }, { 75, "EOVERFLOW" }, { 85, "ERESTART" }, { 105, "ENOBUFS" }, { 8, "ENOEXEC" }, { 5, "EIO" } };
 
+	va_start(ap, fmt);
+	vsay(fmt, ap);
+	va_end(ap);
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (value == -names[i].nr) {
-			say("%s: -%s\n", what, names[i].name);
+			say(": -%s\n", names[i].name);
 			return;
 		}
-	say("%s: %ld\n", what, value);
+	say(": %ld\n", value);
 }
 
 /* Calls -------------------------------------------------------------------------------------- */

@@ -21,6 +21,8 @@ void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void check_eq(const char *what, long got, long want);
 /* Prints "what: value" with errno names for small negatives: for comparison between hypervisors. */
 void show(const char *what, long value);
+/* The same with a formatted label. */
+void showf(long value, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 long hypercall(unsigned nr, unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e);
 #define hypercall1(nr, a) hypercall(nr, (unsigned long)(a), 0, 0, 0, 0)
