@@ -1,5 +1,6 @@
 /* The boot step: find out what to launch, build it all, join it, start it. */
 #include "hv/launch.h"
+#include "hv/console.h"
 
 #include "fdt.h"
 #include "hv/errno.h"
@@ -76,6 +77,20 @@ static void join_links(void)
 	}
 }
 
+/* What is typed goes to the domain with the console function; without one to the first that runs. */
+static void give_focus(void)
+{
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (unsigned i = 0; i < launch.cfg.nr_domains; i++) {
+			struct domain *d = launch.inst[i].d;
+
+			if (d && (pass || domain_has_role(d, ROLE_CONSOLE))) {
+				console_set_focus(d->id);
+				return;
+			}
+		}
+}
+
 /* See hv/launch.h. Never fails as a whole: each domain that cannot be launched has its line in the log. */
 void launch_domains(const struct boot_info *bi)
 {
@@ -101,6 +116,7 @@ void launch_domains(const struct boot_info *bi)
 		printk(LOG_WARN, "launch: no domain runs; this console stays\n");
 		return;
 	}
+	give_focus();
 	/* The boot domain first: it prepares for the others. */
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 0; i < cfg->nr_domains; i++)
