@@ -5,6 +5,7 @@
 #include "hv/evtchn.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "sched.h"
@@ -55,7 +56,7 @@ static long op_poll(struct vcpu *v, uint64_t arg)
 	struct sched_poll poll;
 	int rc;
 
-	if (get_struct(v, &poll, arg, "Liq"))
+	if (get_struct(v, &poll, arg, LAYOUT_sched_poll))
 		return -EFAULT;
 	if (poll.nr_ports > POLL_MAX_PORTS)
 		return err(-EINVAL);
@@ -184,7 +185,7 @@ long do_sched_op(struct vcpu *v, const uint64_t *args)
 {
 	switch (args[0]) {
 	case SCHEDOP_yield:
-		sched_yield(v);
+		vcpu_yield(v);
 		return 0;
 	case SCHEDOP_block:
 		return op_block(v);

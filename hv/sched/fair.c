@@ -372,6 +372,7 @@ static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, unsigned cpu, 
 static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *prev, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
+	bool waited = rq->nr_waiting, spread;
 	struct fair_unit *f;
 	stime_t until;
 
@@ -391,7 +392,9 @@ static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *pre
 	if (!f)
 		return (struct sched_decision){ .unit = NULL, .until = next_refill(rq) };
 	until = slice_end(rq, f, cpu, t);
-	return (struct sched_decision){ .unit = f->unit, .until = until };
+	/* A budget that was refilled, for example, makes somebody wait without anybody having been woken. */
+	spread = !waited && rq->nr_waiting;
+	return (struct sched_decision){ .unit = f->unit, .until = until, .spread = spread };
 }
 
 static bool fair_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t)

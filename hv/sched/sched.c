@@ -563,7 +563,7 @@ static void switch_to(struct pcpu *p, struct vcpu *prev, struct vcpu *next)
 }
 
 /* Ask the policy, with the run queue locked; returns the choice with run states updated. */
-static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t)
+static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t, bool *spread)
 {
 	struct sched_cpu *c = p->sched;
 	struct sched_decision d;
@@ -584,6 +584,7 @@ static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t)
 	}
 	write_once(c->curr, next);
 	write_once(c->until, d.until);
+	*spread = d.spread;
 	return next;
 }
 
@@ -594,12 +595,13 @@ struct vcpu *schedule(void)
 	struct sched_cpu *c = p->sched;
 	struct vcpu *prev = p->current, *next;
 	stime_t t, until;
+	bool spread;
 
 	__atomic_fetch_and(&p->softirqs, ~(1UL << SOFTIRQ_SCHED), __ATOMIC_SEQ_CST);
 	pull(p->id, prev && prev->sched->queued && vcpu_runnable(prev) ? prev->sched : NULL);
 	spin_lock(&c->lock);
 	t = now();
-	next = choose(p, prev, t);
+	next = choose(p, prev, t, &spread);
 	until = c->until;
 	spin_unlock(&c->lock);
 	if (until != STIME_MAX)
@@ -607,11 +609,13 @@ struct vcpu *schedule(void)
 	else if (timer_active(&c->slice))
 		timer_stop(&c->slice);
 	switch_to(p, prev, next);
+	if (spread)
+		spread_wait();
 	return next;
 }
 
 /* @v, current here, gives way to others for a moment. */
-void sched_yield(struct vcpu *v)
+void vcpu_yield(struct vcpu *v)
 {
 	struct sched_cpu *c = rq_lock(v);
 

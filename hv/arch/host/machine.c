@@ -107,8 +107,10 @@ void host_run_softirqs(unsigned cpu)
 	unsigned was = this_cpu();
 
 	host_set_cpu(cpu);
-	if (arch_this_pcpu()->arch.timer_deadline <= now())
+	if (arch_this_pcpu()->arch.timer_deadline <= now()) {
+		arch_this_pcpu()->arch.timer_deadline = STIME_MAX; /* one shot */
 		softirq_raise(cpu, SOFTIRQ_TIMER);
+	}
 	softirq_run();
 	host_set_cpu(was);
 }

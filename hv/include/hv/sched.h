@@ -34,6 +34,7 @@ struct sched_domain {
 struct sched_decision {
 	struct sched_unit *unit; /* NULL: idle */
 	stime_t until;		 /* end of the slice, STIME_MAX = no limit */
+	bool spread;		 /* somebody began to wait who did not before: other CPUs should look */
 };
 
 struct sched_policy {
@@ -76,7 +77,7 @@ int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) mu
 /* Choose and switch on this CPU; returns the vCPU now loaded or NULL for idle. Called by cpu_loop on SOFTIRQ_SCHED. */
 struct vcpu *schedule(void);
 /* Current vCPU gives way. */
-void sched_yield(struct vcpu *v);
+void vcpu_yield(struct vcpu *v);
 /* @v, current here, registered a runstate area: fill it now. */
 void vcpu_runstate_publish(struct vcpu *v);
 /* Run state bookkeeping with times; @v may be running: includes the current state up to now. out[4] ns. */

@@ -1,0 +1,641 @@
+/* The scheduler on a simulated clock: shares, latency, affinity, pausing, migration, caps, run states. */
+#include "guest_test.h"
+
+#include "hv/sched.h"
+
+#define MAX_V 32u
+
+/* One simulated vCPU: runs for burst, sleeps for rest; burst 0 = runs for ever. */
+struct sim {
+	struct vcpu *v;
+	stime_t burst, rest;
+	stime_t left;	 /* of the burst */
+	stime_t wake_at; /* STIME_MAX while not asleep */
+	stime_t woken, worst_wait;
+	unsigned forbidden; /* times seen on a CPU outside its affinity */
+	unsigned bursts;
+};
+
+static struct {
+	struct sim s[MAX_V];
+	unsigned nr, cpus;
+	unsigned switches;
+} sim;
+
+static uint64_t rng_state = 88172645463325252u;
+
+static uint64_t rng(uint64_t below)
+{
+	rng_state ^= rng_state << 13;
+	rng_state ^= rng_state >> 7;
+	rng_state ^= rng_state << 17;
+	return rng_state % below;
+}
+
+static struct sim *sim_of(const struct vcpu *v)
+{
+	for (unsigned i = 0; i < sim.nr; i++)
+		if (sim.s[i].v == v)
+			return &sim.s[i];
+	return NULL;
+}
+
+static void sim_start(unsigned cpus)
+{
+	memset(&sim, 0, sizeof(sim));
+	host_machine(RAM, cpus);
+	host_set_time(MILLISECS(1));
+	sim.cpus = cpus;
+}
+
+static struct sim *sim_add(struct domain *d, unsigned vcpu, stime_t burst, stime_t rest)
+{
+	struct sim *s = &sim.s[sim.nr++];
+
+	*s = (struct sim){ .v = d->vcpu[vcpu], .burst = burst, .rest = rest, .left = burst, .wake_at = STIME_MAX };
+	return s;
+}
+
+static struct domain *sim_domain(domid_t id, unsigned vcpus, uint16_t weight, uint16_t cap)
+{
+	struct domain *d = host_domain(id, vcpus, 4, 0);
+
+	assert_int_equal(sched_adjust(d, true, &weight, &cap), 0);
+	return d;
+}
+
+/* What the loop of each CPU would do now. Each vCPU may be on one CPU at most. */
+static void sim_react(void)
+{
+	for (unsigned round = 0; round < 4; round++)
+		for (unsigned cpu = 0; cpu < sim.cpus; cpu++) {
+			struct pcpu *p;
+			struct vcpu *before;
+
+			host_set_cpu(cpu);
+			p = this_pcpu();
+			host_run_softirqs(cpu);
+			before = p->current;
+			if ((p->softirqs & (1u << SOFTIRQ_SCHED)) || (before && !vcpu_runnable(before)))
+				sim.switches += schedule() != before;
+		}
+	for (unsigned cpu = 0; cpu < sim.cpus; cpu++) {
+		struct vcpu *v = pcpu_get(cpu)->current;
+		struct sim *s = v ? sim_of(v) : NULL;
+
+		if (!v)
+			continue;
+		assert_true(v->running);
+		assert_int_equal(v->processor, cpu);
+		for (unsigned other = cpu + 1; other < sim.cpus; other++)
+			assert_true(pcpu_get(other)->current != v);
+		if (s && !cpumask_test(&v->sched->hard, cpu))
+			s->forbidden++;
+		if (s && s->woken) {
+			if (now() - s->woken > s->worst_wait)
+				s->worst_wait = now() - s->woken;
+			s->woken = 0;
+		}
+	}
+}
+
+static stime_t next_event(stime_t end)
+{
+	stime_t next = end;
+
+	for (unsigned cpu = 0; cpu < sim.cpus; cpu++) {
+		struct pcpu *p = pcpu_get(cpu);
+		struct sim *s = p->current ? sim_of(p->current) : NULL;
+
+		if (p->arch.timer_deadline < next)
+			next = p->arch.timer_deadline;
+		if (s && s->burst && now() + s->left < next)
+			next = now() + s->left;
+	}
+	for (unsigned i = 0; i < sim.nr; i++)
+		if (sim.s[i].wake_at < next)
+			next = sim.s[i].wake_at;
+	return next > now() ? next : now() + 1;
+}
+
+static void sim_elapse(stime_t dt)
+{
+	host_advance(dt);
+	for (unsigned cpu = 0; cpu < sim.cpus; cpu++) {
+		struct vcpu *v = pcpu_get(cpu)->current;
+		struct sim *s = v ? sim_of(v) : NULL;
+
+		if (!s || !s->burst)
+			continue;
+		s->left -= dt;
+		if (s->left > 0)
+			continue;
+		host_set_cpu(cpu);
+		s->left = s->burst;
+		s->bursts++;
+		s->wake_at = now() + s->rest;
+		vcpu_block(v);
+	}
+	for (unsigned i = 0; i < sim.nr; i++)
+		if (sim.s[i].wake_at <= now()) {
+			host_set_cpu((unsigned)rng(sim.cpus));
+			sim.s[i].wake_at = STIME_MAX;
+			sim.s[i].woken = now();
+			vcpu_unblock(sim.s[i].v);
+		}
+}
+
+static void sim_run(stime_t length)
+{
+	stime_t end = now() + length;
+
+	sim_react();
+	while (now() < end) {
+		sim_elapse(next_event(end) - now());
+		sim_react();
+	}
+	host_set_cpu(0);
+}
+
+static uint64_t ran(struct vcpu *v)
+{
+	enum runstate state;
+	stime_t entry;
+	uint64_t t[4];
+
+	vcpu_runstate_get(v, &state, &entry, t);
+	return t[RUNSTATE_RUNNING];
+}
+
+/* Take everything off the CPUs and destroy it. */
+static void sim_end(void)
+{
+	struct domain *d;
+	domid_t from = 0;
+
+	while ((d = domain_next(from))) {
+		int rc;
+
+		from = (domid_t)(d->id + 1);
+		while ((rc = domain_kill(d)) == -ERESTART)
+			sim_react();
+		assert_int_equal(rc, 0);
+		domain_put(d);
+	}
+	assert_null(domain_next(0));
+}
+
+static void assert_within(uint64_t got, uint64_t want, unsigned percent, const char *what)
+{
+	uint64_t slack = want * percent / 100;
+
+	if (got + slack < want || got > want + slack)
+		fail_msg("%s: got %lu, want %lu +- %u%%", what, got, want, percent);
+}
+
+/* @nr hogs of the given weights on @cpus share in proportion, when no share exceeds a CPU. */
+static void check_shares(unsigned cpus, unsigned nr, const uint16_t *weight)
+{
+	uint64_t before[MAX_V], total = 0;
+	stime_t length = MILLISECS(4000);
+
+	sim_start(cpus);
+	for (unsigned i = 0; i < nr; i++) {
+		sim_add(sim_domain((domid_t)(i + 1), 1, weight[i], 0), 0, 0, 0);
+		total += weight[i];
+	}
+	sim_run(MILLISECS(200));
+	for (unsigned i = 0; i < nr; i++)
+		before[i] = ran(sim.s[i].v);
+	sim_run(length);
+	for (unsigned i = 0; i < nr; i++) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "%u CPUs, vCPU %u of %u, weight %u", cpus, i, nr, weight[i]);
+		assert_within(ran(sim.s[i].v) - before[i], (uint64_t)length * cpus * weight[i] / total, 5, what);
+	}
+	sim_end();
+}
+
+static void test_equal_shares(void **state)
+{
+	uint16_t weight[20];
+
+	for (unsigned i = 0; i < 20; i++)
+		weight[i] = 256;
+	for (unsigned cpus = 1; cpus <= 4; cpus++)
+		for (unsigned nr = cpus < 2 ? 2 : cpus; nr <= 20; nr += nr < 8 ? 1 : 4)
+			check_shares(cpus, nr, weight);
+}
+
+static void test_weights(void **state)
+{
+	const uint16_t a[] = { 256, 512 }, b[] = { 256, 256, 512, 1024 }, c[] = { 64, 256, 256, 512, 512, 128, 1024, 700 };
+
+	check_shares(1, 2, a);
+	check_shares(1, 4, b);
+	check_shares(2, 4, b);
+	check_shares(1, 8, c);
+	check_shares(2, 8, c);
+	check_shares(3, 8, c);
+}
+
+/* A vCPU whose weight is worth more than a CPU gets one CPU, and the others share the rest. */
+static void test_more_than_a_cpu(void **state)
+{
+	sim_start(2);
+	sim_add(sim_domain(1, 1, 10000, 0), 0, 0, 0);
+	for (domid_t i = 2; i < 5; i++)
+		sim_add(sim_domain(i, 1, 256, 0), 0, 0, 0);
+	sim_run(MILLISECS(3000));
+	assert_within(ran(sim.s[0].v), 3000000000u, 5, "heavy");
+	for (unsigned i = 1; i < 4; i++)
+		assert_within(ran(sim.s[i].v), 1000000000u, 8, "light");
+	sim_end();
+}
+
+/* Somebody who runs shortly and sleeps is served soon, gets all it asks for, and the rest stays fair. */
+static void test_sleepers(void **state)
+{
+	uint64_t hogs[4];
+
+	sim_start(1);
+	for (domid_t i = 1; i < 5; i++)
+		sim_add(sim_domain(i, 1, 256, 0), 0, 0, 0);
+	sim_add(sim_domain(9, 1, 256, 0), 0, MICROSECS(200), MILLISECS(3));
+	sim_run(MILLISECS(500));
+	sim.s[4].worst_wait = 0;
+	sim.s[4].bursts = 0;
+	for (unsigned i = 0; i < 4; i++)
+		hogs[i] = ran(sim.s[i].v);
+	sim_run(MILLISECS(3000));
+	assert_true(sim.s[4].worst_wait <= MILLISECS(5));
+	assert_true(sim.s[4].bursts > 500);
+	for (unsigned i = 1; i < 4; i++)
+		assert_within(ran(sim.s[i].v) - hogs[i], ran(sim.s[0].v) - hogs[0], 5, "hog");
+	sim_end();
+}
+
+/* With more vCPUs than CPUs nobody waits for longer than a few slices per competitor. */
+static void test_no_starvation(void **state)
+{
+	sim_start(2);
+	for (domid_t i = 1; i <= 10; i++)
+		sim_add(sim_domain(i, 1, (uint16_t)(64 * i), 0), 0, MICROSECS(100 + 700 * i), MICROSECS(900 * i));
+	sim_run(MILLISECS(2000));
+	for (unsigned i = 0; i < 10; i++) {
+		assert_true(sim.s[i].bursts > 5);
+		assert_true(sim.s[i].worst_wait < MILLISECS(100));
+	}
+	sim_end();
+}
+
+/* No CPU idles while somebody it may run waits. */
+static void test_work_conserving(void **state)
+{
+	uint64_t total = 0;
+
+	sim_start(4);
+	for (domid_t i = 1; i <= 3; i++) {
+		sim_domain(i, 2, 256, 0);
+		for (unsigned k = 0; k < 2; k++) {
+			struct domain *d = domain_get_by_id(i);
+
+			sim_add(d, k, 0, 0);
+			domain_put(d);
+		}
+	}
+	sim_run(MILLISECS(100));
+	for (unsigned i = 0; i < sim.nr; i++)
+		total += ran(sim.s[i].v);
+	assert_within(total, 400000000u, 1, "all four CPUs");
+	sim_end();
+}
+
+/* A pinned vCPU that pushes another one off its CPU makes an idle CPU take that one. */
+static void test_idle_takes_the_preempted(void **state)
+{
+	cpumask_t zero = { { 1 } };
+
+	sim_start(2);
+	sim_add(sim_domain(1, 1, 256, 0), 0, 0, 0);
+	sim_add(sim_domain(2, 1, 256, 0), 0, MILLISECS(2), MILLISECS(5));
+	assert_int_equal(sched_set_affinity(sim.s[1].v, &zero, NULL), 0);
+	sim_run(MILLISECS(500));
+	assert_within(ran(sim.s[0].v), 500000000u, 1, "free vCPU");
+	sim_end();
+}
+
+static void test_affinity(void **state)
+{
+	cpumask_t m = { { 0 } };
+
+	sim_start(4);
+	for (domid_t i = 1; i <= 6; i++)
+		sim_add(sim_domain(i, 1, 256, 0), 0, i & 1 ? 0 : MILLISECS(1), MILLISECS(1));
+	cpumask_set(&m, 40);
+	assert_int_equal(sched_set_affinity(sim.s[0].v, &m, NULL), -EINVAL);
+	for (unsigned step = 0; step < 300; step++) {
+		struct sim *s = &sim.s[rng(sim.nr)];
+
+		cpumask_clear(&m);
+		m.bits[0] = 1 + rng(15);
+		assert_int_equal(sched_set_affinity(s->v, &m, NULL), 0);
+		sim_run(MICROSECS(500));
+		for (unsigned i = 0; i < sim.nr; i++)
+			assert_int_equal(sim.s[i].forbidden, 0);
+	}
+	for (unsigned i = 0; i < sim.nr; i++)
+		assert_true(ran(sim.s[i].v) > 0);
+	sim_end();
+}
+
+static void test_pin_override(void **state)
+{
+	sim_start(3);
+	sim_add(sim_domain(1, 1, 256, 0), 0, 0, 0);
+	assert_int_equal(sched_pin_override(sim.s[0].v, 7), -EINVAL);
+	assert_int_equal(sched_pin_override(sim.s[0].v, -1), -EINVAL);
+	sim_run(MILLISECS(1));
+	assert_int_equal(sched_pin_override(sim.s[0].v, 2), 0);
+	assert_int_equal(sched_pin_override(sim.s[0].v, 1), -EBUSY);
+	sim_run(MILLISECS(1));
+	assert_ptr_equal(pcpu_get(2)->current, sim.s[0].v);
+	assert_int_equal(sched_pin_override(sim.s[0].v, -1), 0);
+	assert_true(cpumask_test(&sim.s[0].v->sched->hard, 0));
+	sim_end();
+}
+
+/* Random pauses of vCPUs and domains: paused ones never run, and all run on afterwards. */
+static void test_pause_storm(void **state)
+{
+	unsigned paused[8] = { 0 }, dpaused[8] = { 0 };
+
+	sim_start(3);
+	for (domid_t i = 1; i <= 8; i++)
+		sim_add(sim_domain(i, 1, 256, 0), 0, i % 3 ? 0 : MICROSECS(300), MICROSECS(400));
+	for (unsigned step = 0; step < 4000; step++) {
+		unsigned i = (unsigned)rng(8);
+		struct vcpu *v = sim.s[i].v;
+
+		host_set_cpu((unsigned)rng(3));
+		switch (rng(4)) {
+		case 0:
+			domain_pause_nosync(v->domain);
+			dpaused[i]++;
+			break;
+		case 1:
+			if (dpaused[i]) {
+				dpaused[i]--;
+				domain_unpause(v->domain);
+			}
+			break;
+		case 2:
+			__atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);
+			vcpu_sleep_nosync(v);
+			paused[i]++;
+			break;
+		default:
+			if (paused[i]) {
+				paused[i]--;
+				vcpu_unpause(v);
+			}
+		}
+		sim_run(MICROSECS(50));
+		for (unsigned k = 0; k < 8; k++)
+			if (paused[k] || dpaused[k]) {
+				assert_false(sim.s[k].v->running);
+				assert_false(sim.s[k].v->sched->queued);
+			}
+	}
+	for (unsigned k = 0; k < 8; k++) {
+		uint64_t before;
+
+		while (paused[k]--)
+			vcpu_unpause(sim.s[k].v);
+		while (dpaused[k]--)
+			domain_unpause(sim.s[k].v->domain);
+		before = ran(sim.s[k].v);
+		sim_run(MILLISECS(50));
+		assert_true(ran(sim.s[k].v) > before);
+	}
+	sim_end();
+}
+
+/* A paused vCPU's state is in memory when the synchronous pause returns, also when an idle CPU had kept it loaded. */
+static void test_lazy_state(void **state)
+{
+	struct vcpu *v;
+
+	sim_start(2);
+	sim_add(sim_domain(1, 1, 256, 0), 0, MICROSECS(50), MICROSECS(50));
+	v = sim.s[0].v;
+	sim_run(MILLISECS(10));
+	assert_true(sim.s[0].bursts > 90);
+	assert_int_equal(v->arch.loads, 1);
+	assert_int_equal(v->arch.saves, 0);
+	host_set_cpu(v->processor);
+	while (this_pcpu()->current)
+		sim_run(MICROSECS(10));
+	host_set_cpu(v->processor);
+	assert_true(v->running);
+	vcpu_pause_sync(v);
+	assert_false(v->running);
+	assert_int_equal(v->arch.saves, 1);
+	vcpu_unpause(v);
+	sim_run(MILLISECS(1));
+	assert_int_equal(v->arch.loads, 2);
+	sim_end();
+}
+
+static void test_caps(void **state)
+{
+	sim_start(2);
+	sim_add(sim_domain(1, 1, 256, 30), 0, 0, 0);
+	sim_domain(2, 2, 256, 120);
+	for (unsigned k = 0; k < 2; k++) {
+		struct domain *d = domain_get_by_id(2);
+
+		sim_add(d, k, 0, 0);
+		domain_put(d);
+	}
+	sim_run(MILLISECS(2000));
+	assert_within(ran(sim.s[0].v), 600000000u, 5, "30%");
+	assert_within(ran(sim.s[1].v) + ran(sim.s[2].v), 2400000000u, 5, "120%");
+	sim_end();
+}
+
+static void test_adjust_values(void **state)
+{
+	uint16_t weight = 0, cap = 0;
+	struct domain *d;
+
+	sim_start(1);
+	d = host_domain(1, 1, 4, 0);
+	assert_int_equal(sched_adjust(d, true, &weight, &cap), -EINVAL);
+	assert_int_equal(sched_adjust(d, false, &weight, &cap), 0);
+	assert_int_equal(weight, 256);
+	assert_int_equal(cap, 0);
+	sim_end();
+}
+
+/* A lone vCPU needs no timer, and an idle machine none at all. */
+static void test_nothing_ticks(void **state)
+{
+	sim_start(2);
+	sim_add(sim_domain(1, 1, 256, 0), 0, 0, 0);
+	sim_run(MILLISECS(1));
+	for (unsigned cpu = 0; cpu < 2; cpu++)
+		assert_int_equal(pcpu_get(cpu)->arch.timer_deadline, STIME_MAX);
+	sim_end();
+}
+
+static void test_yield(void **state)
+{
+	uint64_t other;
+
+	sim_start(1);
+	for (domid_t i = 1; i <= 2; i++)
+		sim_add(sim_domain(i, 1, 256, 0), 0, 0, 0);
+	sim_run(MILLISECS(10));
+	for (unsigned i = 0; i < 10; i++) {
+		struct vcpu *curr = pcpu_get(0)->current;
+
+		vcpu_yield(curr);
+		sim_react();
+		assert_true(pcpu_get(0)->current != curr);
+	}
+	other = ran(sim.s[1].v);
+	assert_true(other > 0);
+	sim_end();
+}
+
+/* Run state times add up to the time that passed, and the states are right. */
+static void test_runstates(void **state)
+{
+	enum runstate rs;
+	stime_t entry, t0;
+	uint64_t t[4], sum = 0;
+	struct vcpu *v;
+
+	sim_start(1);
+	sim_add(sim_domain(1, 1, 256, 0), 0, MILLISECS(1), MILLISECS(3));
+	v = sim.s[0].v;
+	t0 = MILLISECS(1);
+	sim_run(MILLISECS(100));
+	vcpu_runstate_get(v, &rs, &entry, t);
+	for (unsigned i = 0; i < 4; i++)
+		sum += t[i];
+	assert_int_equal(sum, now() - t0);
+	assert_within(t[RUNSTATE_RUNNING], 25000000u, 2, "running");
+	assert_within(t[RUNSTATE_BLOCKED], 75000000u, 2, "blocked");
+	domain_pause_nosync(v->domain);
+	sim_react();
+	vcpu_runstate_get(v, &rs, &entry, t);
+	assert_true(rs == RUNSTATE_OFFLINE || rs == RUNSTATE_BLOCKED);
+	sim_end();
+}
+
+/* The registered area follows each switch, in either width, with the update flag only when asked for. */
+static void test_runstate_area(void **state)
+{
+	struct domain *d;
+	struct vcpu *v;
+	uint8_t *area;
+	int32_t rs;
+	uint64_t entry;
+
+	for (unsigned guest32 = 0; guest32 < 2; guest32++) {
+		unsigned at = guest32 ? 4 : 8, size = guest32 ? 44 : 48;
+
+		sim_start(1);
+		d = sim_domain(1, 1, 256, 0);
+		sim_add(d, 0, MILLISECS(1), MILLISECS(3));
+		v = d->vcpu[0];
+		d->vm_assist = guest32 ? 0 : 1u << 5;
+		v->runstate_gva = 0x1008;
+		v->runstate_guest32 = guest32;
+		area = gpa_ptr(d, 0x1000);
+		memset(area, 0xee, 0x100);
+		sim_run(MICROSECS(500));
+		memcpy(&rs, area + 8, 4);
+		memcpy(&entry, area + 8 + at, 8);
+		assert_int_equal(rs, RUNSTATE_RUNNING);
+		assert_int_equal(entry, v->runstate_entry);
+		assert_int_equal(area[7], 0xee);
+		assert_int_equal(area[8 + size], 0xee);
+		sim_run(MILLISECS(1));
+		memcpy(&rs, area + 8, 4);
+		assert_int_equal(rs, RUNSTATE_BLOCKED);
+		sim_end();
+	}
+}
+
+/* Timers of a vCPU move with it. */
+static void test_timers_follow(void **state)
+{
+	cpumask_t one = { { 2 } };
+	struct vcpu *v;
+
+	sim_start(2);
+	sim_add(sim_domain(1, 1, 256, 0), 0, 0, 0);
+	v = sim.s[0].v;
+	sim_run(MILLISECS(1));
+	timer_set(&v->singleshot_timer, now() + MILLISECS(5));
+	assert_int_equal(sched_set_affinity(v, &one, NULL), 0);
+	sim_run(MILLISECS(1));
+	assert_ptr_equal(pcpu_get(1)->current, v);
+	assert_int_equal(v->singleshot_timer.cpu, 1);
+	assert_true(timer_active(&v->singleshot_timer));
+	sim_end();
+}
+
+/* An event that arrives between the guest's last look and its block is not lost. */
+static void test_block_with_event_pending(void **state)
+{
+	struct vcpu *v;
+
+	sim_start(1);
+	sim_add(sim_domain(1, 1, 256, 0), 0, 0, 0);
+	v = sim.s[0].v;
+	sim_run(MILLISECS(1));
+	v->arch.event_pending = true;
+	vcpu_block(v);
+	assert_true(vcpu_runnable(v));
+	v->arch.event_pending = false;
+	vcpu_block(v);
+	assert_false(vcpu_runnable(v));
+	sim_react();
+	assert_null(pcpu_get(0)->current);
+	vcpu_kick(v);
+	sim_react();
+	assert_ptr_equal(pcpu_get(0)->current, v);
+	sim_end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equal_shares),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_more_than_a_cpu),
+		cmocka_unit_test(test_sleepers),
+		cmocka_unit_test(test_no_starvation),
+		cmocka_unit_test(test_work_conserving),
+		cmocka_unit_test(test_idle_takes_the_preempted),
+		cmocka_unit_test(test_affinity),
+		cmocka_unit_test(test_pin_override),
+		cmocka_unit_test(test_pause_storm),
+		cmocka_unit_test(test_lazy_state),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_adjust_values),
+		cmocka_unit_test(test_nothing_ticks),
+		cmocka_unit_test(test_yield),
+		cmocka_unit_test(test_runstates),
+		cmocka_unit_test(test_runstate_area),
+		cmocka_unit_test(test_timers_follow),
+		cmocka_unit_test(test_block_with_event_pending),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
