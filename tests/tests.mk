@@ -32,3 +32,4 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 unit: $(UNIT_BINS)
 	@for t in $(UNIT_BINS); do $$t || exit 1; done
 -include $(HOST_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include tests/abi/abi.mk

@@ -4,6 +4,7 @@
 #include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 #include "hv/printk.h"
 
 #define UNMAP_BATCH 16u /* unmappings that share a flush */
@@ -183,11 +184,11 @@ int grant_map_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done
 
 		if (*done && hypercall_preempt_check())
 			return 0;
-		rc = get_element(v, &op, uop, *done, LAYOUT_gnttab_map);
+		rc = get_element(v, &op, uop, *done, LAYOUT_gnttab_map_grant_ref);
 		if (rc)
 			return rc;
 		map_one(v->domain, &op);
-		rc = put_element(v, uop, *done, &op, LAYOUT_gnttab_map);
+		rc = put_element(v, uop, *done, &op, LAYOUT_gnttab_map_grant_ref);
 		if (rc)
 			return rc;
 	}
@@ -276,14 +277,14 @@ int grant_unmap_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *do
 		if (*done && hypercall_preempt_check())
 			return 0;
 		for (n = 0; n < UNMAP_BATCH && *done + n < count; n++) {
-			rc = get_element(v, &u[n].op, uop, *done + n, LAYOUT_gnttab_unmap);
+			rc = get_element(v, &u[n].op, uop, *done + n, LAYOUT_gnttab_unmap_grant_ref);
 			if (rc)
 				break;
 			unmap_prepare(v->domain, &u[n]);
 		}
 		unmap_apply(v->domain, u, n);
 		for (uint32_t i = 0; i < n; i++, (*done)++) {
-			int put = put_element(v, uop, *done, &u[i].op, LAYOUT_gnttab_unmap);
+			int put = put_element(v, uop, *done, &u[i].op, LAYOUT_gnttab_unmap_grant_ref);
 
 			if (put)
 				return put;

@@ -4,6 +4,7 @@
 #include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 #include "hv/string.h"
@@ -228,9 +229,9 @@ long do_grant_table_op(struct vcpu *v, const uint64_t *args)
 		return err(-EINVAL);
 	switch (cmd) {
 	case GNTTABOP_map_grant_ref:
-		return run_batch(v, grant_map_batch, uop, count, layout_size(LAYOUT_gnttab_map, g32));
+		return run_batch(v, grant_map_batch, uop, count, layout_size(LAYOUT_gnttab_map_grant_ref, g32));
 	case GNTTABOP_unmap_grant_ref:
-		return run_batch(v, grant_unmap_batch, uop, count, layout_size(LAYOUT_gnttab_unmap, g32));
+		return run_batch(v, grant_unmap_batch, uop, count, layout_size(LAYOUT_gnttab_unmap_grant_ref, g32));
 	case GNTTABOP_copy:
 		return run_batch(v, grant_copy_batch, uop, count, layout_size(LAYOUT_gnttab_copy, g32));
 	case GNTTABOP_swap_grant_ref:

@@ -70,9 +70,5 @@ int grant_map_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done
 int grant_unmap_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done) must_check;
 int grant_copy_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done) must_check;
 
-/* Layouts, see hv/guest.h. */
-#define LAYOUT_gnttab_map "qiihhiq"
-#define LAYOUT_gnttab_unmap "qqih"
-#define LAYOUT_gnttab_copy "LhhALhhAhhh"
 
 #endif

@@ -5,6 +5,7 @@
  * role the whole call needs. Finer authority (one sub-operation on one object) is relation_check().
  */
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 
 #include "hv/errno.h"
 #include "hv/evtchn.h"
@@ -144,7 +145,6 @@ struct multicall_entry {
 	int64_t result;
 	uint64_t args[6];
 };
-#define MULTICALL_LAYOUT "LlLLLLLL"
 
 /* Re-issue entry @e after its slice ended: only op and arguments move, the result stays the guest's. */
 static int multicall_save(struct vcpu *v, uint64_t list, struct multicall_entry *e)
@@ -152,13 +152,13 @@ static int multicall_save(struct vcpu *v, uint64_t list, struct multicall_entry 
 	e->op = v->hc.nr;
 	for (unsigned i = 0; i < 6; i++)
 		e->args[i] = v->hc.args[i];
-	return put_element(v, list, 0, e, MULTICALL_LAYOUT);
+	return put_element(v, list, 0, e, LAYOUT_multicall_entry);
 }
 
 long do_multicall(struct vcpu *v, const uint64_t *args)
 {
 	uint64_t list = args[0], nr = (uint32_t)args[1];
-	size_t size = layout_size(MULTICALL_LAYOUT, v->hc.guest32);
+	size_t size = layout_size(LAYOUT_multicall_entry, v->hc.guest32);
 	long rc = 0;
 
 	if (v->hc.in_multicall)
@@ -166,7 +166,7 @@ long do_multicall(struct vcpu *v, const uint64_t *args)
 	while (nr) {
 		struct multicall_entry e;
 
-		rc = get_element(v, &e, list, 0, MULTICALL_LAYOUT);
+		rc = get_element(v, &e, list, 0, LAYOUT_multicall_entry);
 		if (rc)
 			break;
 		v->hc.in_multicall = true;
@@ -179,7 +179,7 @@ long do_multicall(struct vcpu *v, const uint64_t *args)
 		if (v->hc.restarted)
 			rc = multicall_save(v, list, &e);
 		else
-			rc = put_element(v, list, 0, &e, MULTICALL_LAYOUT);
+			rc = put_element(v, list, 0, &e, LAYOUT_multicall_entry);
 		if (rc) {
 			v->hc.restarted = false;
 			break;

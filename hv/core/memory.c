@@ -9,6 +9,7 @@
 #include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 #include "hv/memory.h"
 #include "hv/mm.h"
 #include "hv/p2m.h"
@@ -75,7 +76,6 @@ struct reservation {
 	uint32_t extent_order, mem_flags;
 	uint16_t domid;
 };
-#define RESERVATION_LAYOUT "LLiih"
 
 static bool gfn_range_ok(uint64_t g, unsigned order)
 {
@@ -151,7 +151,7 @@ static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struc
 {
 	uint64_t g;
 
-	if (get_element(v, &g, r->extent_start, i, "L"))
+	if (get_element(v, &g, r->extent_start, i, LAYOUT_ulong))
 		return err(-EFAULT);
 	return op == XENMEM_decrease_reservation ? release_extent(d, g, r->extent_order) :
 						   populate_extent(d, g, r->extent_order);
@@ -163,7 +163,7 @@ static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t
 	struct domain *d;
 	uint64_t i;
 
-	if (get_struct(v, &r, arg, RESERVATION_LAYOUT))
+	if (get_struct(v, &r, arg, LAYOUT_xen_memory_reservation))
 		return (long)start;
 	/* A count that would not survive the command's progress bits, or a start the guest made up. */
 	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start > r.nr_extents)
@@ -197,7 +197,6 @@ struct add_to_physmap {
 	uint32_t space;
 	uint64_t idx, gpfn;
 };
-#define ADD_TO_PHYSMAP_LAYOUT "hhiLL"
 
 /* Where a page of Hospes' own (FRAME_F_XEN) is mapped is kept in its type_count as gfn + 1: it has no typed uses. */
 static void special_move(struct domain *d, mfn_t m, gfn_t to)
@@ -278,7 +277,7 @@ static long add_to_physmap(struct vcpu *v, uint64_t arg)
 	struct domain *d;
 	int rc;
 
-	if (get_struct(v, &x, arg, ADD_TO_PHYSMAP_LAYOUT))
+	if (get_struct(v, &x, arg, LAYOUT_xen_add_to_physmap))
 		return err(-EFAULT);
 	if (x.space == XENMAPSPACE_gmfn_foreign) /* names no owner: only the batch form does */
 		return err(-ENOSYS);
@@ -300,7 +299,7 @@ static long add_to_physmap(struct vcpu *v, uint64_t arg)
 		if (x.size && slice_over(x.size)) {
 			domain_put(d);
 			/* As in Xen, the rest of the range is written back to the caller's structure. */
-			if (put_struct(v, arg, &x, ADD_TO_PHYSMAP_LAYOUT))
+			if (put_struct(v, arg, &x, LAYOUT_xen_add_to_physmap))
 				return err(-EFAULT);
 			return hypercall_again(v);
 		}
@@ -313,7 +312,6 @@ struct add_to_physmap_batch {
 	uint16_t domid, space, size, foreign_domid;
 	uint64_t idxs, gpfns, errs;
 };
-#define BATCH_LAYOUT "hhhhLLL"
 
 static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 {
@@ -322,7 +320,7 @@ static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 	long rc;
 	uint64_t i;
 
-	if (get_struct(v, &b, arg, BATCH_LAYOUT))
+	if (get_struct(v, &b, arg, LAYOUT_xen_add_to_physmap_batch))
 		return err(-EFAULT);
 	if (b.space == XENMAPSPACE_gmfn_range || start > b.size)
 		return err(-EINVAL);
@@ -337,7 +335,7 @@ static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 			rc = continue_at(v, XENMEM_add_to_physmap_batch, i);
 			break;
 		}
-		if (get_element(v, &idx, b.idxs, i, "L") || get_element(v, &gpfn, b.gpfns, i, "L")) {
+		if (get_element(v, &idx, b.idxs, i, LAYOUT_ulong) || get_element(v, &gpfn, b.gpfns, i, LAYOUT_ulong)) {
 			rc = err(-EFAULT);
 			break;
 		}
@@ -361,7 +359,7 @@ static long remove_from_physmap(struct vcpu *v, uint64_t arg)
 	mfn_t m;
 	int rc;
 
-	if (get_struct(v, &x, arg, "hL"))
+	if (get_struct(v, &x, arg, LAYOUT_xen_remove_from_physmap))
 		return err(-EFAULT);
 	rc = domain_from_guest(v, x.domid, RELATION_CONTROL, &d);
 	if (rc)
@@ -403,7 +401,7 @@ static long memory_map(struct vcpu *v, uint64_t arg)
 
 	if (!d->memory_map)
 		return err(-ENOSYS);
-	if (get_struct(v, &map, arg, "iL"))
+	if (get_struct(v, &map, arg, LAYOUT_xen_memory_map))
 		return err(-EFAULT);
 	if (map.nr < d->nr_memory_map)
 		return err(-EINVAL);
@@ -412,7 +410,7 @@ static long memory_map(struct vcpu *v, uint64_t arg)
 		if (copy_to_guest(v, map.buffer + i * 20UL, &d->memory_map[i], 20))
 			return err(-EFAULT);
 	map.nr = nr;
-	return put_struct(v, arg, &map, "iL");
+	return put_struct(v, arg, &map, LAYOUT_xen_memory_map);
 }
 
 /* What only a control domain may ask; for it the answer comes with the control interface. */

@@ -5,6 +5,7 @@
 #include "hv/evtchn.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
@@ -59,7 +60,7 @@ static int put_runstate(struct vcpu *caller, struct vcpu *v, uint64_t gva)
 	vcpu_runstate_get(v, &state, &entry, info.time);
 	info.state = (int32_t)state;
 	info.state_entry_time = (uint64_t)entry;
-	return put_struct(caller, gva, &info, "i5q");
+	return put_struct(caller, gva, &info, LAYOUT_vcpu_runstate_info);
 }
 
 static long op_get_runstate(struct vcpu *caller, struct vcpu *v, uint64_t arg)
@@ -119,7 +120,7 @@ static long op_set_singleshot(struct vcpu *caller, struct vcpu *v, uint64_t arg)
 
 	if (v != caller)
 		return err(-EINVAL);
-	if (get_struct(caller, &set, arg, "qi"))
+	if (get_struct(caller, &set, arg, LAYOUT_vcpu_set_singleshot_timer))
 		return -EFAULT;
 	if ((set.flags & VCPU_SSHOTTMR_future) && (stime_t)set.timeout_abs_ns < now())
 		return -ETIME;

@@ -3,6 +3,7 @@
 #include "hv/errno.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/layouts.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 
@@ -106,7 +107,7 @@ long do_xen_version(struct vcpu *v, const uint64_t *args)
 	case XENVER_platform_parameters: {
 		uint64_t start = HYPERVISOR_VIRT_START;
 
-		return put_struct(v, arg, &start, "L");
+		return put_struct(v, arg, &start, LAYOUT_xen_platform_parameters);
 	}
 	case XENVER_get_features:
 		return get_features(v, arg);
