@@ -417,7 +417,9 @@ void time_init(void)
  * arrive later than it was sent: no warp can be observed.
  */
 #define SYNC_ROUNDS 2000u
-#define SYNC_SPINS 20000000u
+#define SYNC_MIN_ROUNDS 16u
+#define SYNC_ENOUGH_MS 20u
+#define SYNC_MAX_MS 1000u
 #define SYNC_DONE 0xffffffffu
 
 static struct {
@@ -452,35 +454,37 @@ void time_sync_boot(unsigned cpu)
 	__atomic_store_n(&sync.cpu, 0, __ATOMIC_RELEASE);
 }
 
-static bool wait_for(const unsigned *word, unsigned value)
+static bool wait_for(const unsigned *word, unsigned value, uint64_t end)
 {
-	for (unsigned i = 0; i < SYNC_SPINS; i++) {
-		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value)
-			return true;
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != value) {
+		if ((int64_t)(rdtsc() - end) > 0)
+			return false;
 		cpu_pause();
 	}
-	return false;
+	return true;
 }
 
 /*
  * *delta: best value found, 0 if the boot CPU does not answer. False if it does not, or if no delta satisfies all
- * rounds: the two TSCs do not run alike.
+ * rounds: the two TSCs do not run alike. Takes little time unless the two CPUs are virtual and share a core.
  */
 static bool measure_delta(unsigned cpu, int64_t *delta)
 {
+	uint64_t best = UINT64_MAX, start = rdtsc(), khz = time_tsc_khz();
+	uint64_t enough = start + SYNC_ENOUGH_MS * khz, end = start + SYNC_MAX_MS * khz;
 	int64_t low = INT64_MIN, high = INT64_MAX;
-	uint64_t best = UINT64_MAX;
+	uint32_t rounds = 0;
 
 	*delta = 0;
-	if (!wait_for(&sync.cpu, cpu))
+	if (!wait_for(&sync.cpu, cpu, end))
 		return false;
-	for (uint32_t i = 1; i <= SYNC_ROUNDS; i++) {
+	while (rounds < SYNC_ROUNDS && (rounds < SYNC_MIN_ROUNDS || (int64_t)(rdtsc() - enough) < 0)) {
 		uint64_t asked = rdtsc_ordered(), arrived;
 		int64_t from, to;
 
-		__atomic_store_n(&sync.asked, i, __ATOMIC_RELEASE);
-		if (!wait_for(&sync.answered, i))
-			return false;
+		__atomic_store_n(&sync.asked, ++rounds, __ATOMIC_RELEASE);
+		if (!wait_for(&sync.answered, rounds, end))
+			break;
 		arrived = rdtsc_ordered();
 		from = (int64_t)(asked - sync.tsc);
 		to = (int64_t)(arrived - sync.tsc);
@@ -494,7 +498,7 @@ static bool measure_delta(unsigned cpu, int64_t *delta)
 		}
 	}
 	__atomic_store_n(&sync.asked, SYNC_DONE, __ATOMIC_RELEASE);
-	if (low > high)
+	if (low > high || best == UINT64_MAX)
 		return false;
 	/* Equal as far as anybody can see counts as equal. */
 	*delta = low <= 0 && high >= 0 ? 0 : low + (high - low) / 2;
