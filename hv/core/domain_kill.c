@@ -3,11 +3,14 @@
  * structures it takes apart, so the caller may go away and come back, on any CPU.
  */
 #include "hv/arch.h"
+#include "hv/console.h"
+#include "hv/consring.h"
 #include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
 #include "hv/grant.h"
 #include "hv/hypercall.h"
+#include "hv/launch.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 
@@ -46,6 +49,15 @@ static int kill_timers(struct domain *d)
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		if (d->vcpu[i])
 			vcpu_kill_timers(d->vcpu[i]);
+	return 0;
+}
+
+/* Hospes' ends of its console, which hold a page and a port. */
+static int kill_console(struct domain *d)
+{
+	consring_close(d);
+	console_io_detach(d);
+	console_unregister(d);
 	return 0;
 }
 
@@ -92,7 +104,7 @@ static int kill_pages(struct domain *d)
 }
 
 static int (*const steps[])(struct domain *d) = {
-	kill_begin,	kill_vcpus, kill_timers, evtchn_destroy, grant_release_mappings,
+	kill_begin,	kill_vcpus, kill_timers, kill_console, evtchn_destroy, grant_release_mappings,
 	p2m_teardown,	kill_shared_pages, kill_claim, kill_pages,
 };
 
@@ -120,6 +132,7 @@ int domain_kill(struct domain *d)
 	spin_unlock(&d->lock);
 	__atomic_store_n(&d->kill.busy, false, __ATOMIC_RELEASE);
 	domain_notify_controllers(d);
+	launch_domain_gone(d);
 	domain_put(d);
 	return 0;
 out:

@@ -36,6 +36,7 @@ struct out {
 	size_t size, len;
 };
 
+/* Append @v, little endian, in 1 to 8 @bytes. */
 static void put(struct out *o, uint64_t v, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++, o->len++)
@@ -226,7 +227,8 @@ size_t acpi_build(uint8_t *buf, size_t size, uint64_t gpa, unsigned vcpus)
 	put(&o, 2, 1);
 	put(&o, 0, 4); /* no RSDT */
 	put(&o, ACPI_RSDP_LEN, 4);
-	put(&o, 0, 12);
+	put(&o, 0, 8); /* XSDT, below */
+	put(&o, 0, 4);
 	dsdt = put_dsdt(&o, vcpus);
 	facs = put_facs(&o);
 	fadt = put_fadt(&o, gpa + facs, gpa + dsdt);

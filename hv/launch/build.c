@@ -470,8 +470,6 @@ int launch_build(struct launch_instance *in)
 	return 0;
 
 err_kill:
-	consring_close(d);
-	console_io_detach(d);
 	domain_kill_later(d);
 	return rc;
 }

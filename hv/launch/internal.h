@@ -12,7 +12,8 @@
 /* One launched domain: lives for ever, its domain may come and go. */
 struct launch_instance {
 	const struct launch_domain *desc;
-	struct domain *d; /* NULL: not running. Written at boot, then only by the instance's task */
+	struct domain *d; /* NULL: there is none. Set when built, cleared when it is gone */
+	struct domain *ending; /* being destroyed by the task, reference held */
 	struct consring consring;
 
 	/* The loader's time in the guest. Used by the domain's first vCPU, and by the builder before it starts. */

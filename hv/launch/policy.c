@@ -3,7 +3,6 @@
  * the hardware domain, or when nobody is left. The work is done by one task per domain, away from the vCPU that ended.
  */
 #include "hv/arch.h"
-#include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -81,8 +80,11 @@ static bool wants_restart(const struct launch_instance *in, enum shutdown_code c
 
 static void restart(struct launch_instance *in)
 {
-	int rc = launch_build(in);
+	int rc;
 
+	if (in->d)
+		return; /* the task ran once more for the domain's end; it is back already */
+	rc = launch_build(in);
 	if (rc == -EEXIST && in->retries++ < RETRY_MAX) {
 		timer_set(&in->retry, now() + RETRY_DELAY);
 		return;
@@ -99,29 +101,35 @@ static void restart(struct launch_instance *in)
 	}
 }
 
-/* Destroy, then restart or judge; comes back until the domain is gone. */
+/* Destroy what has ended, then restart or judge; comes back until the domain is gone. */
 static void instance_task(void *data)
 {
 	struct launch_instance *in = data;
-	struct domain *d = in->d;
 
-	if (!d) {
-		if (in->restarting)
-			restart(in);
-		return;
+	if (in->ending) {
+		if (domain_kill(in->ending) == -ERESTART) {
+			task_queue(&in->task);
+			return;
+		}
+		domain_put(in->ending);
+		in->ending = NULL;
+		in->retries = 0;
 	}
-	consring_close(d);
-	console_io_detach(d);
-	if (domain_kill(d) == -ERESTART) {
-		task_queue(&in->task);
-		return;
-	}
-	in->d = NULL;
-	in->retries = 0;
 	if (in->restarting)
 		restart(in);
 	else
 		launch_judge();
+}
+
+/* See hv/launch.h. */
+void launch_domain_gone(struct domain *d)
+{
+	struct launch_instance *in = d->launch;
+
+	if (!in || in->d != d)
+		return;
+	in->d = NULL;
+	task_queue(&in->task);
 }
 
 static void retry_timer(void *data)
@@ -152,6 +160,9 @@ void domain_ended(struct domain *d)
 		stop_machine(code != SHUTDOWN_POWEROFF, "The hardware domain has ended");
 		return;
 	}
+	if (!domain_get(d))
+		return;
+	in->ending = d;
 	in->restarting = wants_restart(in, code);
 	task_queue(&in->task);
 }

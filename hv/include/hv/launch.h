@@ -84,5 +84,7 @@ int launch_parse(struct launch_config *cfg, const void *fdt, size_t size, unsign
 
 /* Boot step: find the tree among the modules (or make the classic dom0 description), build and start everything. */
 void launch_domains(const struct boot_info *bi);
+/* From domain_kill() when all of @d is given back: whoever destroyed it, launch knows. hv/launch/policy.c */
+void launch_domain_gone(struct domain *d);
 
 #endif
