@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "asm/host.h"
 #include "hv/errno.h"
 #include "hv/string.h"
 #include "hvm/vlapic.h"
@@ -16,67 +17,21 @@ static struct {
 	struct vlapic *all[NR];
 	unsigned kicks[NR], inits[NR], sipis[NR], nmis[NR], eois[NR];
 	uint8_t sipi_vector, eoi_vector;
-	bool armed[NR];
-	stime_t now;
 } t;
-
-static bool *armed(const struct timer *tm)
-{
-	return &t.armed[((struct vlapic *)tm->data)->vcpu_id];
-}
-
-/* Timers of the test: no heap, tick() runs what is due. */
-stime_t now(void)
-{
-	return t.now;
-}
-
-void timer_init(struct timer *tm, void (*fn)(void *), void *data, unsigned cpu)
-{
-	*tm = (struct timer){ .fn = fn, .data = data, .cpu = cpu };
-}
-
-void timer_set(struct timer *tm, stime_t expires)
-{
-	tm->expires = expires;
-	*armed(tm) = true;
-}
-
-void timer_stop(struct timer *tm)
-{
-	*armed(tm) = false;
-}
-
-void timer_kill(struct timer *tm)
-{
-	*armed(tm) = false;
-	tm->dead = true;
-}
-
-void timer_migrate(struct timer *tm, unsigned cpu)
-{
-	tm->cpu = cpu;
-}
-
-bool timer_active(const struct timer *tm)
-{
-	return *armed(tm);
-}
 
 /* Let @dt pass; returns how often the timer of @l ran. */
 static unsigned pass(struct vlapic *l, stime_t dt)
 {
-	stime_t end = t.now + dt;
+	stime_t end = now() + dt;
 	unsigned fired = 0;
 
 	while (timer_active(&l->timer) && l->timer.expires <= end) {
-		if (l->timer.expires > t.now)
-			t.now = l->timer.expires;
-		*armed(&l->timer) = false;
-		l->timer.fn(l->timer.data);
+		if (l->timer.expires > now())
+			host_set_time(l->timer.expires);
+		host_run_softirqs(0);
 		fired++;
 	}
-	t.now = end;
+	host_set_time(end);
 	return fired;
 }
 
@@ -149,7 +104,8 @@ static void to_x2apic(struct vlapic *l)
 static void machine(const struct vlapic_ops *o)
 {
 	memset(&t, 0, sizeof(t));
-	t.now = 1000000;
+	host_machine(64UL << 20, 2);
+	host_set_time(1000000);
 	for (unsigned i = 0; i < NR; i++) {
 		t.all[i] = &t.lapic[i];
 		vlapic_setup(&t.lapic[i], i, o, NULL, t.all, NR, 0);
@@ -591,9 +547,9 @@ static void test_timer_periodic(void **state)
 	assert_int_equal(pass(l, 10000000), 10);
 	assert_int_equal(pass(l, 250000), 0);
 	assert_int_equal(read(l, APIC_TMCCT), 75000);
-	t.now += 5000000; /* five periods missed: one interrupt, then on the old grid */
+	host_advance(5000000); /* five periods missed: one interrupt, then on the old grid */
 	assert_int_equal(pass(l, 0), 1);
-	assert_int_equal(l->timer.expires, t.now + 750000);
+	assert_int_equal(l->timer.expires, now() + 750000);
 	write(l, APIC_TMICT, 1); /* 10 ns: must not drown us */
 	assert_true(pass(l, 10000000) <= 101);
 	assert_int_equal(read(l, APIC_TMCCT), 1);
@@ -601,7 +557,7 @@ static void test_timer_periodic(void **state)
 	assert_int_equal(pass(l, 1000000000), 0);
 	write(l, APIC_TMICT, 0xffffffff);
 	write(l, APIC_TDCR, 0xa); /* 128: no overflow */
-	assert_true(l->timer.expires > t.now);
+	assert_true(l->timer.expires > now());
 	assert_int_equal(pass(l, 0xffffffffL * 1280 + 1), 1);
 }
 
@@ -656,7 +612,8 @@ static void test_save(void **state)
 	vlapic_set_irq(l, 0x93, false);
 	vlapic_ack(l, 0x93);
 	vlapic_save(l, &hw, &regs);
-	vlapic_setup(n, 4, &ops, NULL, t.all, NR, 3);
+	timer_stop(&l->timer);
+	vlapic_setup(n, 4, &ops, NULL, t.all, NR, 0);
 	assert_int_equal(vlapic_load(n, &hw, &regs), 0);
 	vlapic_save(n, &hw2, &regs2);
 	assert_memory_equal(&hw, &hw2, sizeof(hw));
