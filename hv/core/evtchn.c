@@ -149,7 +149,6 @@ void evtchn_mark_upcall(struct vcpu *v)
 	if (!info || __atomic_exchange_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
 		return;
 	arch_event_upcall(v);
-	vcpu_kick(v);
 }
 
 /* Wake vCPUs of @d that poll @port, or many ports. A poller sets its flag, then looks at the pending bits: we go the other way round. */

@@ -34,7 +34,7 @@ void arch_vcpu_run(struct vcpu *v);
 void arch_vcpu_set_entry(struct vcpu *v, uint32_t eip, uint32_t ebx);
 /* Is there an event or interrupt that must end HLT/block now? */
 bool arch_vcpu_event_pending(struct vcpu *v);
-/* An event channel upcall became pending for @v (evtchn_upcall_pending just turned 1): inject the callback. Any CPU. */
+/* An event channel upcall became pending for @v (evtchn_upcall_pending just turned 1): inject the callback and vcpu_kick() it. Any CPU. */
 void arch_event_upcall(struct vcpu *v);
 /* HVM_PARAM_CALLBACK_IRQ of @d was written: pending upcalls find their (new) way in. */
 void arch_callback_irq_changed(struct domain *d);
