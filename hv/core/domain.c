@@ -199,6 +199,7 @@ static int shared_info_alloc(struct domain *d)
 		return err(-ENOMEM);
 	__atomic_fetch_or(&f->flags, FRAME_F_XEN, __ATOMIC_RELAXED);
 	d->shared_info = mfn_to_virt(frame_to_mfn(f));
+	wallclock_publish(d);
 	return 0;
 }
 
