@@ -286,9 +286,9 @@ static void tick(void *data)
 		else
 			check_drift();
 		copy_rate(&p->arch);
-		/* A vCPU that never leaves its CPU needs the new line, too. */
-		if (p->current)
-			arch_update_vcpu_time(p->current);
+		/* A vCPU that never leaves its CPU needs the new line, too, even if it sleeps just now. */
+		if (p->arch.loaded)
+			arch_update_vcpu_time(p->arch.loaded);
 	}
 	timer_set(&tm.tick[p->id], now() + TICK);
 }

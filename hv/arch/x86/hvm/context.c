@@ -165,11 +165,13 @@ void arch_vcpu_load(struct vcpu *v)
 	debug_load(v->arch.dr);
 	hvm_fpu_load(v);
 	vlapic_migrate(v->arch.vlapic, this_cpu());
+	this_pcpu()->arch.loaded = v;
 	arch_update_vcpu_time(v);
 }
 
 void arch_vcpu_save(struct vcpu *v)
 {
+	this_pcpu()->arch.loaded = NULL;
 	hvm_fpu_save(v);
 	debug_save(v->arch.dr);
 	virt->save(v);

@@ -162,6 +162,19 @@ const struct vlapic_ops hvm_vlapic_ops = {
 	.nmi = lapic_nmi,
 };
 
+/*
+ * The APIC of a vCPU that INIT finds running. One that never ran is fresh already, but for the upcall its kernel's first CPU has
+ * prepared for it, which must survive; and a pending upcall is told only once, so it is told again after a reset.
+ */
+static void reset_lapic(struct vcpu *v)
+{
+	if (!v->initialised)
+		return;
+	vlapic_init_reset(v->arch.vlapic);
+	if (evtchn_upcall_pending(v))
+		arch_event_upcall(v);
+}
+
 /* Start in real mode at @vector * 4 KiB, everything else as after reset. */
 static void start(struct vcpu *v, uint8_t vector)
 {
@@ -171,7 +184,7 @@ static void start(struct vcpu *v, uint8_t vector)
 	hvm_fpu_reset(v);
 	hvm_fpu_load(v);
 	hvm_vcpu_reset(v);
-	vlapic_init_reset(v->arch.vlapic);
+	reset_lapic(v);
 	virt->set_segment(v, SEG_CS, cs);
 	v->arch.regs.rip = 0;
 	v->initialised = true;
