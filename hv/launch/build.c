@@ -2,7 +2,7 @@
  * Building one PVH domain from its description: memory, tables, start info, seeds, entry.
  *
  * Guest-physical map:
- *   0 .. low_ram_end            RAM; at its top the initrd, below it the start info block; RSDP copy below 1 MiB
+ *   0 .. low_ram_end            RAM; at the top of its first GiB the initrd, below it the start info block; RSDP copy below 1 MiB
  *   LOADER_BASE (f0000000) ..   scratch frames while the loader works
  *   fc000000 ..                 ACPI tables
  *   feff8000 .. feffffff        special pages: xenstore ring at feffc000, console ring at fefff000
@@ -36,6 +36,7 @@
 #define FOUR_GIB (1UL << 32)
 #define RSDP_COPY 0xfffc0UL /* in the BIOS area, where unrestricted searches look (ACPI 6.5, 5.2.5.1) */
 #define SLACK_PAGES 256u    /* as xl grants: room for pages a guest adds to its map */
+#define PLACE_MAX (1UL << 30) /* Linux's PVH entry has only the first GiB mapped when it reads its start info */
 #define PLACE_MIN 0x100000UL /* start info and initrd stay above the first MiB */
 
 /* Everything decided before the domain exists. */
@@ -95,7 +96,7 @@ static const char *plan_make(struct plan *p, const struct launch_instance *in)
 {
 	const struct launch_domain *desc = in->desc;
 	const struct boot_info *bi = launch.bi;
-	uint64_t initrd_size;
+	uint64_t initrd_size, place_end;
 
 	memset(p, 0, sizeof(*p));
 	p->kernel = &bi->modules[desc->kernel];
@@ -110,10 +111,11 @@ static const char *plan_make(struct plan *p, const struct launch_instance *in)
 	if (strlen(p->cmdline) >= PAGE_SIZE)
 		return "its command line is longer than 4095 bytes";
 	initrd_size = p->initrd ? p->initrd->size : 0;
-	if (p->low_end < PLACE_MIN + START_INFO_MAX + PAGE_SIZE ||
-	    initrd_size > p->low_end - PLACE_MIN - START_INFO_MAX - PAGE_SIZE)
+	place_end = min_u64(p->low_end, PLACE_MAX);
+	if (place_end < PLACE_MIN + START_INFO_MAX + PAGE_SIZE ||
+	    initrd_size > place_end - PLACE_MIN - START_INFO_MAX - PAGE_SIZE)
 		return "its initrd does not fit into its memory";
-	p->initrd_gpa = ROUND_DOWN(p->low_end - initrd_size, PAGE_SIZE);
+	p->initrd_gpa = ROUND_DOWN(place_end - initrd_size, PAGE_SIZE);
 	p->info_gpa = p->initrd_gpa - START_INFO_MAX;
 	p->direct = elf_is_elf(module_data(p->kernel), p->kernel->size);
 	return p->direct ? plan_direct(p) : plan_loader(p);
@@ -257,7 +259,7 @@ static int place_loader(struct domain *d, const struct plan *p)
 		.ram_end = p->low_end,
 		.keep = {
 			{ p->info_gpa, p->initrd_gpa },
-			{ p->initrd_gpa, p->low_end },
+			{ p->initrd_gpa, min_u64(p->low_end, PLACE_MAX) },
 			{ ROUND_DOWN(RSDP_COPY, PAGE_SIZE), RSDP_COPY + ACPI_RSDP_LEN },
 		},
 	};
@@ -342,7 +344,7 @@ static int seed(struct domain *d, struct consring *ring)
 {
 	int rc;
 
-	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_REBOOT;
+	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_CRASH;
 	if (domain_has_role(d, ROLE_HARDWARE))
 		return console_io_attach(d);
 	rc = seed_store(d);
