@@ -1,6 +1,6 @@
 # Host tests: each tests/unit/test_X.c is a program linked with the hypervisor's arch-free code and the fake machine.
 HOST_SRCS := $(sort $(shell find hv/core hv/mm hv/sched hv/lib hv/launch hv/arch/host -name '*.c')) \
-             $(sort $(shell find hv/boot -name 'multiboot*.c')) \
+             $(sort $(shell find hv/boot -name 'multiboot*.c')) hv/boot/pvh.c \
              $(sort $(shell find hv/arch/x86/emul -name '*.c')) $(wildcard hv/arch/x86/policy.c hv/arch/x86/hvm/vlapic.c hv/drivers/acpi_parse.c)
 # libc has these already.
 HOST_SRCS := $(filter-out hv/lib/string.c hv/lib/printf.c,$(HOST_SRCS))
@@ -33,3 +33,4 @@ unit: $(UNIT_BINS)
 	@for t in $(UNIT_BINS); do $$t || exit 1; done
 -include $(HOST_OBJS:.o=.d) $(UNIT_BINS:=.d)
 -include tests/abi/abi.mk
+-include tests/fuzz/fuzz.mk
