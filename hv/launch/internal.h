@@ -30,6 +30,7 @@ struct launch_instance {
 	struct timer retry;
 	unsigned retries;
 	bool restarting;
+	bool had_focus; /* what is typed went to it: goes to its next self too */
 };
 
 /* What launch knows of the machine's boot. */

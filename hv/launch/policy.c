@@ -3,6 +3,7 @@
  * the hardware domain, or when nobody is left. The work is done by one task per domain, away from the vCPU that ended.
  */
 #include "hv/arch.h"
+#include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -96,6 +97,8 @@ static void restart(struct launch_instance *in)
 	if (rc == 0) {
 		launch_seed_grants(in);
 		launch_start(in);
+		if (in->had_focus)
+			console_set_focus(in->d->id);
 	} else {
 		launch_judge();
 	}
@@ -163,6 +166,7 @@ void domain_ended(struct domain *d)
 	if (!domain_get(d))
 		return;
 	in->ending = d;
+	in->had_focus = console_focus() == d->id;
 	in->restarting = wants_restart(in, code);
 	task_queue(&in->task);
 }
