@@ -14,6 +14,7 @@
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
+#include "hv/time.h"
 #include "xen.h"
 
 #define LEAF_SHIFT 9
@@ -191,6 +192,13 @@ void domain_put(struct domain *d)
 }
 
 /* The page shared with the guest: owned by @d, but given back by Hospes. */
+/* See hv/domain.h. */
+void domain_latch_width(struct domain *d, bool is32)
+{
+	write_once(d->guest32, is32);
+	wallclock_publish(d);
+}
+
 static int shared_info_alloc(struct domain *d)
 {
 	struct frame *f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
@@ -258,6 +266,7 @@ static int domain_init_parts(struct domain *d, const struct domain_config *cfg)
 	rc = shared_info_alloc(d);
 	if (rc)
 		goto err_grant;
+	wallclock_publish(d);
 	rc = arch_domain_create(d);
 	if (rc)
 		goto err_shared;

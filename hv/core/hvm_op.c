@@ -48,21 +48,20 @@ static enum access param_access(uint32_t index)
 	case HVM_PARAM_CONSOLE_PFN:
 	case HVM_PARAM_ALTP2M:
 		return ACCESS_READ;
-	case HVM_PARAM_PAE_ENABLED:
+	case 3: /* without a name now: Xen still keeps them from the guest */
+	case 7:
+	case 8:
 	case HVM_PARAM_IOREQ_PFN:
 	case HVM_PARAM_BUFIOREQ_PFN:
 	case HVM_PARAM_VIRIDIAN:
 	case HVM_PARAM_TIMER_MODE:
 	case HVM_PARAM_HPET_ENABLED:
 	case HVM_PARAM_IDENT_PT:
-	case HVM_PARAM_DM_DOMAIN:
 	case HVM_PARAM_ACPI_S_STATE:
 	case HVM_PARAM_VPT_ALIGN:
-	case HVM_PARAM_NESTEDHVM:
 	case HVM_PARAM_PAGING_RING_PFN:
 	case HVM_PARAM_MONITOR_RING_PFN:
 	case HVM_PARAM_SHARING_RING_PFN:
-	case HVM_PARAM_BUFIOREQ_EVTCHN:
 	case HVM_PARAM_TRIPLE_FAULT_REASON:
 	case HVM_PARAM_IOREQ_SERVER_PFN:
 	case HVM_PARAM_NR_IOREQ_SERVER_PAGES:
@@ -94,6 +93,8 @@ static int param_value_check(const struct domain *d, uint32_t index, uint64_t va
 		return value <= 3 ? 0 : err(-EINVAL);
 	case HVM_PARAM_TRIPLE_FAULT_REASON:
 		return value <= SHUTDOWN_MAX ? 0 : err(-EINVAL);
+	case HVM_PARAM_ACPI_IOPORTS_LOCATION:
+		return err(-ENODEV); /* no power management ports to move */
 	case HVM_PARAM_VIRIDIAN:
 	case HVM_PARAM_ALTP2M:
 	case HVM_PARAM_MCA_CAP:
@@ -124,8 +125,11 @@ static long param_op(struct vcpu *v, uint64_t arg, bool write)
 		rc = param_value_check(d, p.index, p.value);
 	if (!rc && write) {
 		write_once(d->hvm_params[p.index], p.value);
-		if (p.index == HVM_PARAM_CALLBACK_IRQ)
+		if (p.index == HVM_PARAM_CALLBACK_IRQ) {
+			if (d == v->domain)
+				domain_latch_width(d, v->hc.guest32);
 			arch_callback_irq_changed(d);
+		}
 	} else if (!rc) {
 		p.value = read_once(d->hvm_params[p.index]);
 		rc = copy_to_guest(v, arg, &p, sizeof(p));

@@ -43,12 +43,20 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
  * Calls that exist in Xen for an HVM container but whose subsystem Hospes does not have yet: the answer of a Xen that refuses
  * them to this caller. Numbers beyond it and holes are -ENOSYS.
  */
-static long refused(struct vcpu *v, uint32_t nr)
+static long refused(struct vcpu *v, uint32_t nr, const uint64_t *args)
 {
+	/* cmd and interface_version of the toolstack's three calls: the version is looked at first. */
+	uint32_t head[2];
+	uint32_t version = nr == HC_platform_op ? 0x03000001 : 0x15;
+
 	switch (nr) {
 	case HC_platform_op:
 	case HC_sysctl:
 	case HC_domctl:
+		if (copy_from_guest(v, head, args[0], sizeof(head)))
+			return err(-EFAULT);
+		if (head[1] != version)
+			return err(-EACCES);
 		return domain_has_role(v->domain, ROLE_CONTROL) ? err(-ENOSYS) : err(-EPERM);
 	case HC_dm_op:
 		return err(-ESRCH);
@@ -68,7 +76,7 @@ static long call_one(struct vcpu *v, uint32_t nr, const uint64_t *args)
 		return err(-ENOSYS);
 	e = &table[nr];
 	if (!e->fn)
-		return refused(v, nr);
+		return refused(v, nr, args);
 	if (e->role && !domain_has_role(v->domain, e->role))
 		return err(-EPERM);
 	return e->fn(v, args);

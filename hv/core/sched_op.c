@@ -38,7 +38,7 @@ static int poll_ready(struct vcpu *v, const uint32_t *ports, unsigned nr)
 	if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VPF_POLLING) || arch_vcpu_event_pending(v))
 		return 1;
 	for (unsigned i = 0; i < nr; i++) {
-		int rc = evtchn_port_pending(v->domain, ports[i]);
+		int rc = ports[i] ? evtchn_port_pending(v->domain, ports[i]) : err(-EINVAL);
 
 		if (rc)
 			return rc;

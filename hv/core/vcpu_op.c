@@ -113,7 +113,10 @@ static long op_stop_periodic(struct vcpu *v)
 	return 0;
 }
 
-/* Only the vCPU itself may use its one-shot timer. -ETIME when the guest asked to hear that the time has passed. */
+/*
+ * Only the vCPU itself may use its one-shot timer. VCPU_SSHOTTMR_future asks for -ETIME when the time has passed; Xen ignores it since guests
+ * were found that take this badly: a time in the past fires at once.
+ */
 static long op_set_singleshot(struct vcpu *caller, struct vcpu *v, uint64_t arg)
 {
 	struct vcpu_set_singleshot_timer set;
@@ -122,8 +125,6 @@ static long op_set_singleshot(struct vcpu *caller, struct vcpu *v, uint64_t arg)
 		return err(-EINVAL);
 	if (get_struct(caller, &set, arg, LAYOUT_vcpu_set_singleshot_timer))
 		return -EFAULT;
-	if ((set.flags & VCPU_SSHOTTMR_future) && (stime_t)set.timeout_abs_ns < now())
-		return -ETIME;
 	timer_set(&v->singleshot_timer, (stime_t)set.timeout_abs_ns);
 	return 0;
 }

@@ -92,7 +92,7 @@ struct domain {
 	unsigned nr_memory_map;
 
 	void *shared_info; /* one page owned by the domain, FRAME_F_XEN */
-	bool guest32;	   /* latched width of shared memory (shared_info, vcpu_info, runstate); see arch_latch_width */
+	bool guest32;	   /* latched width of shared memory (shared_info, vcpu_info, runstate); see domain_latch_width() */
 	unsigned long vm_assist;
 	uint64_t hvm_params[40]; /* HVM_PARAM_* */
 	struct wallclock wallclock_offset;
@@ -206,6 +206,8 @@ void domain_unpause(struct domain *d);
 
 /* The guest ends itself (or is ended): all vCPUs stop for good, VIRQ_DOM_EXC to the control domain or, without one, the launch policy. */
 void domain_shutdown(struct domain *d, enum shutdown_code code);
+/* @d's kernel has declared itself (callback or hypercall page): shared memory takes the width it runs in now. */
+void domain_latch_width(struct domain *d, bool is32);
 /* A guest did something no machine could survive (triple fault, bad state): log why, shut down with CRASH. */
 void domain_crash(struct domain *d, const char *fmt, ...) printf_like(2, 3);
 /* Called once from domain_shutdown for policy (hv/launch/policy.c): host poweroff when the last domain ends, ... */

@@ -25,21 +25,8 @@ static void debug_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t v
 	console_guest_write(v->domain, &c, 1);
 }
 
-/* PCI configuration address: a latch although no bus is there (PCI local bus 3.0, 3.2.2.3.2). */
-static uint32_t cf8_read(struct vcpu *v, uint16_t port, unsigned size)
-{
-	return port == 0xcf8 && size == 4 ? v->domain->arch.cf8 : ~0u;
-}
-
-static void cf8_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t val)
-{
-	if (port == 0xcf8 && size == 4)
-		v->domain->arch.cf8 = val;
-}
-
 static const struct port_range ports[] = {
 	{ 0xe9, 0xe9, debug_read, debug_write },
-	{ 0xcf8, 0xcfb, cf8_read, cf8_write },
 };
 
 static const struct port_range *find(uint16_t port)

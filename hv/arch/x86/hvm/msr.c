@@ -105,6 +105,7 @@ int hvm_wrmsr(struct vcpu *v, uint32_t msr, uint64_t val)
 			return err(-EINVAL);
 		break;
 	case MSR_HYPERCALL_PAGE:
+		domain_latch_width(v->domain, arch_guest_is_32(v));
 		return set_hypercall_page(v->domain, val);
 	}
 	if (vlapic_owns_msr(msr))

@@ -15,7 +15,6 @@ struct arch_domain {
 	int64_t tsc_offset; /* guest TSC = boot CPU's TSC + this, on every CPU */
 	uint64_t hypercall_gfn_msr;
 	struct vlapic **lapics; /* by vCPU id, [max_vcpus] */
-	uint32_t cf8;	    /* config address latch, decoded although no PCI exists (EM-09) */
 };
 
 /* A guest page found through the p2m while its epoch was @epoch; see hvm/section.h. */
