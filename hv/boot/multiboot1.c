@@ -44,8 +44,7 @@ static int parse_modules(struct boot_info *bi, const struct mbi *mbi, boot_map_f
 	if (n > BOOT_MAX_MODULES)
 		n = BOOT_MAX_MODULES;
 	for (uint32_t i = 0; i < n; i++) {
-		const void *p = map((paddr_t)mbi->mods_addr + i * sizeof(struct mb_module),
-				    sizeof(struct mb_module));
+		const void *p = map((paddr_t)mbi->mods_addr + i * sizeof(struct mb_module), sizeof(struct mb_module));
 		struct mb_module m;
 
 		if (!p)
@@ -53,8 +52,8 @@ static int parse_modules(struct boot_info *bi, const struct mbi *mbi, boot_map_f
 		memcpy(&m, p, sizeof(m));
 		if (m.end < m.start)
 			return err(-EINVAL);
-		bi->modules[i] = (struct boot_module){ m.start, m.end - m.start,
-						       m.string ? boot_string(m.string, map) : "" };
+		bi->modules[i] =
+			(struct boot_module){ m.start, m.end - m.start, m.string ? boot_string(m.string, map) : "" };
 		bi->nr_modules = i + 1;
 	}
 	return 0;

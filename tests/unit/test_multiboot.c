@@ -198,10 +198,8 @@ static void test_mb2_bad(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_mb1, begin_mb1),
-		cmocka_unit_test_setup(test_mb1_names, begin_mb1),
-		cmocka_unit_test_setup(test_mb1_bad, begin_mb1),
-		cmocka_unit_test_setup(test_mb2, begin_mb2),
+		cmocka_unit_test_setup(test_mb1, begin_mb1),	 cmocka_unit_test_setup(test_mb1_names, begin_mb1),
+		cmocka_unit_test_setup(test_mb1_bad, begin_mb1), cmocka_unit_test_setup(test_mb2, begin_mb2),
 		cmocka_unit_test_setup(test_mb2_bad, begin_mb2),
 	};
 

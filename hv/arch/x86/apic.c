@@ -20,12 +20,11 @@
 #define REG_LDR 0xd0u
 #define REG_DFR 0xe0u
 #define REG_SVR 0xf0u
+#define REG_ISR 0x100u
 #define REG_ESR 0x280u
 #define REG_ICR_LOW 0x300u
 #define REG_ICR_HIGH 0x310u
 #define REG_LVT_TIMER 0x320u
-#define REG_LVT_THERMAL 0x330u
-#define REG_LVT_PERF 0x340u
 #define REG_LVT_LINT0 0x350u
 #define REG_LVT_LINT1 0x360u
 #define REG_LVT_ERROR 0x370u
@@ -100,7 +99,7 @@ static void error_interrupt(unsigned vector)
 	apic.errors++;
 }
 
-/* See asm/apic.h. Firmware that left x2APIC on is followed; otherwise xAPIC unless an id does not fit its 8 bits. */
+/* See asm/apic.h. Firmware that left x2APIC on is followed; otherwise x2APIC is used where offered. */
 void apic_init(void)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE);
@@ -117,6 +116,15 @@ void apic_init(void)
 	irq_set_handler(VECTOR_KICK, kick_interrupt);
 	irq_set_handler(VECTOR_ERROR, error_interrupt);
 	apic_cpu_init();
+}
+
+static bool any_in_service(void)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		bits |= reg_read(REG_ISR + 16 * i);
+	return bits;
 }
 
 /* See asm/apic.h. Interrupts may be on or off. */
@@ -142,8 +150,8 @@ void apic_cpu_init(void)
 	reg_write(REG_TIMER_INITIAL, 0);
 	if (apic.ready)
 		reg_write(REG_LVT_TIMER, VECTOR_TIMER | (apic.deadline ? TIMER_DEADLINE : 0));
-	/* Whatever was in service when firmware left: at most one per vector. */
-	for (unsigned i = 0; i < 256 && reg_read(0x100 + 16 * (i / 32)); i++)
+	/* What was in service when firmware left would hold back everything below it. */
+	for (unsigned i = 0; i < 256 && any_in_service(); i++)
 		apic_eoi();
 }
 

@@ -30,8 +30,8 @@ extern pte_t early_l3[ENTRIES];
 static struct {
 	spinlock_t lock; /* guards the tables and iomap_next; below the allocator's, which may be called under it */
 	uint64_t nx, global;
-	bool ready;	 /* the final tables are loaded: device mappings work */
-	bool have_heap;	 /* table pages come from the allocator */
+	bool ready;	/* the final tables are loaded: device mappings work */
+	bool have_heap; /* table pages come from the allocator */
 	uint64_t iomap_next;
 } paging = { .lock = SPINLOCK_INIT(RANK_FRAMES - 1), .iomap_next = IOMAP_START };
 
@@ -81,10 +81,10 @@ static bool map_4k(uint64_t va, paddr_t p, uint64_t size, uint64_t flags)
 	return true;
 }
 
-/* Direct-map [start, end), both page aligned, with the largest pages that fit. Ranges already mapped are skipped. */
-static void map_direct(paddr_t start, paddr_t end)
+/* Direct-map [start, end), both page aligned, with the largest pages that fit. */
+static void map_direct(paddr_t start, paddr_t end, uint64_t rights)
 {
-	uint64_t flags = PTE_P | PTE_W | PTE_A | PTE_D | paging.nx | paging.global;
+	uint64_t flags = PTE_P | PTE_A | rights | paging.nx | paging.global;
 
 	while (start < end) {
 		unsigned level = 0;
@@ -139,14 +139,24 @@ static bool next_run(const struct boot_info *bi, paddr_t from, paddr_t *start, p
 	return found;
 }
 
+/* One run of memory; code and constants of the image are not writable here either. */
+static void map_run(paddr_t start, paddr_t end)
+{
+	paddr_t ro_start = IMAGE_PHYS, ro_end = image_paddr(__rodata_end);
+
+	map_direct(start, min_u64(end, ro_start), PTE_W | PTE_D);
+	map_direct(max_u64(start, ro_start), min_u64(end, ro_end), 0);
+	map_direct(max_u64(start, ro_end), end, PTE_W | PTE_D);
+}
+
 static void map_memory(const struct boot_info *bi)
 {
 	paddr_t start, end, from = 1UL << 20;
 
 	/* The first MiB whole: BIOS data, RSDP, and VGA's window, where MTRRs and PAT together stay uncached. */
-	map_direct(0, from);
+	map_run(0, from);
 	while (next_run(bi, from, &start, &end)) {
-		map_direct(start, end);
+		map_run(start, end);
 		from = end;
 	}
 }

@@ -59,7 +59,8 @@ static void show_context(void)
 	if (!v)
 		printk(LOG_ERR, "CPU %u was running no guest\n", p->id);
 	else if (v->hc.nr)
-		printk(LOG_ERR, "CPU %u was running d%uv%u, last hypercall %u\n", p->id, v->domain->id, v->id, v->hc.nr);
+		printk(LOG_ERR, "CPU %u was running d%uv%u, last hypercall %u\n", p->id, v->domain->id, v->id,
+		       v->hc.nr);
 	else
 		printk(LOG_ERR, "CPU %u was running d%uv%u\n", p->id, v->domain->id, v->id);
 	for (unsigned i = 0; i < p->nr_held && i < ARRAY_SIZE(p->held); i++)

@@ -45,16 +45,16 @@
 #define RFLAGS_RF (1UL << 16)
 #define RFLAGS_AC (1UL << 18)
 
-#define DEFINE_CR(n)                                                                               \
-	static inline uint64_t read_cr##n(void)                                                    \
-	{                                                                                          \
-		uint64_t v;                                                                        \
-		asm volatile("mov %%cr" #n ", %0" : "=r"(v));                                      \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void write_cr##n(uint64_t v)                                                 \
-	{                                                                                          \
-		asm volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                             \
+#define DEFINE_CR(n) \
+	static inline uint64_t read_cr##n(void) \
+	{ \
+		uint64_t v; \
+		asm volatile("mov %%cr" #n ", %0" : "=r"(v)); \
+		return v; \
+	} \
+	static inline void write_cr##n(uint64_t v) \
+	{ \
+		asm volatile("mov %0, %%cr" #n : : "r"(v) : "memory"); \
 	}
 DEFINE_CR(0)
 DEFINE_CR(2)

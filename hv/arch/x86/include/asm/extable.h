@@ -3,8 +3,7 @@
 #define ASM_EXTABLE_H
 
 /* In inline assembly: a fault at label @insn continues at label @to. Entries are offsets from themselves, so read-only data needs no relocation. */
-#define EXTABLE(insn, to)                                                                          \
-	"\n\t.pushsection .ex_table, \"a\"\n\t.balign 4\n\t.long " #insn " - .\n\t.long " #to      \
-	" - .\n\t.popsection\n\t"
+#define EXTABLE(insn, to) \
+	"\n\t.pushsection .ex_table, \"a\"\n\t.balign 4\n\t.long " #insn " - .\n\t.long " #to " - .\n\t.popsection\n\t"
 
 #endif

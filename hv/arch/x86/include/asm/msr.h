@@ -69,9 +69,7 @@ static inline bool rdmsr_safe(uint32_t msr, uint64_t *val)
 {
 	uint32_t lo = 0, hi = 0, ok = 0;
 
-	asm volatile("1: rdmsr\n\tmovl $1, %[ok]\n2:" EXTABLE(1b, 2b)
-		     : "+a"(lo), "+d"(hi), [ok] "+r"(ok)
-		     : "c"(msr));
+	asm volatile("1: rdmsr\n\tmovl $1, %[ok]\n2:" EXTABLE(1b, 2b) : "+a"(lo), "+d"(hi), [ok] "+r"(ok) : "c"(msr));
 	*val = (uint64_t)hi << 32 | lo;
 	return ok;
 }

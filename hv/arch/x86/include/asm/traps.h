@@ -5,8 +5,27 @@
 #include "hv/types.h"
 
 enum {
-	TRAP_DE, TRAP_DB, TRAP_NMI, TRAP_BP, TRAP_OF, TRAP_BR, TRAP_UD, TRAP_NM, TRAP_DF, TRAP_CSO,
-	TRAP_TS, TRAP_NP, TRAP_SS, TRAP_GP, TRAP_PF, TRAP_MF = 16, TRAP_AC, TRAP_MC, TRAP_XM, TRAP_VE, TRAP_CP,
+	TRAP_DE,
+	TRAP_DB,
+	TRAP_NMI,
+	TRAP_BP,
+	TRAP_OF,
+	TRAP_BR,
+	TRAP_UD,
+	TRAP_NM,
+	TRAP_DF,
+	TRAP_CSO,
+	TRAP_TS,
+	TRAP_NP,
+	TRAP_SS,
+	TRAP_GP,
+	TRAP_PF,
+	TRAP_MF = 16,
+	TRAP_AC,
+	TRAP_MC,
+	TRAP_XM,
+	TRAP_VE,
+	TRAP_CP,
 };
 
 /* Vectors Hospes uses itself; higher means more urgent (APM vol. 2, 16.6.2). Device vectors come from irq_alloc_vector(). */
