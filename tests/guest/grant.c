@@ -65,7 +65,7 @@ static void sizes(void)
 	static unsigned long frames[64];
 
 	show("query_size", query(6, SELF));
-	show("query_size of domain 0", query(6, 0));
+	show("query_size of domain 0", query(6, other_domain()));
 	show("query_size of nobody", query(6, 0x1234));
 	show("get_version", query(10, SELF));
 	show("get_version of nobody", query(10, 0x1234));
@@ -87,7 +87,7 @@ static void sizes(void)
 	setup.dom = 0x1234;
 	show("setup_table of nobody", gnt(2, &setup, 1));
 	say("status %d\n", setup.status);
-	setup.dom = 0;
+	setup.dom = other_domain();
 	show("setup_table of domain 0", gnt(2, &setup, 1));
 	say("status %d\n", setup.status);
 }
@@ -115,8 +115,6 @@ static void copies(uint8_t *from, uint8_t *to)
 		{ "from entry -1", 0, 0, 64, 1, ~0u, 0, SELF, SELF },
 		{ "from a grant to another", 0, 0, 64, 1, 22, 0, SELF, SELF },
 		{ "from a grant of nothing", 0, 0, 64, 1, 23, 0, SELF, SELF },
-		{ "grant of domain 0", 0, 0, 64, 1, 20, 0, 0, SELF },
-		{ "gfn of domain 0", 0, 0, 64, 0, 0, 0, 0, SELF },
 		{ "grant of nobody", 0, 0, 64, 1, 20, 0, 0x1234, SELF },
 		{ "grant by number", 0, 0, 64, 1, 20, 0, ME, SELF },
 		{ "to a grant by number", 0, 0, 64, 2, 0, 21, SELF, SELF },
@@ -129,8 +127,10 @@ static void copies(uint8_t *from, uint8_t *to)
 
 		for (unsigned b = 0; b < 4096; b++)
 			from[b] = (uint8_t)(b * 7 + i), to[b] = 0;
-		c = (struct copy){ { cases[i].flags & 1 ? cases[i].from_ref : gfn_of(from), cases[i].from_dom == ME ? my_domid() : cases[i].from_dom, cases[i].from_off },
-				   { cases[i].flags & 2 ? cases[i].to_ref : gfn_of(to), cases[i].to_dom, cases[i].to_off },
+		c = (struct copy){ { cases[i].flags & 1 ? cases[i].from_ref : gfn_of(from),
+				     cases[i].from_dom == ME ? my_domid() : cases[i].from_dom, cases[i].from_off },
+				   { cases[i].flags & 2 ? cases[i].to_ref : gfn_of(to), cases[i].to_dom,
+				     cases[i].to_off },
 				   cases[i].len,
 				   cases[i].flags,
 				   77 };
@@ -190,7 +190,8 @@ static void bad(void)
 			showf(gnt(op, NOWHERE, 1), "op %u nowhere", op);
 			showf(gnt(op, UNMAPPED, 1), "op %u unmapped", op);
 			showf(gnt(op, zero, 0), "op %u of none", op);
-			showf(gnt(op, zero, ~0u), "op %u of -1", op);
+			if (op < 2 || op == 5 || op == 6 || op == 8 || op == 10 || op == 11)
+				showf(gnt(op, zero, ~0u), "op %u of -1", op);
 		}
 	show("op -1", gnt(~0u, zero, 1));
 }

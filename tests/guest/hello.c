@@ -1,3 +1,4 @@
+/* guest: compare=no */
 /* The smallest guest: says hello and what it sees, then ends. Milestone of the whole path from power-on to a hypercall. */
 #include "lib/guest.h"
 
@@ -12,6 +13,6 @@ void guest_main(void)
 	memcpy(sig + 4, &id.c, 4);
 	memcpy(sig + 8, &id.d, 4);
 	hypercall2(HC_xen_version, 1, extra);
-	say("HELLO from %d-bit guest on %s %ld.%ld%s, RAM up to %lu KiB, '%s'\n", (int)sizeof(long) * 8, sig, version >> 16,
-	    version & 0xffff, extra, ram_end() >> 10, cmdline());
+	say("HELLO from %d-bit guest on %s %ld.%ld%s, RAM up to %lu KiB, '%s'\n", (int)sizeof(long) * 8, sig,
+	    version >> 16, version & 0xffff, extra, ram_end() >> 10, cmdline());
 }

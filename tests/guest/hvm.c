@@ -21,7 +21,8 @@ void guest_main(void)
 		rc = hvm_op(1, &p);
 		showf(rc, "get %u", i);
 		/* Where the rings lie, their ports, and the toolstack's choices of timers are not the hypervisor's. */
-		if (!rc && i != 1 && i != 2 && i != 5 && i != 6 && i != 10 && i != 12 && (i < 17 || i > 18) && (i < 27 || i > 29))
+		if (!rc && i != 1 && i != 2 && i != 5 && i != 6 && i != 10 && i != 12 && (i < 17 || i > 18) &&
+		    (i < 27 || i > 29))
 			say("value %u: %lx %lx\n", i, (unsigned long)(p.value >> 32), (unsigned long)(uint32_t)p.value);
 		else
 			say("value %u %s\n", i, p.value == 0x5a5a ? "untouched" : p.value ? "set" : "zero");
@@ -38,7 +39,7 @@ void guest_main(void)
 	show("get -1", hvm_op(1, &p));
 	show("set -1", hvm_op(0, &p));
 	p.index = 0;
-	p.dom = 0;
+	p.dom = other_domain();
 	show("get of domain 0", hvm_op(1, &p));
 	show("set of domain 0", hvm_op(0, &p));
 	p.dom = 0x1234;
@@ -85,7 +86,7 @@ void guest_main(void)
 	t.pfn = ~0ull;
 	show("get_mem_type of gfn -1", hvm_op(15, &t));
 	say("type %u\n", t.type);
-	t.dom = 0;
+	t.dom = other_domain();
 	show("get_mem_type of domain 0", hvm_op(15, &t));
 	t.dom = 0x1234;
 	show("get_mem_type of nobody", hvm_op(15, &t));

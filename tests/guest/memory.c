@@ -32,11 +32,11 @@ static void special(void)
 		if (s != 3)
 			showf(mem_add(SELF, s, 0xfffff0ul, HIGH + 22), "space %u bad index", s);
 	show("space -1", mem_add(SELF, ~0u, 0, HIGH + 22));
-	show("add for domain 0", mem_add(0, 0, 0, HIGH + 22));
+	show("add for domain 0", mem_add(other_domain(), 0, 0, HIGH + 22));
 	show("add for no domain", mem_add(0x1234, 0, 0, HIGH + 22));
 	show("add for Xen", mem_add(0x7ff2, 0, 0, HIGH + 22));
 	show("add at gfn -1", mem_add(SELF, 0, 0, ~0ul));
-	show("remove for domain 0", mem_remove(0, HIGH));
+	show("remove for domain 0", mem_remove(other_domain(), HIGH));
 	show("remove gfn -1", mem_remove(SELF, ~0ul));
 }
 
@@ -87,8 +87,8 @@ static void balloon(void)
 	show("decrease order -1", mem_extent(1, 0, ~0u, SELF));
 	show("decrease gfn -1", mem_extent(1, ~0ul, 0, SELF));
 	show("populate gfn -1", mem_extent(6, ~0ul, 0, SELF));
-	show("populate for domain 0", mem_extent(6, HIGH, 0, 0));
-	show("decrease for domain 0", mem_extent(1, HIGH, 0, 0));
+	show("populate for domain 0", mem_extent(6, HIGH, 0, other_domain()));
+	show("decrease for domain 0", mem_extent(1, HIGH, 0, other_domain()));
 	show("populate for no domain", mem_extent(6, HIGH, 0, 0x1234));
 	show("increase", mem_extent(0, HIGH, 0, SELF) >= 0 ? 0 : -1);
 	r.nr = 1;
@@ -121,7 +121,7 @@ static void queries(void)
 	check_eq("current_reservation", mem_op(3, &dom) > 1900 && mem_op(3, &dom) < 2100, 1);
 	check_eq("maximum_reservation", mem_op(4, &dom) >= 2048, 1);
 	check_eq("maximum_gpfn", mem_op(14, &dom) > 2000, 1);
-	dom = 0;
+	dom = other_domain();
 	show("current_reservation of 0", mem_op(3, &dom));
 	show("maximum_gpfn of 0", mem_op(14, &dom));
 	dom = 0x1234;
@@ -148,6 +148,7 @@ static void refused(void)
 	for (unsigned op = 10; op < 32; op++)
 		if (op != 14 && op != 15) {
 			memset(arg, 0, sizeof(arg));
+			arg[0] = other_domain();
 			showf(mem_op(op, arg), "op %u of domain 0", op);
 		}
 	for (unsigned op = 0; op < 32; op++)

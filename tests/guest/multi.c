@@ -68,7 +68,8 @@ static void control(void)
 				memset(arg, 0, sizeof(arg));
 				arg[0] = cmd;
 				arg[1] = version ? (i == 2 ? 0x03000001 : 0x15) : 0x77;
-				showf(hypercall1(calls[i].nr, arg), "%s %u version %s", calls[i].what, cmd, version ? "good" : "bad");
+				showf(hypercall1(calls[i].nr, arg), "%s %u version %s", calls[i].what, cmd,
+				      version ? "good" : "bad");
 			}
 	for (unsigned i = 0; i < 3; i++)
 		showf(hypercall1(calls[i].nr, NOWHERE), "%s nowhere", calls[i].what);

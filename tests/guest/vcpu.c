@@ -42,7 +42,7 @@ static void timers(void)
 	check_eq("comes at once", came(port, 1000), 1);
 	s.flags = 1;
 	show("singleshot in the past, future flag", vcpu_op(8, 0, &s));
-	check_eq("does not come", came(port, 5), 0);
+	check_eq("comes all the same", came(port, 1000), 1);
 	s.timeout = now(0) + 5000000;
 	show("singleshot in the future, future flag", vcpu_op(8, 0, &s));
 	check_eq("comes", came(port, 1000), 1);
@@ -123,7 +123,8 @@ static void info(void)
 	r.offset = 128;
 	show("register_vcpu_info again", vcpu_op(10, 1, &r));
 	show("register_vcpu_info", vcpu_op(10, 0, &r));
-	say("copied: upcall %d sel all %d version even %d\n", area[0][128], *(unsigned long *)(area[0] + 128 + sizeof(long)) == ~0ul,
+	say("copied: upcall %d sel all %d version even %d\n", area[0][128],
+	    *(unsigned long *)(area[0] + 128 + sizeof(long)) == ~0ul,
 	    !(*(volatile uint32_t *)(area[0] + 128 + 32) & 1));
 	area[0][128] = 0;
 	*(volatile unsigned long *)(area[0] + 128 + sizeof(long)) = 0;
@@ -158,7 +159,7 @@ static void runstate(void)
 	show("get_runstate_info nowhere", vcpu_op(4, 0, NOWHERE));
 	show("register_runstate", vcpu_op(5, 0, &reg));
 	say("state %u\n", rs.state);
-	check_eq("filled in", rs.time[0] > 0, 1);
+	check_eq("filled in", rs.entry > 0, 1);
 	show("register_runstate from nowhere", vcpu_op(5, 0, NOWHERE));
 	show("vm_assist runstate_update_flag", hypercall2(HC_vm_assist, 0, 5));
 	sched_op(0, 0);

@@ -14,7 +14,10 @@ struct memmap_entry {
 	uint32_t type, reserved;
 };
 
-static const struct start_info *start_info;
+/* Copies: the originals lie somewhere behind the image, where page_alloc() hands out pages. */
+static struct start_info start_info;
+static struct memmap_entry memmap[32];
+static char command_line[512];
 static bool use_vmcall;
 static char image_end_marker;
 
@@ -110,10 +113,11 @@ void showf(long value, const char *fmt, ...)
 	static const struct {
 		int nr;
 		const char *name;
-	} names[] = { { 1, "EPERM" },	{ 2, "ENOENT" },  { 3, "ESRCH" },    { 7, "E2BIG" },   { 11, "EAGAIN" },
-		      { 12, "ENOMEM" }, { 13, "EACCES" }, { 14, "EFAULT" },  { 16, "EBUSY" },  { 17, "EEXIST" },
-		      { 22, "EINVAL" }, { 28, "ENOSPC" }, { 34, "ERANGE" },  { 38, "ENOSYS" }, { 61, "ENODATA" },
-		      { 62, "ETIME" },	{ 95, "EOPNOTSUPP" }, { 6, "ENXIO" }, { 19, "ENODEV" }, { 75, "EOVERFLOW" }, { 85, "ERESTART" }, { 105, "ENOBUFS" }, { 8, "ENOEXEC" }, { 5, "EIO" } };
+	} names[] = { { 1, "EPERM" },	  { 2, "ENOENT" },	{ 3, "ESRCH" },	  { 7, "E2BIG" },   { 11, "EAGAIN" },
+		      { 12, "ENOMEM" },	  { 13, "EACCES" },	{ 14, "EFAULT" }, { 16, "EBUSY" },  { 17, "EEXIST" },
+		      { 22, "EINVAL" },	  { 28, "ENOSPC" },	{ 34, "ERANGE" }, { 38, "ENOSYS" }, { 61, "ENODATA" },
+		      { 62, "ETIME" },	  { 95, "EOPNOTSUPP" }, { 6, "ENXIO" },	  { 19, "ENODEV" }, { 75, "EOVERFLOW" },
+		      { 85, "ERESTART" }, { 105, "ENOBUFS" },	{ 8, "ENOEXEC" }, { 5, "EIO" } };
 
 	va_start(ap, fmt);
 	vsay(fmt, ap);
@@ -136,9 +140,15 @@ long hypercall(unsigned nr, unsigned long a, unsigned long b, unsigned long c, u
 	register unsigned long r8 asm("r8") = e;
 
 	if (use_vmcall)
-		asm volatile("vmcall" : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8) : "a"((unsigned long)nr) : "memory");
+		asm volatile("vmcall"
+			     : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
+			     : "a"((unsigned long)nr)
+			     : "memory");
 	else
-		asm volatile("vmmcall" : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8) : "a"((unsigned long)nr) : "memory");
+		asm volatile("vmmcall"
+			     : "=a"(rc), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8)
+			     : "a"((unsigned long)nr)
+			     : "memory");
 #else
 	if (use_vmcall)
 		asm volatile("vmcall" : "=a"(rc), "+b"(a), "+c"(b), "+d"(c), "+S"(d), "+D"(e) : "a"(nr) : "memory");
@@ -257,7 +267,8 @@ void vector_entry(struct frame *f)
 		f->ip += 2;
 		return;
 	}
-	say("UNEXPECTED vector %lu error %lx at %lx\n", (unsigned long)f->vector, (unsigned long)f->error, (unsigned long)f->ip);
+	say("UNEXPECTED vector %lu error %lx at %lx\n", (unsigned long)f->vector, (unsigned long)f->error,
+	    (unsigned long)f->ip);
 	shut_down(3);
 }
 
@@ -380,9 +391,9 @@ void *page_alloc(unsigned pages)
 
 unsigned long ram_end(void)
 {
-	const struct memmap_entry *map = (const void *)(unsigned long)start_info->memmap_paddr;
+	const struct memmap_entry *map = memmap;
 
-	for (uint32_t i = 0; i < start_info->memmap_entries; i++)
+	for (uint32_t i = 0; i < start_info.memmap_entries; i++)
 		if (map[i].type == 1 && map[i].addr <= (unsigned long)&image_end_marker &&
 		    map[i].addr + map[i].size > (unsigned long)&image_end_marker)
 			return (unsigned long)(map[i].addr + map[i].size);
@@ -391,7 +402,18 @@ unsigned long ram_end(void)
 
 const char *cmdline(void)
 {
-	return start_info->cmdline_paddr ? (const char *)(unsigned long)start_info->cmdline_paddr : "";
+	return command_line;
+}
+
+uint16_t other_domain(void)
+{
+	unsigned n = 0;
+
+	for (const char *s = cmdline(); *s; s++)
+		if (!memcmp(s, "other=", 6))
+			for (s += 6; *s >= '0' && *s <= '9'; s++)
+				n = n * 10 + (unsigned)(*s - '0');
+	return (uint16_t)n;
 }
 
 void *memset(void *p, int c, size_t n)
@@ -526,7 +548,12 @@ void guest_boot(const struct start_info *si);
 
 void guest_boot(const struct start_info *si)
 {
-	start_info = si;
+	start_info = *si;
+	if (start_info.memmap_entries > 32)
+		start_info.memmap_entries = 32;
+	memcpy(memmap, (const void *)(unsigned long)si->memmap_paddr, start_info.memmap_entries * sizeof(memmap[0]));
+	if (si->cmdline_paddr)
+		memcpy(command_line, (const char *)(unsigned long)si->cmdline_paddr, sizeof(command_line) - 1);
 	use_vmcall = cpuid(0, 0).b == 0x756e6547; /* "Genu" */
 	init_idt();
 	guest_main();

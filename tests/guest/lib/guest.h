@@ -49,7 +49,8 @@ uint64_t rdtsc(void);
 /* Interrupts and exceptions: a handler per vector; an exception without one prints where and crashes the domain. */
 struct frame {
 #ifdef __x86_64__
-	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error, ip, cs, flags, sp, ss;
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax, vector, error, ip, cs, flags,
+		sp, ss;
 #else
 	uint32_t edi, esi, ebp, esp0, ebx, edx, ecx, eax, vector, error, ip, cs, flags;
 #endif
@@ -72,6 +73,8 @@ void smp_start(unsigned id, void (*fn)(void));
 void *page_alloc(unsigned pages); /* zeroed, page aligned; never freed */
 unsigned long ram_end(void);	  /* end of the RAM range that holds the guest, from the start info's map */
 const char *cmdline(void);
+/* Another living domain, named by other=N on the command line. */
+uint16_t other_domain(void);
 
 /* The shared info page, mapped on first use, and events on top of it (2-level). */
 struct shared_info_view {
