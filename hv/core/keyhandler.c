@@ -4,6 +4,7 @@
 #include "hv/console.h"
 #include "hv/domain.h"
 #include "hv/evtchn.h"
+#include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
@@ -68,8 +69,8 @@ static void show_domains(void)
 	for (d = domain_next(0); d;) {
 		domid_t id = d->id;
 
-		printk(LOG_WARN, "d%u \"%s\": roles %x, refs %u, pages %lu of %lu%s%s%s, paused %u\n", id, d->name, d->roles,
-		       read_once(d->refs), (unsigned long)d->tot_pages, (unsigned long)d->max_pages,
+		printk(LOG_WARN, "d%u \"%s\": roles %x, refs %u, pages %lu of %lu%s%s%s, paused %u\n", id, d->name,
+		       d->roles, read_once(d->refs), (unsigned long)d->tot_pages, (unsigned long)d->max_pages,
 		       d->dying ? ", dying" : "", d->is_shut_down ? ", shut down" : "", d->guest32 ? ", 32-bit" : "",
 		       read_once(d->pause_count));
 		for (unsigned i = 0; i < d->max_vcpus; i++)
@@ -85,8 +86,14 @@ static void show_time(void)
 	struct wallclock wc = wallclock_get();
 	stime_t t = now();
 
-	printk(LOG_WARN, "System time %lu.%09lu s, wall clock at its start %lu.%09u\n", (unsigned long)(t / NSEC_PER_SEC),
-	       (unsigned long)(t % NSEC_PER_SEC), (unsigned long)wc.sec, wc.nsec);
+	printk(LOG_WARN, "System time %lu.%09lu s, wall clock at its start %lu.%09u\n",
+	       (unsigned long)(t / NSEC_PER_SEC), (unsigned long)(t % NSEC_PER_SEC), (unsigned long)wc.sec, wc.nsec);
+}
+
+static void show_memory(void)
+{
+	printk(LOG_WARN, "Memory: %lu frames, %lu free and not promised, %lu bytes of heap in use\n",
+	       (unsigned long)mm_total_frames(), (unsigned long)mm_free_frames(), (unsigned long)heap_bytes_used());
 }
 
 static void reboot(void)
@@ -98,6 +105,7 @@ static void reboot(void)
 void keyhandler_init(void)
 {
 	keyhandler_register('h', show_help, "show this list");
+	keyhandler_register('m', show_memory, "show memory");
 	keyhandler_register('q', show_domains, "show domains and their vCPUs");
 	keyhandler_register('t', show_time, "show system time and wall clock");
 	keyhandler_register('R', reboot, "reboot the machine");

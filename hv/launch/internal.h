@@ -12,13 +12,13 @@
 /* One launched domain: lives for ever, its domain may come and go. */
 struct launch_instance {
 	const struct launch_domain *desc;
-	struct domain *d; /* NULL: there is none. Set when built, cleared when it is gone */
+	struct domain *d;      /* NULL: there is none. Set when built, cleared when it is gone */
 	struct domain *ending; /* being destroyed by the task, reference held */
 	struct consring consring;
 
 	/* The loader's time in the guest. Used by the domain's first vCPU, and by the builder before it starts. */
 	bool in_loader;
-	bool hopeless; /* the loader failed: a restart would fail the same way */
+	bool hopeless;		/* the loader failed: a restart would fail the same way */
 	uint64_t loader_pages;	/* frames from LOADER_BASE that hold the loader itself, withdrawn last */
 	uint64_t scratch_pages; /* frames lent from LOADER_BASE on that are still to be withdrawn */
 	uint64_t max_pages;	/* the domain's limit without them */
@@ -30,7 +30,10 @@ struct launch_instance {
 	struct timer retry;
 	unsigned retries;
 	bool restarting;
-	bool had_focus; /* what is typed went to it: goes to its next self too */
+	stime_t started;      /* when it last began to run */
+	stime_t not_before;   /* when it may begin again */
+	unsigned short_lives; /* so often in a row it ended right after its start */
+	bool had_focus;	      /* what is typed went to it: goes to its next self too */
 };
 
 /* What launch knows of the machine's boot. */

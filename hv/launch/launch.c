@@ -59,7 +59,8 @@ static void build_one(struct launch_instance *in)
 	printk(LOG_INFO, "launch: d%u: %s, %lu MiB, %u vCPUs\n", in->d->id, in->desc->name,
 	       (unsigned long)(in->desc->memory_kib >> 10), in->desc->cpus);
 	if (timeline)
-		printk(LOG_INFO, "boot-timeline: launch %s: %ld ms\n", in->desc->name, (long)((now() - begin) / MILLISECS(1)));
+		printk(LOG_INFO, "boot-timeline: launch %s: %ld ms\n", in->desc->name,
+		       (long)((now() - begin) / MILLISECS(1)));
 }
 
 static void join_links(void)
@@ -120,6 +121,8 @@ void launch_domains(const struct boot_info *bi)
 	/* The boot domain first: it prepares for the others. */
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 0; i < cfg->nr_domains; i++)
-			if (launch.inst[i].d && domain_has_role(launch.inst[i].d, ROLE_BOOT) == (pass == 0))
+			if (launch.inst[i].d && domain_has_role(launch.inst[i].d, ROLE_BOOT) == (pass == 0)) {
+				launch.inst[i].started = now();
 				launch_start(&launch.inst[i]);
+			}
 }

@@ -13,6 +13,12 @@
 #define RETRY_DELAY MILLISECS(100)
 #define RETRY_MAX 100u
 
+/* A domain that ends again and again right after its start is let back in ever more slowly: building it is work for all. */
+#define SHORT_LIFE MILLISECS(1000)
+#define SHORT_LIVES 3u /* so many in a row are nobody's business */
+#define DELAY_FIRST MILLISECS(250)
+#define DELAY_MAX MILLISECS(60000)
+
 static const char *how_it_ended(enum shutdown_code code)
 {
 	switch (code) {
@@ -79,12 +85,39 @@ static bool wants_restart(const struct launch_instance *in, enum shutdown_code c
 	}
 }
 
+/* When the domain of @in, whose life has just ended, may come back. */
+static void limit_restarts(struct launch_instance *in)
+{
+	stime_t t = now(), delay = DELAY_FIRST;
+
+	if (t - in->started >= SHORT_LIFE) {
+		in->short_lives = 0;
+		in->not_before = t;
+		return;
+	}
+	in->short_lives++;
+	if (in->short_lives <= SHORT_LIVES) {
+		in->not_before = t;
+		return;
+	}
+	if (in->short_lives == SHORT_LIVES + 1 && in->restarting)
+		printk(LOG_WARN, "launch: %s (d%u) ends right after its start again and again: restarts are delayed\n",
+		       in->desc->name, in->desc->domid);
+	for (unsigned i = SHORT_LIVES + 1; i < in->short_lives && delay < DELAY_MAX; i++)
+		delay *= 2;
+	in->not_before = t + (delay < DELAY_MAX ? delay : DELAY_MAX);
+}
+
 static void restart(struct launch_instance *in)
 {
 	int rc;
 
 	if (in->d)
 		return; /* the task ran once more for the domain's end; it is back already */
+	if (now() < in->not_before) {
+		timer_set(&in->retry, in->not_before);
+		return;
+	}
 	rc = launch_build(in);
 	if (rc == -EEXIST && in->retries++ < RETRY_MAX) {
 		timer_set(&in->retry, now() + RETRY_DELAY);
@@ -96,9 +129,10 @@ static void restart(struct launch_instance *in)
 		       in->desc->name, in->desc->domid);
 	if (rc == 0) {
 		launch_seed_grants(in);
-		launch_start(in);
 		if (in->had_focus)
-			console_set_focus(in->d->id);
+			console_set_focus(in->desc->domid);
+		in->started = now();
+		launch_start(in); /* the last step: from here on it may end at any time */
 	} else {
 		launch_judge();
 	}
@@ -109,12 +143,14 @@ static void instance_task(void *data)
 {
 	struct launch_instance *in = data;
 
-	if (in->ending) {
-		if (domain_kill(in->ending) == -ERESTART) {
+	struct domain *ending = __atomic_load_n(&in->ending, __ATOMIC_ACQUIRE);
+
+	if (ending) {
+		if (domain_kill(ending) == -ERESTART) {
 			task_queue(&in->task);
 			return;
 		}
-		domain_put(in->ending);
+		domain_put(ending);
 		in->ending = NULL;
 		in->retries = 0;
 	}
@@ -165,8 +201,10 @@ void domain_ended(struct domain *d)
 	}
 	if (!domain_get(d))
 		return;
-	in->ending = d;
 	in->had_focus = console_focus() == d->id;
 	in->restarting = wants_restart(in, code);
+	limit_restarts(in);
+	/* Last: the task may be running on the boot CPU, for the domain's former self. */
+	__atomic_store_n(&in->ending, d, __ATOMIC_RELEASE);
 	task_queue(&in->task);
 }

@@ -25,9 +25,9 @@ static const uint16_t class_size[] = { 16, 32, 48, 64, 96, 128, 192, 256, 336, 4
 #define NR_CLASSES ARRAY_SIZE(class_size)
 
 static struct {
-	spinlock_t lock;		   /* guards all of it and every slab */
+	spinlock_t lock;		 /* guards all of it and every slab */
 	struct list partial[NR_CLASSES]; /* slabs with room */
-	uint64_t bytes;
+	uint64_t bytes; /* atomic: large objects are counted without the lock */
 } heap;
 
 /* Empty heap; the frame allocator is open. Boot CPU. */
@@ -91,7 +91,7 @@ static void *slab_take(struct slab *s)
 	s->used[i / 64] |= 1UL << (i % 64);
 	if (++s->nr_used == class_capacity(s->class))
 		list_del(&s->link);
-	heap.bytes += class_size[s->class];
+	__atomic_fetch_add(&heap.bytes, class_size[s->class], __ATOMIC_RELAXED);
 	return (uint8_t *)(s + 1) + (size_t)i * class_size[s->class];
 }
 
@@ -108,7 +108,7 @@ static void *alloc_small(unsigned class)
 		if (!fresh)
 			return NULL;
 		fresh->magic = SLAB_MAGIC;
-		fresh->class = (uint16_t)class;
+		fresh->class = (uint16_t) class;
 		spin_lock(&heap.lock);
 		list_add(&heap.partial[class], &fresh->link);
 	}
@@ -122,7 +122,7 @@ void *xzalloc_bytes(size_t size)
 {
 	void *p;
 
-	for (unsigned class = 0; class < NR_CLASSES; class++)
+	for (unsigned class = 0; class < NR_CLASSES; class ++)
 		if (size <= class_size[class]) {
 			p = alloc_small(class);
 			return p ? memset(p, 0, class_size[class]) : NULL;
@@ -160,7 +160,7 @@ void xfree(void *p)
 	i = (unsigned)(offset / class_size[s->class]);
 	ASSERT(s->used[i / 64] & (1UL << (i % 64)));
 	s->used[i / 64] &= ~(1UL << (i % 64));
-	heap.bytes -= class_size[s->class];
+	__atomic_fetch_sub(&heap.bytes, class_size[s->class], __ATOMIC_RELAXED);
 	if (s->nr_used-- == class_capacity(s->class))
 		list_add(&heap.partial[s->class], &s->link);
 	empty = s->nr_used == 0;
