@@ -44,7 +44,7 @@ ABI_SIZE(struct evtchn_bind_virq, 12);
 
 struct evtchn_bind_pirq {
 	uint32_t pirq;
-	uint32_t flags; /* BIND_PIRQ__* */
+	uint32_t flags;	    /* BIND_PIRQ__* */
 	evtchn_port_t port; /* out */
 };
 #define BIND_PIRQ__WILL_SHARE 1

@@ -52,7 +52,7 @@ struct hvm_hw_cpu {
 	uint64_t shadow_gs;
 	uint64_t msr_flags; /* ignored */
 	uint64_t msr_lstar, msr_star, msr_cstar, msr_syscall_mask, msr_efer, msr_tsc_aux;
-	uint64_t tsc; /* what the guest's RDTSC would say */
+	uint64_t tsc;		/* what the guest's RDTSC would say */
 	uint32_t pending_event; /* vector 7:0, type 10:8, error code valid 11, valid 31 */
 	uint32_t error_code;
 	uint32_t flags; /* XEN_X86_FPU_INITIALISED */

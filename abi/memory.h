@@ -33,7 +33,7 @@
 #define XENMEM_reserved_device_memory_map 27
 #define XENMEM_acquire_resource 28
 
-#define XENMEMF_get_address_bits(x) ((x) & 0xffu)
+#define XENMEMF_get_address_bits(x) ((x)&0xffu)
 #define XENMEMF_get_node(x) ((((x) >> 8) - 1) & 0xffu)
 #define XENMEMF_populate_on_demand (1 << 16)
 #define XENMEMF_exact_node_request (1 << 17)
@@ -86,7 +86,7 @@ ABI_SIZE(struct xen_machphys_mapping, 24);
 
 struct xen_add_to_physmap {
 	domid_t domid;
-	uint16_t size; /* gmfn_range only */
+	uint16_t size;	/* gmfn_range only */
 	uint32_t space; /* XENMAPSPACE_* */
 	uint64_t idx;
 	uint64_t gpfn;

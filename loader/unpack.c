@@ -115,7 +115,10 @@ void unpack(const uint8_t *src, size_t size)
 	if (size < 8)
 		fail("kernel: file is too short");
 	memcpy(&magic, src, 4);
-	if (memcmp(src, "\xfd" "7zXZ", 6) == 0)
+	if (memcmp(src,
+		   "\xfd"
+		   "7zXZ",
+		   6) == 0)
 		unpack_lzma(src, size, false);
 	else if (src[0] == 0x1f && src[1] == 0x8b)
 		unpack_gzip(src, size);
@@ -125,7 +128,10 @@ void unpack(const uint8_t *src, size_t size)
 		unpack_zstd(src, size);
 	else if (memcmp(src, "\x5d\0\0", 3) == 0)
 		unpack_lzma(src, size, true);
-	else if (memcmp(src, "\x7f" "ELF", 4) == 0)
+	else if (memcmp(src,
+			"\x7f"
+			"ELF",
+			4) == 0)
 		elf_write(src, size);
 	else
 		fail("kernel: neither ELF nor packed by xz, lzma, gzip, lz4 or zstd");

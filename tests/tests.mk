@@ -34,3 +34,8 @@ unit: $(UNIT_BINS)
 -include $(HOST_OBJS:.o=.d) $(UNIT_BINS:=.d)
 -include tests/abi/abi.mk
 -include tests/fuzz/fuzz.mk
+
+# All host tests; the fuzzers are apart, for they need clang.
+.PHONY: tests fuzzers
+tests: $(UNIT_BINS) $(BUILD)/abi/test_abi
+fuzzers: $(FUZZ_BINS)

@@ -43,7 +43,7 @@ static struct {
 	bool guests_to_ring;
 	char switch_key; /* control character that rotates the focus, 0 = none */
 
-	unsigned nr_switch; /* of them seen in a row. CPU 0's softirq only */
+	unsigned nr_switch;		 /* of them seen in a row. CPU 0's softirq only */
 	uint32_t input_prod, input_cons; /* interrupt writes prod, CPU 0's softirq cons */
 	char input[INPUT_RING];
 } con = {

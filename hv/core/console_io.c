@@ -17,7 +17,7 @@
 #define QUEUE_SIZE 1024u /* power of two */
 
 struct console_queue {
-	spinlock_t lock; /* RANK_HVM: guards the rest */
+	spinlock_t lock;     /* RANK_HVM: guards the rest */
 	uint32_t cons, prod; /* free running */
 	char buf[QUEUE_SIZE];
 };

@@ -34,7 +34,8 @@ void mux_write_xen(struct console_mux *m, unsigned cpu, const char *prefix, cons
 	}
 }
 
-static void guest_prefix(const struct console_mux *m, const struct mux_guest *g, bool focused, char *prefix, size_t size)
+static void guest_prefix(const struct console_mux *m, const struct mux_guest *g, bool focused, char *prefix,
+			 size_t size)
 {
 	if (focused && m->nr_printed <= 1)
 		prefix[0] = '\0';

@@ -26,7 +26,7 @@ static struct {
 	spinlock_t lock;		   /* guards changes of the table's entries */
 	spinlock_t ref_lock[NR_REF_LOCKS]; /* between finding a domain and counting the reference */
 	struct domain *leaf0[LEAF_SIZE];
-	struct domain **leaf[NR_LEAVES];   /* allocated on first use, never freed */
+	struct domain **leaf[NR_LEAVES]; /* allocated on first use, never freed */
 } table;
 
 /* Forget all domains. Boot, before the first is created. */
@@ -123,8 +123,7 @@ bool domain_get(struct domain *d)
 	unsigned refs = __atomic_load_n(&d->refs, __ATOMIC_RELAXED);
 
 	while (refs)
-		if (__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
 	return false;
 }
@@ -363,7 +362,7 @@ void domain_notify_controllers(const struct domain *d)
 {
 	struct domain *c;
 
-	for (domid_t from = 0; (c = domain_next(from)); ) {
+	for (domid_t from = 0; (c = domain_next(from));) {
 		from = (domid_t)(c->id + 1);
 		if (c != d && !c->dying && domain_has_role(c, ROLE_CONTROL))
 			send_guest_global_virq(c, VIRQ_DOM_EXC);

@@ -104,8 +104,8 @@ static int kill_pages(struct domain *d)
 }
 
 static int (*const steps[])(struct domain *d) = {
-	kill_begin,	kill_vcpus, kill_timers, kill_console, evtchn_destroy, grant_release_mappings,
-	p2m_teardown,	kill_shared_pages, kill_claim, kill_pages,
+	kill_begin,   kill_vcpus,	 kill_timers, kill_console, evtchn_destroy, grant_release_mappings,
+	p2m_teardown, kill_shared_pages, kill_claim,  kill_pages,
 };
 
 /*

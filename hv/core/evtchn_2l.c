@@ -21,15 +21,15 @@ static unsigned word_bits(const struct domain *d)
 /* Bitmaps as bytes: a little-endian bit string has the same bytes whatever the word's width. */
 static uint8_t *pending_byte(struct domain *d, evtchn_port_t port)
 {
-	uint8_t *base = d->guest32 ? (uint8_t *)((struct shared_info_compat32 *)d->shared_info)->evtchn_pending
-				   : (uint8_t *)((struct shared_info *)d->shared_info)->evtchn_pending;
+	uint8_t *base = d->guest32 ? (uint8_t *)((struct shared_info_compat32 *)d->shared_info)->evtchn_pending :
+				     (uint8_t *)((struct shared_info *)d->shared_info)->evtchn_pending;
 	return base + port / 8;
 }
 
 static uint8_t *mask_byte(struct domain *d, evtchn_port_t port)
 {
-	uint8_t *base = d->guest32 ? (uint8_t *)((struct shared_info_compat32 *)d->shared_info)->evtchn_mask
-				   : (uint8_t *)((struct shared_info *)d->shared_info)->evtchn_mask;
+	uint8_t *base = d->guest32 ? (uint8_t *)((struct shared_info_compat32 *)d->shared_info)->evtchn_mask :
+				     (uint8_t *)((struct shared_info *)d->shared_info)->evtchn_mask;
 	return base + port / 8;
 }
 

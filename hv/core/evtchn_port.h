@@ -60,12 +60,12 @@ struct evtchn_abi {
 extern const struct evtchn_abi evtchn_2l;
 
 struct evtchn_domain {
-	spinlock_t lock;	/* RANK_EVTCHN: port states, the table of ports, vcpu->virq_port */
-	unsigned max_port;	/* largest port number this domain may open */
-	unsigned nr_ports;	/* ports in buckets; grows only. Read without the lock */
-	unsigned first_free;	/* no free port is below this one */
-	unsigned next_destroy;	/* progress of evtchn_destroy() */
-	unsigned next_reset;	/* progress of EVTCHNOP_reset */
+	spinlock_t lock;       /* RANK_EVTCHN: port states, the table of ports, vcpu->virq_port */
+	unsigned max_port;     /* largest port number this domain may open */
+	unsigned nr_ports;     /* ports in buckets; grows only. Read without the lock */
+	unsigned first_free;   /* no free port is below this one */
+	unsigned next_destroy; /* progress of evtchn_destroy() */
+	unsigned next_reset;   /* progress of EVTCHNOP_reset */
 	const struct evtchn_abi *abi;
 	struct port **group[NR_PORT_GROUPS];
 };

@@ -138,7 +138,8 @@ int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t g, bool read
 		write_once(shared->domid, to);
 		write_once(shared->frame, (uint32_t)g.v);
 		/* The entry is valid from here on: flags last. */
-		__atomic_store_n(&shared->flags, (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0)), __ATOMIC_RELEASE);
+		__atomic_store_n(&shared->flags, (uint16_t)(GTF_permit_access | (readonly ? GTF_readonly : 0)),
+				 __ATOMIC_RELEASE);
 	}
 	spin_unlock(&gt->lock);
 	return rc;

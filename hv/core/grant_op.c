@@ -34,9 +34,9 @@ static int side_hold(struct domain *user, const struct gnttab_copy_ptr *p, bool 
 	if (!side->d)
 		return GNTST_bad_domain;
 	if (by_ref) {
-		status = relation_check(user, side->d, RELATION_GRANT)
-				 ? GNTST_permission_denied
-				 : grant_pin(side->d, p->u.ref, user, readonly, &side->page);
+		status = relation_check(user, side->d, RELATION_GRANT) ?
+				 GNTST_permission_denied :
+				 grant_pin(side->d, p->u.ref, user, readonly, &side->page);
 	} else {
 		side->page = p2m_get_frame(user, gfn(p->u.gmfn), !readonly);
 		if (!side->page)

@@ -39,10 +39,10 @@ struct maptrack {
 };
 
 struct grant_table {
-	spinlock_t lock;	/* RANK_GRANT: frames, active entries */
+	spinlock_t lock; /* RANK_GRANT: frames, active entries */
 	unsigned max_frames;
 	unsigned nr_frames;
-	struct frame **frame;	/* [max_frames]: shared table, one reference each besides the allocation's */
+	struct frame **frame;	      /* [max_frames]: shared table, one reference each besides the allocation's */
 	struct active_entry **active; /* [max_frames]: ENTRIES_PER_FRAME each; kept until the end */
 
 	spinlock_t maptrack_lock; /* RANK_MAPTRACK: all below */
@@ -69,6 +69,5 @@ void grant_unpin(struct domain *granter, grant_ref_t ref, bool readonly, struct 
 int grant_map_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done) must_check;
 int grant_unmap_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done) must_check;
 int grant_copy_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done) must_check;
-
 
 #endif

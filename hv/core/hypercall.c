@@ -20,7 +20,7 @@ typedef long hypercall_fn(struct vcpu *v, const uint64_t *args);
 struct hypercall_entry {
 	hypercall_fn *fn;
 	uint8_t nr_args;
-	uint8_t role;  /* ROLE_* the caller must hold, 0 = anyone */
+	uint8_t role; /* ROLE_* the caller must hold, 0 = anyone */
 };
 
 /* An entry without a function answers -ENOSYS, as Xen's table for HVM containers does for calls compiled out of it. */

@@ -132,7 +132,8 @@ static bool guest_may_log(unsigned *lost)
 	d = v->domain;
 	t = now();
 	/* Two vCPUs may both open a window: the limit is then a few lines off, no more. */
-	if (!__atomic_load_n(&d->guest_log_tokens, __ATOMIC_RELAXED) || t - read_once(d->guest_log_time) > GUEST_WINDOW) {
+	if (!__atomic_load_n(&d->guest_log_tokens, __ATOMIC_RELAXED) ||
+	    t - read_once(d->guest_log_time) > GUEST_WINDOW) {
 		used = __atomic_exchange_n(&d->guest_log_tokens, 1, __ATOMIC_RELAXED);
 		write_once(d->guest_log_time, t);
 		if (used > GUEST_BURST)
@@ -149,9 +150,8 @@ static bool guest_may_log(unsigned *lost)
 void vprintk(enum log_level level, const char *fmt, va_list ap)
 {
 	static const uint8_t severity[] = {
-		[LOG_ERR] = SEVERITY_ERROR,	    [LOG_WARN] = SEVERITY_WARNING,
-		[LOG_INFO] = SEVERITY_INFO,	    [LOG_DEBUG] = SEVERITY_DEBUG,
-		[LOG_GUEST_WARN] = SEVERITY_WARNING, [LOG_GUEST_DEBUG] = SEVERITY_DEBUG,
+		[LOG_ERR] = SEVERITY_ERROR,   [LOG_WARN] = SEVERITY_WARNING,	   [LOG_INFO] = SEVERITY_INFO,
+		[LOG_DEBUG] = SEVERITY_DEBUG, [LOG_GUEST_WARN] = SEVERITY_WARNING, [LOG_GUEST_DEBUG] = SEVERITY_DEBUG,
 	};
 	bool guest = level >= LOG_GUEST_WARN;
 	const struct threshold *t = guest ? &state.guest : &state.xen;

@@ -13,10 +13,10 @@
 #include "hv/printk.h"
 
 struct timer_cpu {
-	spinlock_t lock;	/* RANK_TIMER: guards the heap and its timers' fields */
+	spinlock_t lock; /* RANK_TIMER: guards the heap and its timers' fields */
 	struct timer *root;
-	struct timer *running;	/* its function runs on this CPU now */
-	stime_t programmed;	/* what the hardware was last told */
+	struct timer *running; /* its function runs on this CPU now */
+	stime_t programmed;    /* what the hardware was last told */
 };
 
 /* A callback of a migrated timer may still run on the old CPU when it is due on the new one: look again after this. */

@@ -102,7 +102,8 @@ static void walk_root(void)
 		p = acpi_root_entry(root, len, xsdt, i);
 		t = map_table(p, NULL, &table_len);
 		if (!t) {
-			printk(LOG_WARN, "ACPI: table at 0x%lx ignored: length or checksum is wrong\n", (unsigned long)p);
+			printk(LOG_WARN, "ACPI: table at 0x%lx ignored: length or checksum is wrong\n",
+			       (unsigned long)p);
 			continue;
 		}
 		acpi.table[acpi.nr].p = t;

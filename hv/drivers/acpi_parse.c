@@ -133,9 +133,10 @@ static void add_override(struct acpi_info *ai, const struct table *e)
 	/* Bus 0 is ISA, the only one defined. */
 	if (field(e, 2, 1) != 0 || field(e, 3, 1) > 15 || ai->nr_overrides == ACPI_MAX_OVERRIDES)
 		return;
-	ai->overrides[ai->nr_overrides++] =
-		(struct acpi_override){ .source = (uint8_t)field(e, 3, 1), .gsi = (uint32_t)field(e, 4, 4),
-					.polarity = flags & 3, .trigger = (flags >> 2) & 3 };
+	ai->overrides[ai->nr_overrides++] = (struct acpi_override){ .source = (uint8_t)field(e, 3, 1),
+								    .gsi = (uint32_t)field(e, 4, 4),
+								    .polarity = flags & 3,
+								    .trigger = (flags >> 2) & 3 };
 }
 
 static void madt_entry(struct acpi_info *ai, const struct table *e)
@@ -149,9 +150,9 @@ static void madt_entry(struct acpi_info *ai, const struct table *e)
 		break;
 	case 1: /* I/O APIC */
 		if (e->len >= 12 && ai->nr_ioapics < ACPI_MAX_IOAPICS && field(e, 4, 4))
-			ai->ioapics[ai->nr_ioapics++] = (struct acpi_ioapic){ (uint8_t)field(e, 2, 1),
-									      (uint32_t)field(e, 4, 4),
-									      (uint32_t)field(e, 8, 4) };
+			ai->ioapics[ai->nr_ioapics++] =
+				(struct acpi_ioapic){ (uint8_t)field(e, 2, 1), (uint32_t)field(e, 4, 4),
+						      (uint32_t)field(e, 8, 4) };
 		break;
 	case 2: /* interrupt source override */
 		if (e->len >= 10)
@@ -160,7 +161,8 @@ static void madt_entry(struct acpi_info *ai, const struct table *e)
 	case 4: /* local APIC NMI */
 		uid = field(e, 2, 1);
 		if (e->len >= 6)
-			add_nmi(ai, uid == 0xff ? ~0u : (uint32_t)uid, (uint16_t)field(e, 3, 2), (uint8_t)field(e, 5, 1));
+			add_nmi(ai, uid == 0xff ? ~0u : (uint32_t)uid, (uint16_t)field(e, 3, 2),
+				(uint8_t)field(e, 5, 1));
 		break;
 	case 5: /* local APIC address override */
 		if (e->len >= 12)
@@ -196,7 +198,8 @@ int acpi_parse_madt(struct acpi_info *ai, const void *table, size_t len)
 
 static struct acpi_gas gas_at(const struct table *t, size_t off)
 {
-	return (struct acpi_gas){ .space = (uint8_t)field(t, off, 1), .width = (uint8_t)field(t, off + 1, 1),
+	return (struct acpi_gas){ .space = (uint8_t)field(t, off, 1),
+				  .width = (uint8_t)field(t, off + 1, 1),
 				  .address = field(t, off + 4, 8) };
 }
 
@@ -267,9 +270,10 @@ int acpi_parse_mcfg(struct acpi_info *ai, const void *table, size_t len)
 
 	if (open_table(&t, table, len, "MCFG"))
 		return -EINVAL;
-	for (size_t off = MCFG_ENTRIES; t.len >= MCFG_ENTRY_LEN && off <= t.len - MCFG_ENTRY_LEN; off += MCFG_ENTRY_LEN) {
-		struct acpi_mcfg m = { field(&t, off, 8), (uint16_t)field(&t, off + 8, 2), (uint8_t)field(&t, off + 10, 1),
-				       (uint8_t)field(&t, off + 11, 1) };
+	for (size_t off = MCFG_ENTRIES; t.len >= MCFG_ENTRY_LEN && off <= t.len - MCFG_ENTRY_LEN;
+	     off += MCFG_ENTRY_LEN) {
+		struct acpi_mcfg m = { field(&t, off, 8), (uint16_t)field(&t, off + 8, 2),
+				       (uint8_t)field(&t, off + 10, 1), (uint8_t)field(&t, off + 11, 1) };
 
 		if (ai->nr_mcfg < ACPI_MAX_MCFG && m.base && m.bus_end >= m.bus_start)
 			ai->mcfg[ai->nr_mcfg++] = m;

@@ -182,7 +182,7 @@ static size_t put_fadt(struct out *o, uint64_t facs, uint64_t dsdt)
 	patch(o, start + 98, 0xffff, 2); /* C3 */
 	patch(o, start + 109, BOOT_NO_VGA | BOOT_NO_CMOS_RTC, 2);
 	patch(o, start + 112, FADT_WBINVD | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_HW_REDUCED, 4);
-	patch(o, start + 131, 5, 1); /* minor version */
+	patch(o, start + 131, 5, 1);	/* minor version */
 	patch(o, start + 140, dsdt, 8); /* X_FIRMWARE_CTRL stays 0 as FIRMWARE_CTRL is used */
 	table_end(o, start);
 	return start;

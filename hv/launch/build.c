@@ -34,17 +34,17 @@
 #define XENSTORE_GFN 0xfeffcUL
 #define CONSOLE_GFN 0xfefffUL
 #define FOUR_GIB (1UL << 32)
-#define RSDP_COPY 0xfffc0UL /* in the BIOS area, where unrestricted searches look (ACPI 6.5, 5.2.5.1) */
-#define SLACK_PAGES 256u    /* as xl grants: room for pages a guest adds to its map */
+#define RSDP_COPY 0xfffc0UL   /* in the BIOS area, where unrestricted searches look (ACPI 6.5, 5.2.5.1) */
+#define SLACK_PAGES 256u      /* as xl grants: room for pages a guest adds to its map */
 #define PLACE_MAX (1UL << 30) /* Linux's PVH entry has only the first GiB mapped when it reads its start info */
-#define PLACE_MIN 0x100000UL /* start info and initrd stay above the first MiB */
+#define PLACE_MIN 0x100000UL  /* start info and initrd stay above the first MiB */
 
 /* Everything decided before the domain exists. */
 struct plan {
 	const struct boot_module *kernel, *initrd; /* initrd NULL: none */
 	const char *cmdline;
-	bool direct; /* plain ELF kernel: segments are copied by Hospes */
-	struct elf_image image; /* kernel if direct, else the loader */
+	bool direct;			 /* plain ELF kernel: segments are copied by Hospes */
+	struct elf_image image;		 /* kernel if direct, else the loader */
 	uint64_t ram, low_end, high_end; /* bytes; high_end 0: nothing above 4 GiB */
 	uint64_t initrd_gpa, info_gpa;
 	uint64_t kernel_gpa, heap_gpa, loader_info_gpa, scratch_end; /* loader only */
@@ -364,8 +364,8 @@ void launch_seed_grants(struct launch_instance *in)
 			continue;
 		rc = grant_seed(in->d, g->ref, launch.cfg.domains[g->peer].domid, gfn(g->gfn), g->readonly);
 		if (rc)
-			printk(LOG_WARN, "launch: %s: static grant %u of gfn 0x%lx not made: error %d\n", in->desc->name,
-			       g->ref, (unsigned long)g->gfn, -rc);
+			printk(LOG_WARN, "launch: %s: static grant %u of gfn 0x%lx not made: error %d\n",
+			       in->desc->name, g->ref, (unsigned long)g->gfn, -rc);
 	}
 }
 
@@ -379,7 +379,8 @@ static int make_vcpus(struct domain *d, const struct launch_domain *desc)
 	for (unsigned i = 0; i < desc->cpus && !rc; i++)
 		rc = vcpu_create(d, i);
 	if (!rc && (desc->weight || desc->cap) && sched_adjust(d, true, &weight, &cap))
-		printk(LOG_WARN, "launch: %s: weight %u and cap %u not accepted: defaults used\n", desc->name, weight, cap);
+		printk(LOG_WARN, "launch: %s: weight %u and cap %u not accepted: defaults used\n", desc->name, weight,
+		       cap);
 	for (unsigned i = 0; i < desc->cpus && !rc && desc->pinned; i++)
 		if (sched_set_affinity(d->vcpu[i], &desc->affinity, NULL)) {
 			printk(LOG_WARN, "launch: %s: none of its CPUs is online: runs anywhere\n", desc->name);

@@ -26,7 +26,8 @@ size_t start_info_build(uint8_t *buf, size_t size, const struct start_info_desc 
 		.memmap_paddr = desc->gpa + map,
 		.memmap_entries = desc->nr_map,
 	};
-	*(struct hvm_modlist_entry *)(buf + modlist) = (struct hvm_modlist_entry){ desc->initrd, desc->initrd_size, 0, 0 };
+	*(struct hvm_modlist_entry *)(buf + modlist) =
+		(struct hvm_modlist_entry){ desc->initrd, desc->initrd_size, 0, 0 };
 	for (unsigned i = 0; i < desc->nr_map; i++)
 		m[i] = (struct hvm_memmap_table_entry){ desc->map[i].addr, desc->map[i].size, desc->map[i].type, 0 };
 	memcpy(buf + text, desc->cmdline, strlen(desc->cmdline) + 1);

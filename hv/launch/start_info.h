@@ -8,7 +8,7 @@
 #define START_INFO_MAX 0x2000UL /* bytes: a command line of a page and everything else */
 
 struct start_info_desc {
-	uint64_t gpa; /* where the block will be */
+	uint64_t gpa;	/* where the block will be */
 	uint32_t flags; /* SIF_* */
 	const char *cmdline;
 	uint64_t initrd, initrd_size; /* size 0: none */

@@ -41,7 +41,8 @@ struct parser {
 	unsigned nr_wishes;
 };
 
-static void vreport(struct launch_config *cfg, bool note, const char *node, const char *prop, const char *fmt, va_list ap)
+static void vreport(struct launch_config *cfg, bool note, const char *node, const char *prop, const char *fmt,
+		    va_list ap)
 {
 	unsigned i = cfg->nr_faults++;
 	struct launch_fault *f;
@@ -116,7 +117,8 @@ static bool get_string(struct parser *p, const char *node, const struct fdt_prop
 /* Properties every node may have. */
 static bool is_common(const char *name)
 {
-	static const char *const common[] = { "compatible", "phandle", "linux,phandle", "#address-cells", "#size-cells" };
+	static const char *const common[] = { "compatible", "phandle", "linux,phandle", "#address-cells",
+					      "#size-cells" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(common); i++)
 		if (strcmp(name, common[i]) == 0)
@@ -152,7 +154,8 @@ static bool prop_domid(struct parser *p, struct launch_domain *d, const struct f
 	}
 	for (unsigned i = 0; i < p->cfg->nr_domains; i++)
 		if (!p->any_domid[i] && p->cfg->domains[i].domid == id) {
-			fault(p, d->node, prop->name, "%u is taken by %s: domain left out", id, p->cfg->domains[i].node);
+			fault(p, d->node, prop->name, "%u is taken by %s: domain left out", id,
+			      p->cfg->domains[i].node);
 			return false;
 		}
 	d->domid = (domid_t)id;
@@ -242,7 +245,8 @@ static bool memory_ok(struct parser *p, struct launch_domain *d, const struct fd
 		return false;
 	if (*kib >= MEMORY_MIN_KIB && *kib <= MEMORY_MAX_KIB)
 		return true;
-	fault(p, d->node, prop->name, "%llu KiB is not between 2 MiB and 16 TiB: domain left out", (unsigned long long)*kib);
+	fault(p, d->node, prop->name, "%llu KiB is not between 2 MiB and 16 TiB: domain left out",
+	      (unsigned long long)*kib);
 	return false;
 }
 
@@ -361,25 +365,23 @@ static bool prop_on_crash(struct parser *p, struct launch_domain *d, const struc
 static const struct {
 	const char *name;
 	prop_fn *fn;
-} domain_props[] = {
-	{ "domid", prop_domid },
-	{ "permissions", prop_permissions },
-	{ "functions", prop_functions },
-	{ "mode", prop_mode },
-	{ "domain-uuid", prop_uuid },
-	{ "cpus", prop_cpus },
-	{ "memory", prop_memory },
-	{ "security-id", prop_security_id },
-	{ "bootargs", prop_bootargs },
-	{ "domain-name", prop_name },
-	{ "hospes,max-memory", prop_max_memory },
-	{ "hospes,weight", prop_weight },
-	{ "hospes,cap", prop_cap },
-	{ "hospes,affinity", prop_affinity },
-	{ "hospes,on-poweroff", prop_on_poweroff },
-	{ "hospes,on-reboot", prop_on_reboot },
-	{ "hospes,on-crash", prop_on_crash },
-};
+} domain_props[] = { { "domid", prop_domid },
+		     { "permissions", prop_permissions },
+		     { "functions", prop_functions },
+		     { "mode", prop_mode },
+		     { "domain-uuid", prop_uuid },
+		     { "cpus", prop_cpus },
+		     { "memory", prop_memory },
+		     { "security-id", prop_security_id },
+		     { "bootargs", prop_bootargs },
+		     { "domain-name", prop_name },
+		     { "hospes,max-memory", prop_max_memory },
+		     { "hospes,weight", prop_weight },
+		     { "hospes,cap", prop_cap },
+		     { "hospes,affinity", prop_affinity },
+		     { "hospes,on-poweroff", prop_on_poweroff },
+		     { "hospes,on-reboot", prop_on_reboot },
+		     { "hospes,on-crash", prop_on_crash } };
 
 /* Modules ------------------------------------------------------------------------------------------------ */
 
@@ -402,7 +404,8 @@ static int module_index(struct parser *p, const char *owner, int32_t node)
 	if (!get_u32(p, where, &prop, &i))
 		return -1;
 	if (i >= p->nr_modules) {
-		fault(p, where, "mb-index", "there is no module %u, the boot loader gave %u: left out", i, p->nr_modules);
+		fault(p, where, "mb-index", "there is no module %u, the boot loader gave %u: left out", i,
+		      p->nr_modules);
 		return -1;
 	}
 	if (p->module_size && p->module_size[i] == 0) {
@@ -475,7 +478,8 @@ static void read_link_end(struct parser *p, unsigned dom, int32_t node)
 		fault(p, name, "xen,evtchn", "more than %u static links: left out", LAUNCH_MAX_LINKS);
 		return;
 	}
-	*e = (struct link_end){ name, dom, fdt_prop_cell(&prop, 0), get_phandle(p->fdt, node), fdt_prop_cell(&prop, 1) };
+	*e = (struct link_end){ name, dom, fdt_prop_cell(&prop, 0), get_phandle(p->fdt, node),
+				fdt_prop_cell(&prop, 1) };
 	if (e->port == 0 || e->port >= PORT_LIMIT)
 		fault(p, name, "xen,evtchn", "port %u is not between 1 and %u: link left out", e->port, PORT_LIMIT - 1);
 	else if (e->phandle == 0)
@@ -720,9 +724,11 @@ static void read_config(struct parser *p, int32_t node)
 			fault(p, name, prop.name, "unknown property: ignored");
 	for (int32_t c = fdt_first_child(p->fdt, node); c != FDT_NONE; c = fdt_next_sibling(p->fdt, c))
 		fault(p, name, fdt_node_name(p->fdt, c),
-		      fdt_is_compatible(p->fdt, c, "module,microcode") ? "microcode loading is not supported: ignored" :
-		      fdt_is_compatible(p->fdt, c, "module,xsm-policy") ? "security policies are not supported: ignored" :
-									  "unknown node: ignored");
+		      fdt_is_compatible(p->fdt, c, "module,microcode") ?
+			      "microcode loading is not supported: ignored" :
+		      fdt_is_compatible(p->fdt, c, "module,xsm-policy") ?
+			      "security policies are not supported: ignored" :
+			      "unknown node: ignored");
 }
 
 static void read_hypervisor(struct parser *p, int32_t hyp)
@@ -743,7 +749,8 @@ static void read_hypervisor(struct parser *p, int32_t hyp)
 	}
 }
 
-int launch_parse(struct launch_config *cfg, const void *blob, size_t size, unsigned nr_modules, const uint64_t *module_size)
+int launch_parse(struct launch_config *cfg, const void *blob, size_t size, unsigned nr_modules,
+		 const uint64_t *module_size)
 {
 	static struct parser parser; /* large; one tree is read at a time, at boot or in a tool */
 	struct parser *p = &parser;
@@ -758,12 +765,14 @@ int launch_parse(struct launch_config *cfg, const void *blob, size_t size, unsig
 	p->module_size = module_size;
 	if (size > LAUNCH_MAX_TREE || fdt_open(&fdt, blob, size)) {
 		fault(p, "launch tree", "",
-		      size > LAUNCH_MAX_TREE ? "larger than 1 MiB: not read" : "damaged or not a device tree: not read");
+		      size > LAUNCH_MAX_TREE ? "larger than 1 MiB: not read" :
+					       "damaged or not a device tree: not read");
 		return -EINVAL;
 	}
 	hyp = find_hypervisor(&fdt);
 	if (hyp == FDT_NONE || !fdt_is_compatible(&fdt, hyp, "hypervisor,xen")) {
-		fault(p, "launch tree", "hypervisor", "no such node compatible with \"hypervisor,xen\" in / or /chosen");
+		fault(p, "launch tree", "hypervisor",
+		      "no such node compatible with \"hypervisor,xen\" in / or /chosen");
 		return 0;
 	}
 	read_hypervisor(p, hyp);

@@ -32,9 +32,9 @@ enum zone { ZONE_LOW, ZONE_HIGH, NR_ZONES }; /* below and above 4 GiB */
 static struct {
 	spinlock_t lock; /* guards everything below, free entries, page lists and page counts of domains */
 	struct frame *table;
-	uint32_t *section_of;	/* machine section -> section of the table, or NO_SECTION */
-	uint32_t *section_back; /* and back */
-	uint64_t nr_sections;	/* of the machine */
+	uint32_t *section_of;			     /* machine section -> section of the table, or NO_SECTION */
+	uint32_t *section_back;			     /* and back */
+	uint64_t nr_sections;			     /* of the machine */
 	uint32_t free_list[NR_ZONES][MAX_ORDER + 1]; /* index of the first block's head, 0 = none */
 	uint64_t total, free, claimed;
 	uint64_t clean_run; /* entries the idle scrub has passed since it last met a dirty one, or memory was freed */
@@ -410,7 +410,9 @@ static void block_publish(struct frame *f, unsigned order, const struct domain *
 	uint32_t index = frame_index(f);
 	uint64_t nr = 1UL << order;
 	bool listed = d && !(flags & ALLOC_NO_CHARGE);
-	uint8_t frame_flags = !d ? 0 : listed ? FRAME_F_ALLOCATED | FRAME_F_LISTED | FRAME_F_CHARGED : FRAME_F_ALLOCATED;
+	uint8_t frame_flags = !d     ? 0 :
+			      listed ? FRAME_F_ALLOCATED | FRAME_F_LISTED | FRAME_F_CHARGED :
+				       FRAME_F_ALLOCATED;
 
 	for (uint64_t i = 0; i < nr; i++) {
 		union frame_head head = { .refs = 1, .owner = d ? d->id : DOMID_INVALID, .state = FRAME_INUSE };
@@ -589,7 +591,7 @@ bool frame_release_allocation(struct frame *f)
 
 	spin_lock(&mm.lock);
 	old = f->flags;
-	f->flags = old & (uint8_t)~(FRAME_F_ALLOCATED | FRAME_F_LISTED);
+	f->flags = old & (uint8_t) ~(FRAME_F_ALLOCATED | FRAME_F_LISTED);
 	if (old & FRAME_F_LISTED) {
 		d = owner_domain(f->owner);
 		list_unlink(&d->page_list, f);
@@ -670,8 +672,7 @@ static void add_frames(uint64_t start, uint64_t end)
 			start = (start | (SECTION_FRAMES - 1)) + 1;
 			continue;
 		}
-		while ((start & ((1UL << order) - 1)) || start + (1UL << order) > end ||
-		       !block_covered(start, order))
+		while ((start & ((1UL << order) - 1)) || start + (1UL << order) > end || !block_covered(start, order))
 			order--;
 		f = mfn_to_frame(mfn(start));
 		block_unpublish(f, order);

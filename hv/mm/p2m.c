@@ -465,8 +465,7 @@ int p2m_populate(struct domain *d, gfn_t g, unsigned order, unsigned alloc_flags
 	if (!f)
 		return err(-ENOMEM);
 	b = p2m_begin(d);
-	rc = range_empty(d, g, 1UL << order) ? p2m_set_locked(&b, g, frame_to_mfn(f), order, P2M_RAM_RW) :
-					       err(-EEXIST);
+	rc = range_empty(d, g, 1UL << order) ? p2m_set_locked(&b, g, frame_to_mfn(f), order, P2M_RAM_RW) : err(-EEXIST);
 	p2m_end(&b);
 	if (rc)
 		release_block(f, order);

@@ -39,8 +39,8 @@ struct fair_unit {
 struct fair_rq {
 	struct list units; /* all queued, the running one too */
 	struct fair_unit *curr;
-	stime_t exec_start; /* curr is accounted up to here */
-	int64_t floor;	    /* V when last computed */
+	stime_t exec_start;	/* curr is accounted up to here */
+	int64_t floor;		/* V when last computed */
 	struct fair_unit *skip; /* yielded: others first, once */
 	/* Read by other CPUs without the lock. */
 	unsigned nr, nr_waiting;

@@ -164,8 +164,7 @@ static void runstate_set(struct vcpu *v, enum runstate state, stime_t t)
 /* The state of a vCPU that may not run. */
 static enum runstate stopped_state(const struct vcpu *v)
 {
-	return __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VPF_BLOCKED ? RUNSTATE_BLOCKED :
-										    RUNSTATE_OFFLINE;
+	return __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VPF_BLOCKED ? RUNSTATE_BLOCKED : RUNSTATE_OFFLINE;
 }
 
 /* Consistent copy of @v's run state with the current state counted up to now. Takes the run queue lock. */
@@ -492,8 +491,8 @@ int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
 	return sched.policy->adjust(d, set, weight, cap);
 }
 
-/* Fetch a waiting unit from a CPU that has too many. No lock held. */
-static void pull(unsigned cpu, struct sched_unit *curr)
+/* Fetch a waiting unit from a CPU that has too many. False if there is none. No lock held. */
+static bool pull(unsigned cpu, struct sched_unit *curr)
 {
 	stime_t t = now();
 	unsigned victim = sched.policy->overloaded(cpu, curr, t);
@@ -501,7 +500,7 @@ static void pull(unsigned cpu, struct sched_unit *curr)
 	struct sched_cpu *c;
 
 	if (victim == NR_CPUS)
-		return;
+		return false;
 	c = sched_cpu(victim);
 	spin_lock(&c->lock);
 	u = sched.policy->steal(victim, cpu, t);
@@ -521,6 +520,7 @@ static void pull(unsigned cpu, struct sched_unit *curr)
 		wake(u->vcpu, false, false);
 		domain_put(d);
 	}
+	return u;
 }
 
 /* Switching ---------------------------------------------------------------------------------------- */
@@ -594,16 +594,18 @@ struct vcpu *schedule(void)
 	struct pcpu *p = this_pcpu();
 	struct sched_cpu *c = p->sched;
 	struct vcpu *prev = p->current, *next;
-	stime_t t, until;
+	stime_t until;
 	bool spread;
 
 	__atomic_fetch_and(&p->softirqs, ~(1UL << SOFTIRQ_SCHED), __ATOMIC_SEQ_CST);
 	pull(p->id, prev && prev->sched->queued && vcpu_runnable(prev) ? prev->sched : NULL);
-	spin_lock(&c->lock);
-	t = now();
-	next = choose(p, prev, t, &spread);
-	until = c->until;
-	spin_unlock(&c->lock);
+	do {
+		spin_lock(&c->lock);
+		next = choose(p, prev, now(), &spread);
+		until = c->until;
+		spin_unlock(&c->lock);
+		/* Nobody of ours may run, budgets being spent: look around before idling. Each round takes one unit away from others. */
+	} while (!next && pull(p->id, NULL));
 	if (until != STIME_MAX)
 		timer_set(&c->slice, until);
 	else if (timer_active(&c->slice))

@@ -8,12 +8,12 @@
 #include "hv/time.h"
 
 struct sched_cpu {
-	spinlock_t lock;       /* RANK_SCHED: guards the run queue and its units */
-	struct vcpu *curr;     /* chosen to run, NULL = idle */
-	struct vcpu *loaded;   /* whose state is loaded; differs from curr only while idle (lazy save). This CPU only */
-	stime_t until;	       /* end of the slice, STIME_MAX = none */
+	spinlock_t lock;     /* RANK_SCHED: guards the run queue and its units */
+	struct vcpu *curr;   /* chosen to run, NULL = idle */
+	struct vcpu *loaded; /* whose state is loaded; differs from curr only while idle (lazy save). This CPU only */
+	stime_t until;	     /* end of the slice, STIME_MAX = none */
 	struct timer slice;
-	void *priv;	       /* the policy's run queue */
+	void *priv; /* the policy's run queue */
 };
 
 /* State of CPU @cpu, NULL if it does not schedule. */

@@ -69,7 +69,8 @@ static int parse_escape(struct reader *r)
 		return values[p - names];
 	if (c == 'x') {
 		for (; n < 2 && isxdigit((unsigned char)*r->at); n++, r->at++)
-			v = v * 16 + (isdigit((unsigned char)*r->at) ? *r->at - '0' : tolower((unsigned char)*r->at) - 'a' + 10);
+			v = v * 16 +
+			    (isdigit((unsigned char)*r->at) ? *r->at - '0' : tolower((unsigned char)*r->at) - 'a' + 10);
 		return n ? v : error(r, "\\x without a hexadecimal digit");
 	}
 	if (c >= '0' && c <= '7') {

@@ -13,8 +13,8 @@ enum xlcfg_kind { XLCFG_STRING, XLCFG_NUMBER, XLCFG_LIST };
 struct xlcfg_value {
 	enum xlcfg_kind kind;
 	int line;
-	char *string;	  /* XLCFG_STRING */
-	long long number; /* XLCFG_NUMBER */
+	char *string;		   /* XLCFG_STRING */
+	long long number;	   /* XLCFG_NUMBER */
 	struct xlcfg_value *items; /* XLCFG_LIST */
 	size_t nr_items;
 };

@@ -34,8 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct {
 		const char *sig;
 		int (*parse)(struct acpi_info *ai, const void *table, size_t len);
-	} tables[] = { { "APIC", acpi_parse_madt }, { "FACP", acpi_parse_fadt }, { "HPET", acpi_parse_hpet },
-		       { "MCFG", acpi_parse_mcfg }, { "SRAT", acpi_parse_srat } };
+	} tables[] = { { "APIC", acpi_parse_madt },
+		       { "FACP", acpi_parse_fadt },
+		       { "HPET", acpi_parse_hpet },
+		       { "MCFG", acpi_parse_mcfg },
+		       { "SRAT", acpi_parse_srat } };
 	static struct acpi_info ai;
 	unsigned which, kinds = sizeof(tables) / sizeof(tables[0]);
 	uint8_t *copy, a, b;

@@ -15,8 +15,9 @@ static struct launch_config cfg;
 static void check_domain(const struct launch_domain *d, unsigned nr_modules)
 {
 	if (d->domid >= DOMID_FIRST_RESERVED || d->cpus == 0 || d->cpus > DOMAIN_MAX_VCPUS || d->memory_kib < 2048 ||
-	    d->kernel < 0 || d->kernel >= (int)nr_modules || d->ramdisk >= (int)nr_modules || d->config >= (int)nr_modules ||
-	    d->roles & ~ROLE_ALL || !memchr(d->name, 0, sizeof(d->name)) || !memchr(d->bootargs, 0, sizeof(d->bootargs)))
+	    d->kernel < 0 || d->kernel >= (int)nr_modules || d->ramdisk >= (int)nr_modules ||
+	    d->config >= (int)nr_modules || d->roles & ~ROLE_ALL || !memchr(d->name, 0, sizeof(d->name)) ||
+	    !memchr(d->bootargs, 0, sizeof(d->bootargs)))
 		abort();
 }
 
@@ -38,7 +39,8 @@ static void tree(const uint8_t *data, size_t size)
 		if (cfg.links[i].dom >= cfg.nr_domains || cfg.links[i].peer >= cfg.nr_domains || !cfg.links[i].port)
 			abort();
 	for (unsigned i = 0; i < cfg.nr_grants; i++)
-		if (cfg.grants[i].dom >= cfg.nr_domains || cfg.grants[i].peer >= cfg.nr_domains || cfg.grants[i].ref < 8)
+		if (cfg.grants[i].dom >= cfg.nr_domains || cfg.grants[i].peer >= cfg.nr_domains ||
+		    cfg.grants[i].ref < 8)
 			abort();
 }
 

@@ -312,8 +312,8 @@ static void s5(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(madt), cmocka_unit_test(madt_bad), cmocka_unit_test(damaged), cmocka_unit_test(fadt),
-		cmocka_unit_test(others), cmocka_unit_test(srat),   cmocka_unit_test(rsdp),    cmocka_unit_test(s5),
+		cmocka_unit_test(madt),	  cmocka_unit_test(madt_bad), cmocka_unit_test(damaged), cmocka_unit_test(fadt),
+		cmocka_unit_test(others), cmocka_unit_test(srat),     cmocka_unit_test(rsdp),	 cmocka_unit_test(s5),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

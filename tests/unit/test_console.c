@@ -89,7 +89,11 @@ static void mux_unfocused(void **state)
 	guest(&m, &g, false, "\n");
 	screen_is("(d7) next\n");
 	/* Nothing that could move the cursor or change colours. */
-	guest(&m, &g, false, "[\x1b[0;32m  OK  \x1b[0m] a\x07" "b\x08\tc \x1b]0;title\x07" "d \xe2\x97\x8f \xc3\xa9 \x9b" "31m\n");
+	guest(&m, &g, false,
+	      "[\x1b[0;32m  OK  \x1b[0m] a\x07"
+	      "b\x08\tc \x1b]0;title\x07"
+	      "d \xe2\x97\x8f \xc3\xa9 \x9b"
+	      "31m\n");
 	screen_is("(d7) [  OK  ] ab\tc d \xe2\x97\x8f \xc3\xa9 31m\n");
 	/* An unfinished sequence ends with its line. */
 	guest(&m, &g, false, "a\x1b[12\nb\n");
@@ -241,12 +245,15 @@ static void input(void **state)
 	type("\x01\x01\x01");
 	assert_int_equal(console_focus(), 1);
 	log_is("(XEN) *** Serial input to d1 (test1) (type 'CTRL-a' three times to switch input)\n");
-	type("ab\x01" "c");
+	type("ab\x01"
+	     "c");
 	assert_int_equal(typed.who, 1);
-	assert_string_equal(typed.text, "ab\x01" "c"); /* fewer than three pass */
+	assert_string_equal(typed.text, "ab\x01"
+					"c"); /* fewer than three pass */
 	type("\x01\x01");
 	assert_string_equal(typed.text, "");
-	type("\x01" "x");
+	type("\x01"
+	     "x");
 	assert_int_equal(console_focus(), 2);
 	assert_int_equal(typed.who, 2);
 	assert_string_equal(typed.text, "x");

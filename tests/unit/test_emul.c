@@ -44,7 +44,7 @@ __asm__(".text\n"
 static struct {
 	uint64_t seed;
 	uint8_t *code;
-	uint8_t *mem;	/* what the native instruction sees */
+	uint8_t *mem;	   /* what the native instruction sees */
 	uint8_t copy[BUF]; /* what the emulator sees, at the same addresses */
 	unsigned reads, writes;
 	int fail_after; /* accesses until an error, -1 never */
@@ -110,8 +110,20 @@ __attribute__((no_sanitize("undefined"))) static void run_native(struct native *
 /* Values near the edges are more interesting than random ones. */
 static uint64_t interesting(void)
 {
-	static const uint64_t edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-					  0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0UL };
+	static const uint64_t edges[] = { 0,
+					  1,
+					  0x7f,
+					  0x80,
+					  0xff,
+					  0x7fff,
+					  0x8000,
+					  0xffff,
+					  0x7fffffff,
+					  0x80000000,
+					  0xffffffff,
+					  0x7fffffffffffffff,
+					  0x8000000000000000,
+					  ~0UL };
 
 	return rnd() % 2 ? edges[rnd() % ARRAY_SIZE(edges)] : rnd();
 }
@@ -147,8 +159,8 @@ static void both(const uint8_t *code, unsigned len, const struct native *start, 
 bad:
 	for (unsigned k = 0; k < len; k++)
 		fprintf(stderr, "%02x ", code[k]);
-	fprintf(stderr, ": rc %d len %u rip %lx flags native %lx emulated %lx start %lx mem differs %d\n", rc, i.len, r.rip,
-		n.rflags & FLAGS, r.rflags & FLAGS, start->rflags & FLAGS, memcmp(t.mem, t.copy, BUF));
+	fprintf(stderr, ": rc %d len %u rip %lx flags native %lx emulated %lx start %lx mem differs %d\n", rc, i.len,
+		r.rip, n.rflags & FLAGS, r.rflags & FLAGS, start->rflags & FLAGS, memcmp(t.mem, t.copy, BUF));
 	for (unsigned k = 0; k < 16; k++)
 		fprintf(stderr, "r%u: start %lx native %lx emulated %lx\n", k, start->gpr[k], n.gpr[k], r.gpr[k]);
 	fail();
@@ -421,12 +433,8 @@ static void test_legacy_modes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_alu),
-		cmocka_unit_test(test_mov),
-		cmocka_unit_test(test_0f),
-		cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_legacy_modes),
+		cmocka_unit_test(test_alu),	cmocka_unit_test(test_mov),    cmocka_unit_test(test_0f),
+		cmocka_unit_test(test_strings), cmocka_unit_test(test_errors), cmocka_unit_test(test_legacy_modes),
 	};
 
 	return cmocka_run_group_tests_name("emul", tests, setup, NULL);

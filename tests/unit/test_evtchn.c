@@ -100,7 +100,8 @@ static void test_alloc_unbound(void **state)
 	assert_int_equal(OP(a->vcpu[0], alloc_unbound, u), -EPERM);
 	u.dom = 99;
 	assert_int_equal(OP(ctl->vcpu[0], alloc_unbound, u), -ESRCH);
-	assert_int_equal(host_hypercall(a->vcpu[0], HC_event_channel_op, EVTCHNOP_alloc_unbound, 1UL << 40, 0, 0, 0), -EFAULT);
+	assert_int_equal(host_hypercall(a->vcpu[0], HC_event_channel_op, EVTCHNOP_alloc_unbound, 1UL << 40, 0, 0, 0),
+			 -EFAULT);
 }
 
 static void test_interdomain(void **state)
@@ -490,25 +491,23 @@ static void test_death(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_alloc_unbound, setup),
-		cmocka_unit_test_setup(test_interdomain, setup),
-		cmocka_unit_test_setup(test_self_loop, setup),
-		cmocka_unit_test_setup(test_virq, setup),
-		cmocka_unit_test_setup(test_ipi, setup),
-		cmocka_unit_test_setup(test_mask, setup),
-		cmocka_unit_test_setup(test_width32, setup),
-		cmocka_unit_test_setup(test_limit64, setup),
-		cmocka_unit_test_setup(test_configured_limit, setup),
-		cmocka_unit_test_setup(test_status_of_others, setup),
-		cmocka_unit_test_setup(test_hospes_end, setup),
-		cmocka_unit_test_setup(test_link, setup),
-		cmocka_unit_test_setup(test_reset, setup),
-		cmocka_unit_test_setup(test_not_there, setup),
-		cmocka_unit_test_setup(test_poll_wakes, setup),
-		cmocka_unit_test_setup(test_vcpu_info_moves, setup),
-		cmocka_unit_test_setup(test_death, setup),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_alloc_unbound, setup),
+					    cmocka_unit_test_setup(test_interdomain, setup),
+					    cmocka_unit_test_setup(test_self_loop, setup),
+					    cmocka_unit_test_setup(test_virq, setup),
+					    cmocka_unit_test_setup(test_ipi, setup),
+					    cmocka_unit_test_setup(test_mask, setup),
+					    cmocka_unit_test_setup(test_width32, setup),
+					    cmocka_unit_test_setup(test_limit64, setup),
+					    cmocka_unit_test_setup(test_configured_limit, setup),
+					    cmocka_unit_test_setup(test_status_of_others, setup),
+					    cmocka_unit_test_setup(test_hospes_end, setup),
+					    cmocka_unit_test_setup(test_link, setup),
+					    cmocka_unit_test_setup(test_reset, setup),
+					    cmocka_unit_test_setup(test_not_there, setup),
+					    cmocka_unit_test_setup(test_poll_wakes, setup),
+					    cmocka_unit_test_setup(test_vcpu_info_moves, setup),
+					    cmocka_unit_test_setup(test_death, setup) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

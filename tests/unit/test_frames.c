@@ -5,7 +5,6 @@
 
 #define RAM (64UL << 20)
 
-
 static void dirty(struct frame *f, unsigned order)
 {
 	memset(mfn_to_virt(frame_to_mfn(f)), 0xa5, PAGE_SIZE << order);
@@ -324,18 +323,16 @@ static void test_race_of_references(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blocks_are_aligned_and_zeroed),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_below_4g),
-		cmocka_unit_test(test_boot_cost),
-		cmocka_unit_test(test_boot_alloc),
-		cmocka_unit_test(test_claims),
-		cmocka_unit_test(test_references),
-		cmocka_unit_test(test_idle_scrub),
-		cmocka_unit_test(test_random_against_model),
-		cmocka_unit_test(test_race_of_references),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_blocks_are_aligned_and_zeroed),
+					    cmocka_unit_test(test_limits),
+					    cmocka_unit_test(test_below_4g),
+					    cmocka_unit_test(test_boot_cost),
+					    cmocka_unit_test(test_boot_alloc),
+					    cmocka_unit_test(test_claims),
+					    cmocka_unit_test(test_references),
+					    cmocka_unit_test(test_idle_scrub),
+					    cmocka_unit_test(test_random_against_model),
+					    cmocka_unit_test(test_race_of_references) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

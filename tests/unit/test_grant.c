@@ -6,7 +6,7 @@
 #include "abi/xen.h"
 #include "guest_test.h"
 
-#define TABLE 0x10000UL /* gfn 16: where a and b see their first table frame */
+#define TABLE 0x10000UL	 /* gfn 16: where a and b see their first table frame */
 #define WINDOW 0x40000UL /* nothing is mapped there: for grants */
 
 static struct domain *ctl, *a, *b;
@@ -139,12 +139,12 @@ static void test_map_refused(void **state)
 	grant(a, 10, 2, 0xfffff, false);
 	entry(a, 11)->flags = GTF_accept_transfer;
 	entry(a, 11)->domid = 2;
-	assert_int_equal(map(b, 1, 8, RW, WINDOW, &h), GNTST_general_error);	/* read-only */
-	assert_int_equal(map(b, 1, 9, RO, WINDOW, &h), GNTST_general_error);	/* for somebody else */
-	assert_int_equal(map(b, 1, 10, RO, WINDOW, &h), GNTST_bad_page);	/* nothing there */
-	assert_int_equal(entry(a, 10)->flags, GTF_permit_access);		/* and no mark is left */
+	assert_int_equal(map(b, 1, 8, RW, WINDOW, &h), GNTST_general_error); /* read-only */
+	assert_int_equal(map(b, 1, 9, RO, WINDOW, &h), GNTST_general_error); /* for somebody else */
+	assert_int_equal(map(b, 1, 10, RO, WINDOW, &h), GNTST_bad_page);     /* nothing there */
+	assert_int_equal(entry(a, 10)->flags, GTF_permit_access);	     /* and no mark is left */
 	assert_int_equal(map(b, 1, 11, RO, WINDOW, &h), GNTST_general_error);
-	assert_int_equal(map(b, 1, 12, RO, WINDOW, &h), GNTST_general_error);	/* empty */
+	assert_int_equal(map(b, 1, 12, RO, WINDOW, &h), GNTST_general_error); /* empty */
 	assert_int_equal(map(b, 1, 512, RO, WINDOW, &h), GNTST_bad_gntref);
 	assert_int_equal(map(b, 1, ~0u, RO, WINDOW, &h), GNTST_bad_gntref);
 	assert_int_equal(map(b, 77, 8, RO, WINDOW, &h), GNTST_bad_domain);
@@ -290,17 +290,22 @@ static void test_batches(void **state)
 		if (slices) /* a pending softirq cuts every batch after each element */
 			softirq_raise(0, SOFTIRQ_TASK);
 		for (unsigned i = 0; i < n; i++)
-			m[i] = (struct gnttab_map_grant_ref){ WINDOW + i * PAGE_SIZE, RW, i == 50 ? 13u : 8u, 1, 99, 0, 0 };
-		assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_map_grant_ref, ARG, n, 0, 0), 0);
+			m[i] = (struct gnttab_map_grant_ref){
+				WINDOW + i * PAGE_SIZE, RW, i == 50 ? 13u : 8u, 1, 99, 0, 0
+			};
+		assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_map_grant_ref, ARG, n, 0, 0),
+				 0);
 		for (unsigned i = 0; i < n; i++) {
 			assert_int_equal(m[i].status, i == 50 ? GNTST_general_error : GNTST_okay);
 			handles[i] = m[i].handle;
 		}
 		for (unsigned i = 0; i < n; i++)
-			u[i] = (struct gnttab_unmap_grant_ref){ WINDOW + i * PAGE_SIZE, 0, i == 50 ? ~0u : handles[i], 99 };
+			u[i] = (struct gnttab_unmap_grant_ref){ WINDOW + i * PAGE_SIZE, 0, i == 50 ? ~0u : handles[i],
+								99 };
 		u[70].handle = handles[69]; /* twice in one group: the second finds nothing */
 		u[70].host_addr = u[69].host_addr;
-		assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_unmap_grant_ref, ARG, n, 0, 0), 0);
+		assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_unmap_grant_ref, ARG, n, 0, 0),
+				 0);
 		for (unsigned i = 0; i < n; i++)
 			assert_int_equal(u[i].status, i == 50 || i == 70 ? GNTST_bad_handle : GNTST_okay);
 		assert_int_equal(entry(a, 8)->flags, GTF_permit_access | GTF_reading | GTF_writing);
@@ -308,7 +313,8 @@ static void test_batches(void **state)
 		assert_int_equal(entry(a, 8)->flags, GTF_permit_access);
 	}
 	host_run_softirqs(0);
-	assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_map_grant_ref, ARG, 1u << 31, 0, 0), -EINVAL);
+	assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_map_grant_ref, ARG, 1u << 31, 0, 0),
+			 -EINVAL);
 	assert_int_equal(host_hypercall(b->vcpu[0], HC_grant_table_op, GNTTABOP_map_grant_ref, ~0UL, 0, 0, 0), 0);
 	for (unsigned cmd = 0; cmd < 13; cmd++)
 		assert_true(host_hypercall(b->vcpu[0], HC_grant_table_op, cmd, 1UL << 60, 1, 0, 0) < 0);
@@ -456,7 +462,9 @@ static void test_seed(void **state)
 
 static void test_limits(void **state)
 {
-	struct domain_config cfg = { .domid = 9, .max_vcpus = 1, .max_pages = 600, .max_grant_frames = 1, .max_maptrack_frames = 1 };
+	struct domain_config cfg = {
+		.domid = 9, .max_vcpus = 1, .max_pages = 600, .max_grant_frames = 1, .max_maptrack_frames = 1
+	};
 	struct domain *d;
 	grant_handle_t h;
 
@@ -497,21 +505,19 @@ static void test_width32(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_map, setup),
-		cmocka_unit_test_setup(test_map_refused, setup),
-		cmocka_unit_test_setup(test_self, setup),
-		cmocka_unit_test_setup(test_remapped_under_use, setup),
-		cmocka_unit_test_setup(test_granter_dies, setup),
-		cmocka_unit_test_setup(test_mapper_dies, setup),
-		cmocka_unit_test_setup(test_no_leaks, setup),
-		cmocka_unit_test_setup(test_batches, setup),
-		cmocka_unit_test_setup(test_copy, setup),
-		cmocka_unit_test_setup(test_questions, setup),
-		cmocka_unit_test_setup(test_seed, setup),
-		cmocka_unit_test_setup(test_limits, setup),
-		cmocka_unit_test_setup(test_width32, setup),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_map, setup),
+					    cmocka_unit_test_setup(test_map_refused, setup),
+					    cmocka_unit_test_setup(test_self, setup),
+					    cmocka_unit_test_setup(test_remapped_under_use, setup),
+					    cmocka_unit_test_setup(test_granter_dies, setup),
+					    cmocka_unit_test_setup(test_mapper_dies, setup),
+					    cmocka_unit_test_setup(test_no_leaks, setup),
+					    cmocka_unit_test_setup(test_batches, setup),
+					    cmocka_unit_test_setup(test_copy, setup),
+					    cmocka_unit_test_setup(test_questions, setup),
+					    cmocka_unit_test_setup(test_seed, setup),
+					    cmocka_unit_test_setup(test_limits, setup),
+					    cmocka_unit_test_setup(test_width32, setup) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,13 +25,23 @@ static void test_sizes(void **state)
 	static const struct {
 		const char *layout;
 		size_t size64, size32;
-	} t[] = {
-		{ "", 0, 0 },	    { "b", 1, 1 },	{ "hb", 4, 4 },	      { "iq", 16, 12 },
-		{ "iQ", 16, 16 },   { "i4q", 40, 36 },	{ "LLiih", 32, 20 },  { "Lh", 16, 8 },
-		{ "hLhL", 32, 16 }, { "LiQ", 24, 16 },	{ "10bL", 24, 16 },   { "hiL", 16, 12 },
-		{ "qb", 16, 12 },   { "Qb", 16, 16 },	{ "LhhLhhhhh", 40, 24 },
-		{ "LhAh", 24, 12 }, { "LhhALhhAhhh", 40, 24 },
-	};
+	} t[] = { { "", 0, 0 },
+		  { "b", 1, 1 },
+		  { "hb", 4, 4 },
+		  { "iq", 16, 12 },
+		  { "iQ", 16, 16 },
+		  { "i4q", 40, 36 },
+		  { "LLiih", 32, 20 },
+		  { "Lh", 16, 8 },
+		  { "hLhL", 32, 16 },
+		  { "LiQ", 24, 16 },
+		  { "10bL", 24, 16 },
+		  { "hiL", 16, 12 },
+		  { "qb", 16, 12 },
+		  { "Qb", 16, 16 },
+		  { "LhhLhhhhh", 40, 24 },
+		  { "LhAh", 24, 12 },
+		  { "LhhALhhAhhh", 40, 24 } };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
 		assert_int_equal(layout_size(t[i].layout, false), t[i].size64);

@@ -35,7 +35,6 @@
 
 #define RAM (512UL << 20)
 
-
 static struct boot_info bi;
 
 static void put(uint8_t *p, uint64_t v, unsigned bytes)
@@ -523,12 +522,17 @@ static void nothing_to_launch(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(elf_files),	    cmocka_unit_test(acpi_tables),  cmocka_unit_test(plain_elf),
-		cmocka_unit_test(seeds),	    cmocka_unit_test(too_large_is_one_line),
-		cmocka_unit_test(console_ring),	    cmocka_unit_test(loader_hand_off), cmocka_unit_test(loader_fails),
-		cmocka_unit_test(reboot_restarts),  cmocka_unit_test(nothing_to_launch), cmocka_unit_test(classic_boot),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(elf_files),
+					    cmocka_unit_test(acpi_tables),
+					    cmocka_unit_test(plain_elf),
+					    cmocka_unit_test(seeds),
+					    cmocka_unit_test(too_large_is_one_line),
+					    cmocka_unit_test(console_ring),
+					    cmocka_unit_test(loader_hand_off),
+					    cmocka_unit_test(loader_fails),
+					    cmocka_unit_test(reboot_restarts),
+					    cmocka_unit_test(nothing_to_launch),
+					    cmocka_unit_test(classic_boot) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,12 +230,19 @@ static void wrong_sizes(void **state)
 	static const struct {
 		const char *prop;
 		unsigned domains;
-	} t[] = {
-		{ "domid", 1 },	      { "permissions", 2 },	{ "functions", 2 },	 { "mode", 1 },
-		{ "domain-uuid", 2 }, { "cpus", 1 },		{ "memory", 1 },	 { "domain-name", 2 },
-		{ "hospes,cap", 2 },  { "hospes,affinity", 2 }, { "hospes,weight", 2 }, { "hospes,on-reboot", 2 },
-		{ "hospes,max-memory", 1 },
-	};
+	} t[] = { { "domid", 1 },
+		  { "permissions", 2 },
+		  { "functions", 2 },
+		  { "mode", 1 },
+		  { "domain-uuid", 2 },
+		  { "cpus", 1 },
+		  { "memory", 1 },
+		  { "domain-name", 2 },
+		  { "hospes,cap", 2 },
+		  { "hospes,affinity", 2 },
+		  { "hospes,weight", 2 },
+		  { "hospes,on-reboot", 2 },
+		  { "hospes,max-memory", 1 } };
 
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		for (int len = 0; len < 4; len++) {
@@ -407,9 +414,9 @@ static void every_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_tree),	     cmocka_unit_test(wrong_sizes), cmocka_unit_test(bad_values),
-		cmocka_unit_test(missing),	     cmocka_unit_test(duplicates_and_limits),
-		cmocka_unit_test(not_a_tree),	     cmocka_unit_test(every_byte),
+		cmocka_unit_test(good_tree),  cmocka_unit_test(wrong_sizes),	       cmocka_unit_test(bad_values),
+		cmocka_unit_test(missing),    cmocka_unit_test(duplicates_and_limits), cmocka_unit_test(not_a_tree),
+		cmocka_unit_test(every_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

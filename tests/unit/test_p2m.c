@@ -247,8 +247,10 @@ static void test_npt_format(void **state)
 			if (pte & NPT_P) {
 				assert_true(pte & NPT_US);
 				assert_int_equal(!!(pte & NPT_PS), level > 0);
-				assert_int_equal(!!(pte & NPT_RW), p2m_type_writable(e.type) && type != P2M_RAM_LOGDIRTY ?
-									   1 : type == P2M_MMIO_DIRECT);
+				assert_int_equal(!!(pte & NPT_RW),
+						 p2m_type_writable(e.type) && type != P2M_RAM_LOGDIRTY ?
+							 1 :
+							 type == P2M_MMIO_DIRECT);
 				assert_int_equal(!!(pte & NPT_PCD), type == P2M_MMIO_DIRECT);
 			}
 		}

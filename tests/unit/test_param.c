@@ -21,7 +21,8 @@ static unsigned lines(const char *log)
 
 static void booleans(void **state)
 {
-	param_parse("smt smep=no smap=off no-hap pku=enable xpti=0 tsx=1 iommu=true apicv=false pcid=disable watchdog=yes sync_console=on");
+	param_parse(
+		"smt smep=no smap=off no-hap pku=enable xpti=0 tsx=1 iommu=true apicv=false pcid=disable watchdog=yes sync_console=on");
 	assert_true(param_bool("smt", false));
 	assert_false(param_bool("smep", true));
 	assert_false(param_bool("smap", true));
@@ -137,8 +138,9 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(booleans), cmocka_unit_test(values), cmocka_unit_test(names),	cmocka_unit_test(unknown),
-		cmocka_unit_test(extra),    cmocka_unit_test(lists),  cmocka_unit_test(limits),
+		cmocka_unit_test(booleans), cmocka_unit_test(values), cmocka_unit_test(names),
+		cmocka_unit_test(unknown),  cmocka_unit_test(extra),  cmocka_unit_test(lists),
+		cmocka_unit_test(limits),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -136,7 +136,8 @@ static void muldiv(void **state)
 {
 	srandom(1);
 	for (unsigned i = 0; i < 100000; i++) {
-		uint64_t a = random64() >> (random() % 64), b = random64() >> (random() % 64), c = random64() >> (random() % 64);
+		uint64_t a = random64() >> (random() % 64), b = random64() >> (random() % 64),
+			 c = random64() >> (random() % 64);
 		unsigned __int128 q;
 
 		if (!c) {
@@ -186,8 +187,8 @@ static void extension(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers), cmocka_unit_test(sizes),  cmocka_unit_test(words),
-		cmocka_unit_test(dates),   cmocka_unit_test(uarts),  cmocka_unit_test(muldiv),
+		cmocka_unit_test(numbers), cmocka_unit_test(sizes),	cmocka_unit_test(words),
+		cmocka_unit_test(dates),   cmocka_unit_test(uarts),	cmocka_unit_test(muldiv),
 		cmocka_unit_test(scales),  cmocka_unit_test(extension),
 	};
 

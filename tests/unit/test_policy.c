@@ -35,8 +35,10 @@ static const struct raw qemu_max[] = {
 	{ 0x0, 0, { 0xd, 0x68747541, 0x444d4163, 0x69746e65 } },
 	{ 0x1, 0, { 0x00060fb1, 0x00080800, 0xfef8320b, 0x178bfbff } },
 	{ 0x7, 0, { 1, 0x219c07ab, 0x1040471c, 0x10 } },
-	{ 0xd, 0, { 0x207, 0x240, 0xa88, 0 } }, { 0xd, 1, { 0x4, 0x240, 0, 0 } },
-	{ 0xd, 2, { 0x100, 0x240, 0, 0 } }, { 0xd, 9, { 8, 0xa80, 0, 0 } },
+	{ 0xd, 0, { 0x207, 0x240, 0xa88, 0 } },
+	{ 0xd, 1, { 0x4, 0x240, 0, 0 } },
+	{ 0xd, 2, { 0x100, 0x240, 0, 0 } },
+	{ 0xd, 9, { 8, 0xa80, 0, 0 } },
 	{ 0x80000000, 0, { 0x80000021, 0x68747541, 0x444d4163, 0x69746e65 } },
 	{ 0x80000001, 0, { 0x00060fb1, 0, 0x000001f7, 0xeed3fbff } },
 	{ 0x80000008, 0, { 0x00003928, 0x200, 0x3003, 0 } },
@@ -46,21 +48,28 @@ static const struct raw qemu_max[] = {
 static const struct raw epyc[] = {
 	{ 0x0, 0, { 0x10, 0x68747541, 0x444d4163, 0x69746e65 } },
 	{ 0x1, 0, { 0x00a00f11, 0x10800800, 0x7efa320b, 0x178bfbff } },
-	{ 0x5, 0, { 0x40, 0x40, 3, 0x11 } }, { 0x6, 0, { 4, 0, 1, 0 } },
+	{ 0x5, 0, { 0x40, 0x40, 3, 0x11 } },
+	{ 0x6, 0, { 4, 0, 1, 0 } },
 	{ 0x7, 0, { 0, 0x219c97a9, 0x0040069c, 0x10 } },
 	{ 0xb, 0, { 1, 2, 0x100, 0x10 } },
-	{ 0xd, 0, { 0x207, 0x340, 0x988, 0 } }, { 0xd, 1, { 0xf, 0x340, 0x1800, 0 } },
-	{ 0xd, 2, { 0x100, 0x240, 0, 0 } }, { 0xd, 9, { 8, 0x980, 0, 0 } },
+	{ 0xd, 0, { 0x207, 0x340, 0x988, 0 } },
+	{ 0xd, 1, { 0xf, 0x340, 0x1800, 0 } },
+	{ 0xd, 2, { 0x100, 0x240, 0, 0 } },
+	{ 0xd, 9, { 8, 0x980, 0, 0 } },
 	{ 0x80000000, 0, { 0x80000023, 0x68747541, 0x444d4163, 0x69746e65 } },
 	{ 0x80000001, 0, { 0x00a00f11, 0x40000000, 0x75c237ff, 0x2fd3fbff } },
 	{ 0x80000007, 0, { 0, 0x3b, 0, 0x6799 } },
 	{ 0x80000008, 0, { 0x00003030, 0x191ef657, 0x0000707f, 0x00010000 } },
 	{ 0x8000000a, 0, { 1, 0x8000, 0, 0x1bbcff } },
-	{ 0x80000019, 0, { 0xf040f040, 0xf0400000, 0, 0 } }, { 0x8000001a, 0, { 0x6, 0, 0, 0 } },
+	{ 0x80000019, 0, { 0xf040f040, 0xf0400000, 0, 0 } },
+	{ 0x8000001a, 0, { 0x6, 0, 0, 0 } },
 	{ 0x8000001b, 0, { 0x3ff, 0, 0, 0 } },
-	{ 0x8000001d, 0, { 0x00004121, 0x01c0003f, 0x3f, 0 } }, { 0x8000001d, 1, { 0x00004122, 0x01c0003f, 0x3f, 0 } },
-	{ 0x8000001d, 2, { 0x00004143, 0x01c0003f, 0x3ff, 2 } }, { 0x8000001d, 3, { 0x0003c163, 0x03c0003f, 0x7fff, 1 } },
-	{ 0x8000001e, 0, { 0x10, 0x108, 0, 0 } }, { 0x8000001f, 0, { 0x1780f, 0x173, 0x1fd, 1 } },
+	{ 0x8000001d, 0, { 0x00004121, 0x01c0003f, 0x3f, 0 } },
+	{ 0x8000001d, 1, { 0x00004122, 0x01c0003f, 0x3f, 0 } },
+	{ 0x8000001d, 2, { 0x00004143, 0x01c0003f, 0x3ff, 2 } },
+	{ 0x8000001d, 3, { 0x0003c163, 0x03c0003f, 0x7fff, 1 } },
+	{ 0x8000001e, 0, { 0x10, 0x108, 0, 0 } },
+	{ 0x8000001f, 0, { 0x1780f, 0x173, 0x1fd, 1 } },
 	{ 0x80000021, 0, { 0x2d, 0, 0, 0 } },
 };
 
@@ -69,16 +78,26 @@ static const struct raw intel[] = {
 	{ 0x0, 0, { 0x20, 0x756e6547, 0x6c65746e, 0x49656e69 } },
 	{ 0x1, 0, { 0x000606a6, 0x00400800, 0x7ffefbff, 0xbfebfbff } },
 	{ 0x2, 0, { 0x00feff01, 0xf0, 0, 0 } },
-	{ 0x4, 0, { 0x7c004121, 0x02c0003f, 0x3f, 0 } }, { 0x4, 1, { 0x7c004122, 0x01c0003f, 0x3f, 0 } },
-	{ 0x4, 2, { 0x7c004143, 0x04c0003f, 0x3ff, 0 } }, { 0x4, 3, { 0x7c0fc163, 0x02c0003f, 0xbfff, 4 } },
-	{ 0x5, 0, { 0x40, 0x40, 3, 0x2020 } }, { 0xa, 0, { 0x07300805, 0, 7, 0x8603 } },
-	{ 0x7, 0, { 1, 0xf3bfffbf, 0x40417f5e, 0xbc040412 } }, { 0x7, 1, { 0x30, 0, 0, 0 } },
+	{ 0x4, 0, { 0x7c004121, 0x02c0003f, 0x3f, 0 } },
+	{ 0x4, 1, { 0x7c004122, 0x01c0003f, 0x3f, 0 } },
+	{ 0x4, 2, { 0x7c004143, 0x04c0003f, 0x3ff, 0 } },
+	{ 0x4, 3, { 0x7c0fc163, 0x02c0003f, 0xbfff, 4 } },
+	{ 0x5, 0, { 0x40, 0x40, 3, 0x2020 } },
+	{ 0xa, 0, { 0x07300805, 0, 7, 0x8603 } },
+	{ 0x7, 0, { 1, 0xf3bfffbf, 0x40417f5e, 0xbc040412 } },
+	{ 0x7, 1, { 0x30, 0, 0, 0 } },
 	{ 0xb, 0, { 1, 2, 0x100, 0 } },
-	{ 0xd, 0, { 0x2e7, 0xa88, 0xa88, 0 } }, { 0xd, 1, { 0xf, 0xa08, 0x100, 0 } }, { 0xd, 2, { 0x100, 0x240, 0, 0 } },
-	{ 0xd, 5, { 0x40, 0x440, 0, 0 } }, { 0xd, 6, { 0x200, 0x480, 0, 0 } }, { 0xd, 7, { 0x400, 0x680, 0, 0 } },
+	{ 0xd, 0, { 0x2e7, 0xa88, 0xa88, 0 } },
+	{ 0xd, 1, { 0xf, 0xa08, 0x100, 0 } },
+	{ 0xd, 2, { 0x100, 0x240, 0, 0 } },
+	{ 0xd, 5, { 0x40, 0x440, 0, 0 } },
+	{ 0xd, 6, { 0x200, 0x480, 0, 0 } },
+	{ 0xd, 7, { 0x400, 0x680, 0, 0 } },
 	{ 0xd, 9, { 8, 0xa80, 0, 0 } },
-	{ 0x80000000, 0, { 0x80000008, 0, 0, 0 } }, { 0x80000001, 0, { 0, 0, 0x121, 0x2c100800 } },
-	{ 0x80000007, 0, { 0, 0, 0, 0x100 } }, { 0x80000008, 0, { 0x0000392e, 0x200, 0, 0 } },
+	{ 0x80000000, 0, { 0x80000008, 0, 0, 0 } },
+	{ 0x80000001, 0, { 0, 0, 0x121, 0x2c100800 } },
+	{ 0x80000007, 0, { 0, 0, 0, 0x100 } },
+	{ 0x80000008, 0, { 0x0000392e, 0x200, 0, 0 } },
 };
 
 static const struct machine {
@@ -104,7 +123,11 @@ static void cpuid(uint32_t leaf, uint32_t sub, struct cpuid_leaf *out)
 }
 
 static const struct policy_caps all_caps = {
-	.xsave = true, .tsc_deadline = true, .invariant_tsc = true, .rdtscp = true, .xcr0_mask = ~0UL,
+	.xsave = true,
+	.tsc_deadline = true,
+	.invariant_tsc = true,
+	.rdtscp = true,
+	.xcr0_mask = ~0UL,
 };
 
 static struct cpu_policy max_of(unsigned m, const struct policy_caps *caps)
@@ -148,12 +171,14 @@ static void test_host(void **state)
 static void test_max(void **state)
 {
 	static const uint16_t never[] = {
-		FEAT_MONITOR, FEAT_SVM, FEAT_VMX, FEAT_PCID, FEAT_INVPCID, FEAT_OSXSAVE, FEAT_MPX, FEAT_XSAVES, FEAT_OSPKE,
-		FEAT_TSC_ADJUST, FEAT_IBPB, FEAT_IBRSB, FEAT_ARCH_CAPS, FEAT(FW_E1C, 9), FEAT(FW_E1C, 10), FEAT(FW_E1C, 15),
-		FEAT(FW_7B0, 4), FEAT(FW_7B0, 11), FEAT(FW_1D, 21), FEAT(FW_1D, 22), FEAT(FW_1C, 15), FEAT(FW_7C0, 16),
+		FEAT_MONITOR,	 FEAT_SVM,	  FEAT_VMX,	    FEAT_PCID,	      FEAT_INVPCID,    FEAT_OSXSAVE,
+		FEAT_MPX,	 FEAT_XSAVES,	  FEAT_OSPKE,	    FEAT_TSC_ADJUST,  FEAT_IBPB,       FEAT_IBRSB,
+		FEAT_ARCH_CAPS,	 FEAT(FW_E1C, 9), FEAT(FW_E1C, 10), FEAT(FW_E1C, 15), FEAT(FW_7B0, 4), FEAT(FW_7B0, 11),
+		FEAT(FW_1D, 21), FEAT(FW_1D, 22), FEAT(FW_1C, 15),  FEAT(FW_7C0, 16),
 	};
-	static const uint16_t always[] = { FEAT_HYPERVISOR, FEAT_APIC, FEAT_X2APIC, FEAT_LM, FEAT_NX, FEAT_SSE2, FEAT_FXSR,
-					   FEAT_SYSCALL, FEAT_PAE, FEAT_CX8, FEAT_MTRR, FEAT_PAT, FEAT_MCA };
+	static const uint16_t always[] = { FEAT_HYPERVISOR, FEAT_APIC, FEAT_X2APIC,  FEAT_LM,  FEAT_NX,
+					   FEAT_SSE2,	    FEAT_FXSR, FEAT_SYSCALL, FEAT_PAE, FEAT_CX8,
+					   FEAT_MTRR,	    FEAT_PAT,  FEAT_MCA };
 
 	for (unsigned m = 0; m < ARRAY_SIZE(machines); m++) {
 		struct cpu_policy p = max_of(m, &all_caps);
@@ -168,7 +193,8 @@ static void test_max(void **state)
 		assert_int_equal(policy_settle(&p), 0);
 		/* monitor, power, performance, SVM, IBS, SEV */
 		for (unsigned i = 0; i < 9; i++) {
-			static const uint32_t hidden[] = { 3, 5, 6, 9, 0xa, 0x8000000a, 0x8000001b, 0x8000001c, 0x8000001f };
+			static const uint32_t hidden[] = { 3,	       5,	   6,	       9,	  0xa,
+							   0x8000000a, 0x8000001b, 0x8000001c, 0x8000001f };
 
 			l = query(&p, hidden[i], 0);
 			assert_int_equal(l.a | l.b | l.c | l.d, 0);
@@ -300,7 +326,9 @@ static void test_xen_leaves(void **state)
 {
 	struct cpu_policy p = max_of(QEMU64, &all_caps);
 	struct cpuid_ctx ctx = {
-		.vcpu_id = 5, .domid = 7, .hypercall_msr = 0x40000000,
+		.vcpu_id = 5,
+		.domid = 7,
+		.hypercall_msr = 0x40000000,
 		.tsc = { 3, 0, 2000000, 4, 0x123456789abcdef0, 0x80000000, -1, 1999999 },
 	};
 	static const struct raw want[] = {
@@ -369,8 +397,8 @@ static void test_dynamic(void **state)
 
 static void test_out_of_range(void **state)
 {
-	static const uint32_t leaves[] = { 0xe, 0x1f, 0x20, 0x21, 0x80000022, 0x80000100, 0x7fffffff, 0xffffffff, 0x3fffffff,
-					   0xc0000000, 0x40000200 };
+	static const uint32_t leaves[] = { 0xe,	       0x1f,	   0x20,       0x21,	   0x80000022, 0x80000100,
+					   0x7fffffff, 0xffffffff, 0x3fffffff, 0xc0000000, 0x40000200 };
 	uint64_t seed = 1;
 
 	for (unsigned m = 0; m < ARRAY_SIZE(machines); m++) {
@@ -445,9 +473,10 @@ static void test_update(void **state)
 	refuse(&max, (struct policy_leaf){ 0x80000022, none }, 0x80000022, none);
 	refuse(&max, (struct policy_leaf){ 0x12345678, none }, 0x12345678, none);
 	refuse(&max, (struct policy_leaf){ 0, none, 0x10, l0.b, l0.c, l0.d }, 0, none);
-	refuse(&max, (struct policy_leaf){ 0, none, 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 }, 0, none); /* other vendor */
+	refuse(&max, (struct policy_leaf){ 0, none, 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 }, 0,
+	       none);									    /* other vendor */
 	refuse(&max, (struct policy_leaf){ 1, none, l1.a, l1.b, l1.c | 8, l1.d }, 1, none); /* MONITOR */
-	refuse(&max, (struct policy_leaf){ 7, 0, 0, 1u << 16, 0, 0 }, 7, 0);		   /* AVX512F */
+	refuse(&max, (struct policy_leaf){ 7, 0, 0, 1u << 16, 0, 0 }, 7, 0);		    /* AVX512F */
 	refuse(&max, (struct policy_leaf){ 7, 0, 1, 0, 0, 0 }, 7, 0);
 	refuse(&max, (struct policy_leaf){ 0x80000001, none, e1.a, e1.b, e1.c | 4, e1.d }, 0x80000001, none); /* SVM */
 	refuse(&max, (struct policy_leaf){ 0x80000000, none, 0x80000023, 0, 0, 0 }, 0x80000000, none);
@@ -465,7 +494,8 @@ static void test_update(void **state)
 					       { 0xb, 0, 5, 5, 5, 5 },
 					       { 0x40000000, none, 0x40000002, 0, 0, 0 },
 				       },
-				       3, NULL, 0, &bad), 0);
+				       3, NULL, 0, &bad),
+			 0);
 	assert_false(policy_has(&p, FEAT_XSAVE));
 	assert_false(policy_has(&p, FEAT_AVX2));
 	assert_int_equal(query(&p, 1, 0).b >> 24, 0);
@@ -475,22 +505,48 @@ static void test_update(void **state)
 static void test_msrs(void **state)
 {
 	/* Read by Linux in early boot without a net, on AMD. */
-	static const uint32_t early[] = { 0x8b, 0xfe, 0x200, 0x20f, 0x250, 0x258, 0x26f, 0x2ff, 0xc0010010, 0xc0010015,
-					  0xc0011029, 0xc0010055, 0x179, 0x17a, 0x400, 0x407, 0x1d9 };
+	static const uint32_t early[] = { 0x8b,	 0xfe,	0x200,	    0x20f,	0x250,	    0x258,
+					  0x26f, 0x2ff, 0xc0010010, 0xc0010015, 0xc0011029, 0xc0010055,
+					  0x179, 0x17a, 0x400,	    0x407,	0x1d9 };
 	static const struct {
 		uint32_t msr;
 		uint64_t val;
 		bool ok;
-	} writes[] = {
-		{ 0x200, 0xf0000006, true }, { 0x200, 0xf0000002, false }, { 0x200, 0x100, false }, { 0x200, 1UL << 48, false },
-		{ 0x201, 0xfff000000800, true }, { 0x201, 0x400, false }, { 0x20f, 0x800, true }, { 0x210, 0, false },
-		{ 0x250, 0x0606060606060606, true }, { 0x26f, 0x0606060602060606, false }, { 0x25a, 0, false },
-		{ 0x2ff, 0xc06, true }, { 0x2ff, 0x1c06, false }, { 0x2ff, 0x802, false }, { 0xfe, 0, false },
-		{ 0x400, ~0UL, true }, { 0x401, 0, true }, { 0x404, ~0UL, true }, { 0x405, 0, true }, { 0x408, 0, false },
-		{ 0x17a, 0, true }, { 0x17a, 8, false }, { 0x179, 0, false }, { 0x8b, 0, true }, { 0xc0010015, 0x1000011, true },
-		{ 0xc0010007, 1, true }, { 0xce, 0, false }, { 0x10a, 0, false }, { 0x140, 0, true }, { 0x140, 1, false },
-		{ 0x1a0, 0, false }, { 0x3b, 0, false }, { 0x48, 1, false }, { 0x12345, 0, false }, { 0xc0000100, 0, false },
-	};
+	} writes[] = { { 0x200, 0xf0000006, true },
+		       { 0x200, 0xf0000002, false },
+		       { 0x200, 0x100, false },
+		       { 0x200, 1UL << 48, false },
+		       { 0x201, 0xfff000000800, true },
+		       { 0x201, 0x400, false },
+		       { 0x20f, 0x800, true },
+		       { 0x210, 0, false },
+		       { 0x250, 0x0606060606060606, true },
+		       { 0x26f, 0x0606060602060606, false },
+		       { 0x25a, 0, false },
+		       { 0x2ff, 0xc06, true },
+		       { 0x2ff, 0x1c06, false },
+		       { 0x2ff, 0x802, false },
+		       { 0xfe, 0, false },
+		       { 0x400, ~0UL, true },
+		       { 0x401, 0, true },
+		       { 0x404, ~0UL, true },
+		       { 0x405, 0, true },
+		       { 0x408, 0, false },
+		       { 0x17a, 0, true },
+		       { 0x17a, 8, false },
+		       { 0x179, 0, false },
+		       { 0x8b, 0, true },
+		       { 0xc0010015, 0x1000011, true },
+		       { 0xc0010007, 1, true },
+		       { 0xce, 0, false },
+		       { 0x10a, 0, false },
+		       { 0x140, 0, true },
+		       { 0x140, 1, false },
+		       { 0x1a0, 0, false },
+		       { 0x3b, 0, false },
+		       { 0x48, 1, false },
+		       { 0x12345, 0, false },
+		       { 0xc0000100, 0, false } };
 	struct cpu_policy p = max_of(EPYC, &all_caps);
 	struct msr_state s;
 	uint64_t v;
@@ -530,16 +586,11 @@ static void test_msrs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_host),
-		cmocka_unit_test(test_max),
-		cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_dependencies),
-		cmocka_unit_test(test_topology),
-		cmocka_unit_test(test_xen_leaves),
-		cmocka_unit_test(test_dynamic),
-		cmocka_unit_test(test_out_of_range),
-		cmocka_unit_test(test_serialise),
-		cmocka_unit_test(test_update),
+		cmocka_unit_test(test_host),	  cmocka_unit_test(test_max),
+		cmocka_unit_test(test_caps),	  cmocka_unit_test(test_dependencies),
+		cmocka_unit_test(test_topology),  cmocka_unit_test(test_xen_leaves),
+		cmocka_unit_test(test_dynamic),	  cmocka_unit_test(test_out_of_range),
+		cmocka_unit_test(test_serialise), cmocka_unit_test(test_update),
 		cmocka_unit_test(test_msrs),
 	};
 

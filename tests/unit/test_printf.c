@@ -35,7 +35,9 @@ static void printf_like(1, 2) same(const char *fmt, ...)
 
 static void numbers(void **state)
 {
-	static const long values[] = { 0, 1, -1, 9, 10, 127, 128, 255, 256, -129, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN };
+	static const long values[] = {
+		0, 1, -1, 9, 10, 127, 128, 255, 256, -129, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN
+	};
 
 	for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		long v = values[i];

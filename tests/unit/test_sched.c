@@ -230,7 +230,8 @@ static void test_equal_shares(void **state)
 
 static void test_weights(void **state)
 {
-	const uint16_t a[] = { 256, 512 }, b[] = { 256, 256, 512, 1024 }, c[] = { 64, 256, 256, 512, 512, 128, 1024, 700 };
+	const uint16_t a[] = { 256, 512 }, b[] = { 256, 256, 512, 1024 },
+		       c[] = { 64, 256, 256, 512, 512, 128, 1024, 700 };
 
 	check_shares(1, 2, a);
 	check_shares(1, 4, b);
@@ -615,27 +616,25 @@ static void test_block_with_event_pending(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_equal_shares),
-		cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_more_than_a_cpu),
-		cmocka_unit_test(test_sleepers),
-		cmocka_unit_test(test_no_starvation),
-		cmocka_unit_test(test_work_conserving),
-		cmocka_unit_test(test_idle_takes_the_preempted),
-		cmocka_unit_test(test_affinity),
-		cmocka_unit_test(test_pin_override),
-		cmocka_unit_test(test_pause_storm),
-		cmocka_unit_test(test_lazy_state),
-		cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_adjust_values),
-		cmocka_unit_test(test_nothing_ticks),
-		cmocka_unit_test(test_yield),
-		cmocka_unit_test(test_runstates),
-		cmocka_unit_test(test_runstate_area),
-		cmocka_unit_test(test_timers_follow),
-		cmocka_unit_test(test_block_with_event_pending),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_equal_shares),
+					    cmocka_unit_test(test_weights),
+					    cmocka_unit_test(test_more_than_a_cpu),
+					    cmocka_unit_test(test_sleepers),
+					    cmocka_unit_test(test_no_starvation),
+					    cmocka_unit_test(test_work_conserving),
+					    cmocka_unit_test(test_idle_takes_the_preempted),
+					    cmocka_unit_test(test_affinity),
+					    cmocka_unit_test(test_pin_override),
+					    cmocka_unit_test(test_pause_storm),
+					    cmocka_unit_test(test_lazy_state),
+					    cmocka_unit_test(test_caps),
+					    cmocka_unit_test(test_adjust_values),
+					    cmocka_unit_test(test_nothing_ticks),
+					    cmocka_unit_test(test_yield),
+					    cmocka_unit_test(test_runstates),
+					    cmocka_unit_test(test_runstate_area),
+					    cmocka_unit_test(test_timers_follow),
+					    cmocka_unit_test(test_block_with_event_pending) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

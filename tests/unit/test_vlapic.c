@@ -388,7 +388,8 @@ static void test_x2apic_modes(void **state)
 	assert_int_equal(rdmsr(l, APIC_SVR), 0xff);
 	assert_int_equal(vlapic_wrmsr(l, MSR_APIC_BASE, VLAPIC_DEFAULT_BASE), 0);
 	assert_false(vlapic_hw_enabled(l));
-	assert_int_equal(vlapic_wrmsr(l, MSR_APIC_BASE, VLAPIC_DEFAULT_BASE | APIC_BASE_ENABLE | APIC_BASE_EXTD), -EINVAL);
+	assert_int_equal(vlapic_wrmsr(l, MSR_APIC_BASE, VLAPIC_DEFAULT_BASE | APIC_BASE_ENABLE | APIC_BASE_EXTD),
+			 -EINVAL);
 	assert_int_equal(vlapic_wrmsr(l, MSR_APIC_BASE, VLAPIC_DEFAULT_BASE | APIC_BASE_ENABLE), 0);
 	assert_int_equal(read(l, APIC_ID), 10u << 24);
 	/* the BSP bit is ours */
@@ -406,16 +407,37 @@ static void test_x2apic_faults(void **state)
 		bool read;
 		uint32_t bits; /* writable ones */
 		bool write;
-	} want[] = {
-		{ APIC_ID, true }, { APIC_LVR, true }, { APIC_TPR, true, 0xff, true }, { APIC_APR }, { APIC_PPR, true },
-		{ APIC_EOI, false, 0, true }, { APIC_RRR }, { APIC_LDR, true }, { APIC_DFR }, { APIC_SVR, true, 0x3ff, true },
-		{ APIC_ISR, true }, { APIC_ISR + 0x70, true }, { APIC_TMR, true }, { APIC_IRR + 0x70, true },
-		{ APIC_ESR, true, 0, true }, { APIC_CMCI }, { APIC_ICR2 }, { APIC_LVTT, true, 0x310ff, true },
-		{ APIC_LVTTHMR, true, 0x117ff, true }, { APIC_LVTPC, true, 0x117ff, true },
-		{ APIC_LVT0, true, 0x1f7ff, true }, { APIC_LVT1, true, 0x1f7ff, true }, { APIC_LVTERR, true, 0x110ff, true },
-		{ APIC_TMICT, true, 0xffffffff, true }, { APIC_TMCCT, true }, { APIC_TDCR, true, 0xb, true },
-		{ APIC_SELF_IPI, false, 0xff, true }, { 0x00 }, { 0x400 }, { 0xff0 }, { 0x2a0 },
-	};
+	} want[] = { { APIC_ID, true },
+		     { APIC_LVR, true },
+		     { APIC_TPR, true, 0xff, true },
+		     { APIC_APR },
+		     { APIC_PPR, true },
+		     { APIC_EOI, false, 0, true },
+		     { APIC_RRR },
+		     { APIC_LDR, true },
+		     { APIC_DFR },
+		     { APIC_SVR, true, 0x3ff, true },
+		     { APIC_ISR, true },
+		     { APIC_ISR + 0x70, true },
+		     { APIC_TMR, true },
+		     { APIC_IRR + 0x70, true },
+		     { APIC_ESR, true, 0, true },
+		     { APIC_CMCI },
+		     { APIC_ICR2 },
+		     { APIC_LVTT, true, 0x310ff, true },
+		     { APIC_LVTTHMR, true, 0x117ff, true },
+		     { APIC_LVTPC, true, 0x117ff, true },
+		     { APIC_LVT0, true, 0x1f7ff, true },
+		     { APIC_LVT1, true, 0x1f7ff, true },
+		     { APIC_LVTERR, true, 0x110ff, true },
+		     { APIC_TMICT, true, 0xffffffff, true },
+		     { APIC_TMCCT, true },
+		     { APIC_TDCR, true, 0xb, true },
+		     { APIC_SELF_IPI, false, 0xff, true },
+		     { 0x00 },
+		     { 0x400 },
+		     { 0xff0 },
+		     { 0x2a0 } };
 	struct vlapic *l = &t.lapic[1];
 
 	to_x2apic(l);
@@ -458,7 +480,8 @@ static void test_ipi_x2apic(void **state)
 	assert_int_equal(wrmsr(l, APIC_SELF_IPI, 0x83), 0);
 	assert_int_equal(who(0x83), 1);
 	/* an IOAPIC's eight bits reach cluster 0 */
-	assert_int_equal(vlapic_deliver(t.all, NR, &(struct apic_msg){ .dest = 0x14, .logical = true, .vector = 0x84 }), 2);
+	assert_int_equal(vlapic_deliver(t.all, NR, &(struct apic_msg){ .dest = 0x14, .logical = true, .vector = 0x84 }),
+			 2);
 	assert_int_equal(who(0x84), 1u << 1 | 1u << 2);
 	assert_int_equal(wrmsr(l, APIC_EOI, 1), -EINVAL);
 }
@@ -507,7 +530,7 @@ static void test_timer_oneshot(void **state)
 	struct vlapic *l = &t.lapic[0];
 
 	write(l, APIC_LVTT, 0xec);
-	write(l, APIC_TDCR, 0xb); /* 1 */
+	write(l, APIC_TDCR, 0xb);   /* 1 */
 	write(l, APIC_TMICT, 1000); /* 10 us */
 	assert_int_equal(read(l, APIC_TMCCT), 1000);
 	assert_int_equal(pass(l, 4000), 0);
@@ -663,26 +686,24 @@ static void test_load_hostile(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_reset, setup),
-		cmocka_unit_test_setup(test_priority, setup),
-		cmocka_unit_test_setup(test_level, setup),
-		cmocka_unit_test_setup(test_software_disable, setup),
-		cmocka_unit_test_setup(test_errors, setup),
-		cmocka_unit_test_setup(test_ipi_xapic, setup),
-		cmocka_unit_test_setup(test_ipi_special, setup),
-		cmocka_unit_test_setup(test_lowest, setup),
-		cmocka_unit_test_setup(test_x2apic_modes, setup),
-		cmocka_unit_test_setup(test_x2apic_faults, setup),
-		cmocka_unit_test_setup(test_ipi_x2apic, setup),
-		cmocka_unit_test_setup(test_mmio_sizes, setup),
-		cmocka_unit_test_setup(test_lvt, setup),
-		cmocka_unit_test_setup(test_timer_oneshot, setup),
-		cmocka_unit_test_setup(test_timer_periodic, setup),
-		cmocka_unit_test_setup(test_timer_deadline, setup),
-		cmocka_unit_test_setup(test_save, setup),
-		cmocka_unit_test_setup(test_load_hostile, setup),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_reset, setup),
+					    cmocka_unit_test_setup(test_priority, setup),
+					    cmocka_unit_test_setup(test_level, setup),
+					    cmocka_unit_test_setup(test_software_disable, setup),
+					    cmocka_unit_test_setup(test_errors, setup),
+					    cmocka_unit_test_setup(test_ipi_xapic, setup),
+					    cmocka_unit_test_setup(test_ipi_special, setup),
+					    cmocka_unit_test_setup(test_lowest, setup),
+					    cmocka_unit_test_setup(test_x2apic_modes, setup),
+					    cmocka_unit_test_setup(test_x2apic_faults, setup),
+					    cmocka_unit_test_setup(test_ipi_x2apic, setup),
+					    cmocka_unit_test_setup(test_mmio_sizes, setup),
+					    cmocka_unit_test_setup(test_lvt, setup),
+					    cmocka_unit_test_setup(test_timer_oneshot, setup),
+					    cmocka_unit_test_setup(test_timer_periodic, setup),
+					    cmocka_unit_test_setup(test_timer_deadline, setup),
+					    cmocka_unit_test_setup(test_save, setup),
+					    cmocka_unit_test_setup(test_load_hostile, setup) };
 
 	return cmocka_run_group_tests_name("vlapic", tests, NULL, NULL);
 }

@@ -12,8 +12,8 @@
 #define MAX_DOMAINS 64
 #define MAX_CPUS 256
 #define TEXT_MAX 1024
-#define PHANDLE_DOMAIN 1u	/* + index of the domain */
-#define PHANDLE_LINK 0x1000u	/* + index of the link end */
+#define PHANDLE_DOMAIN 1u    /* + index of the domain */
+#define PHANDLE_LINK 0x1000u /* + index of the link end */
 
 enum { PERMIT_CONTROL = 1, PERMIT_HARDWARE = 2 };
 #define FUNCTION_BOOT 1u
@@ -42,35 +42,144 @@ struct compiler {
 };
 
 /* Keys of xl.cfg a boot-time domain has no use for. */
-static const char *const unused_keys[] = {
-	"acpi", "acpi_firmware", "acpi_laptop_slate", "acpi_s3", "acpi_s4", "altp2m", "apic",
-	"bios", "bios_path_override", "blkdev_start", "boot", "bootloader", "bootloader_args",
-	"builder", "channel", "claim_mode", "cpuid", "cpus_soft", "device_model_args",
-	"device_model_args_hvm", "device_model_args_pv", "device_model_override",
-	"device_model_stubdomain_override", "device_model_stubdomain_seclabel",
-	"device_model_user", "device_model_version", "device_tree", "disk", "dm_restrict",
-	"driver_domain", "dtdev", "event_channels", "firmware", "firmware_override",
-	"gfx_passthru", "gic_version", "grant_usage", "hap", "hdtype", "hpet", "init_seclabel",
-	"iomem", "ioports", "irqs", "keymap", "localtime", "max_event_channels",
-	"max_grant_frames", "max_grant_version", "max_maptrack_frames", "maxvcpus", "mca_caps",
-	"mmio_hole", "ms_vm_genid", "msr_relaxed", "nestedhvm", "nodes", "nographic", "nomigrate",
-	"on_soft_reset", "on_watchdog", "opengl", "p9", "pae", "passthrough", "pci",
-	"pci_msitranslate", "pci_permissive", "pci_power_mgmt", "pci_seize", "pool", "pvcalls",
-	"pvh", "pvshim", "pvshim_cmdline", "pvshim_extra", "pvshim_path", "rdm",
-	"rdm_mem_boundary", "rtc_timeoffset", "sdl", "seclabel", "serial", "shadow_memory",
-	"smbios_firmware", "soundhw", "spice", "spiceagent_mouse", "spicehost", "spiceport",
-	"spicetls_port", "spiceusbredirection", "spicevdagent", "stubdomain_cmdline",
-	"stubdomain_kernel", "stubdomain_memory", "stubdomain_ramdisk",
-	"suppress_spurious_page_faults", "target", "tee", "timer_mode", "tpm", "tsc_mode", "usb",
-	"usbctrl", "usbdev", "usbdevice", "usbversion", "vdispl", "vendor_device", "vfb", "vga",
-	"videoram", "vif", "vif2", "viommu", "viridian", "virtio", "vkb", "vm_trace_buf_kb",
-	"vnc", "vncdisplay", "vnclisten", "vncpasswd", "vncunused", "vnuma", "vpmu", "vpt_align",
-	"vscsi", "vsnd", "vtpm", "vuart", "xen_platform_pci",
-};
+static const char *const unused_keys[] = { "acpi",
+					   "acpi_firmware",
+					   "acpi_laptop_slate",
+					   "acpi_s3",
+					   "acpi_s4",
+					   "altp2m",
+					   "apic",
+					   "bios",
+					   "bios_path_override",
+					   "blkdev_start",
+					   "boot",
+					   "bootloader",
+					   "bootloader_args",
+					   "builder",
+					   "channel",
+					   "claim_mode",
+					   "cpuid",
+					   "cpus_soft",
+					   "device_model_args",
+					   "device_model_args_hvm",
+					   "device_model_args_pv",
+					   "device_model_override",
+					   "device_model_stubdomain_override",
+					   "device_model_stubdomain_seclabel",
+					   "device_model_user",
+					   "device_model_version",
+					   "device_tree",
+					   "disk",
+					   "dm_restrict",
+					   "driver_domain",
+					   "dtdev",
+					   "event_channels",
+					   "firmware",
+					   "firmware_override",
+					   "gfx_passthru",
+					   "gic_version",
+					   "grant_usage",
+					   "hap",
+					   "hdtype",
+					   "hpet",
+					   "init_seclabel",
+					   "iomem",
+					   "ioports",
+					   "irqs",
+					   "keymap",
+					   "localtime",
+					   "max_event_channels",
+					   "max_grant_frames",
+					   "max_grant_version",
+					   "max_maptrack_frames",
+					   "maxvcpus",
+					   "mca_caps",
+					   "mmio_hole",
+					   "ms_vm_genid",
+					   "msr_relaxed",
+					   "nestedhvm",
+					   "nodes",
+					   "nographic",
+					   "nomigrate",
+					   "on_soft_reset",
+					   "on_watchdog",
+					   "opengl",
+					   "p9",
+					   "pae",
+					   "passthrough",
+					   "pci",
+					   "pci_msitranslate",
+					   "pci_permissive",
+					   "pci_power_mgmt",
+					   "pci_seize",
+					   "pool",
+					   "pvcalls",
+					   "pvh",
+					   "pvshim",
+					   "pvshim_cmdline",
+					   "pvshim_extra",
+					   "pvshim_path",
+					   "rdm",
+					   "rdm_mem_boundary",
+					   "rtc_timeoffset",
+					   "sdl",
+					   "seclabel",
+					   "serial",
+					   "shadow_memory",
+					   "smbios_firmware",
+					   "soundhw",
+					   "spice",
+					   "spiceagent_mouse",
+					   "spicehost",
+					   "spiceport",
+					   "spicetls_port",
+					   "spiceusbredirection",
+					   "spicevdagent",
+					   "stubdomain_cmdline",
+					   "stubdomain_kernel",
+					   "stubdomain_memory",
+					   "stubdomain_ramdisk",
+					   "suppress_spurious_page_faults",
+					   "target",
+					   "tee",
+					   "timer_mode",
+					   "tpm",
+					   "tsc_mode",
+					   "usb",
+					   "usbctrl",
+					   "usbdev",
+					   "usbdevice",
+					   "usbversion",
+					   "vdispl",
+					   "vendor_device",
+					   "vfb",
+					   "vga",
+					   "videoram",
+					   "vif",
+					   "vif2",
+					   "viommu",
+					   "viridian",
+					   "virtio",
+					   "vkb",
+					   "vm_trace_buf_kb",
+					   "vnc",
+					   "vncdisplay",
+					   "vnclisten",
+					   "vncpasswd",
+					   "vncunused",
+					   "vnuma",
+					   "vpmu",
+					   "vpt_align",
+					   "vscsi",
+					   "vsnd",
+					   "vtpm",
+					   "vuart",
+					   "xen_platform_pci" };
 /* Keys compile understands; the last ones are its own. */
 static const char *const used_keys[] = {
-	"name", "type", "kernel", "ramdisk", "memory", "maxmem", "vcpus", "uuid", "extra", "root", "cmdline", "on_poweroff", "on_reboot",
-	"on_crash", "cpu_weight", "cap", "cpus", "launch_domid", "launch_roles", "launch_links", "launch_grants",
+	"name",	      "type",  "kernel", "ramdisk",	 "memory",	 "maxmem",	 "vcpus",
+	"uuid",	      "extra", "root",	 "cmdline",	 "on_poweroff",	 "on_reboot",	 "on_crash",
+	"cpu_weight", "cap",   "cpus",	 "launch_domid", "launch_roles", "launch_links", "launch_grants",
 };
 
 static bool in_list(const char *const *list, size_t n, const char *key)
@@ -90,7 +199,8 @@ static int check_keys(const struct config *c)
 		const struct xlcfg_setting *s = &c->cfg.settings[i];
 
 		if (IN(unused_keys, s->key))
-			fprintf(stderr, "note: %s:%d: %s has no effect on a domain launched at boot\n", c->file, s->value.line, s->key);
+			fprintf(stderr, "note: %s:%d: %s has no effect on a domain launched at boot\n", c->file,
+				s->value.line, s->key);
 		else if (!IN(used_keys, s->key))
 			rc = error("%s:%d: unknown setting %s", c->file, s->value.line, s->key);
 	}
@@ -131,7 +241,8 @@ static int get_number(const struct config *c, const char *key, long long min, lo
 }
 
 /* Call @fn for the string or each string of the list under @key. */
-static int for_strings(struct compiler *k, size_t dom, const char *key, int (*fn)(struct compiler *, size_t, const char *, int))
+static int for_strings(struct compiler *k, size_t dom, const char *key,
+		       int (*fn)(struct compiler *, size_t, const char *, int))
 {
 	const struct config *c = &k->c[dom];
 	const struct xlcfg_value *v = xlcfg_get(&c->cfg, key);
@@ -142,9 +253,12 @@ static int for_strings(struct compiler *k, size_t dom, const char *key, int (*fn
 	if (v->kind == XLCFG_STRING)
 		return fn(k, dom, v->string, v->line);
 	for (size_t i = 0; v->kind == XLCFG_LIST && i < v->nr_items && rc == 0; i++)
-		rc = v->items[i].kind == XLCFG_STRING ? fn(k, dom, v->items[i].string, v->items[i].line) :
-							error("%s:%d: %s: strings expected", c->file, v->items[i].line, key);
-	return v->kind == XLCFG_NUMBER ? error("%s:%d: %s must be a string or a list of strings", c->file, v->line, key) : rc;
+		rc = v->items[i].kind == XLCFG_STRING ?
+			     fn(k, dom, v->items[i].string, v->items[i].line) :
+			     error("%s:%d: %s: strings expected", c->file, v->items[i].line, key);
+	return v->kind == XLCFG_NUMBER ?
+		       error("%s:%d: %s must be a string or a list of strings", c->file, v->line, key) :
+		       rc;
 }
 
 static int find_domain(const struct compiler *k, const char *name, size_t len)
@@ -171,7 +285,9 @@ static int put_uuid(struct fdt_writer *w, const struct config *c)
 			continue;
 		if (!isxdigit((unsigned char)*p) || n == 32)
 			return error("%s: uuid \"%s\" is not a UUID", c->file, s);
-		uuid[n / 2] = (uint8_t)(uuid[n / 2] << 4 | (isdigit((unsigned char)*p) ? *p - '0' : tolower((unsigned char)*p) - 'a' + 10));
+		uuid[n / 2] =
+			(uint8_t)(uuid[n / 2] << 4 |
+				  (isdigit((unsigned char)*p) ? *p - '0' : tolower((unsigned char)*p) - 'a' + 10));
 		n++;
 	}
 	if (n != 32)
@@ -192,7 +308,8 @@ static int put_action(struct fdt_writer *w, const struct config *c, const char *
 	if (!IN(destroy, s) && !IN(restart, s))
 		return error("%s: %s: \"%s\" is no action", c->file, key, s);
 	if (strcmp(s, "destroy") && strcmp(s, "restart"))
-		fprintf(stderr, "note: %s: %s = \"%s\" is done as %s\n", c->file, key, s, IN(destroy, s) ? "destroy" : "restart");
+		fprintf(stderr, "note: %s: %s = \"%s\" is done as %s\n", c->file, key, s,
+			IN(destroy, s) ? "destroy" : "restart");
 	fdtw_string(w, prop, IN(destroy, s) ? "destroy" : "restart");
 	return 0;
 }
@@ -279,8 +396,9 @@ static int role_string(struct compiler *k, size_t dom, const char *s, int line)
 		const char *name;
 		uint32_t permission, function;
 	} roles[] = {
-		{ "control", PERMIT_CONTROL, 0 },    { "hardware", PERMIT_HARDWARE, 0 }, { "xenstore", 0, FUNCTION_XENSTORE },
-		{ "console", 0, FUNCTION_CONSOLE }, { "boot", 0, FUNCTION_BOOT },
+		{ "control", PERMIT_CONTROL, 0 },     { "hardware", PERMIT_HARDWARE, 0 },
+		{ "xenstore", 0, FUNCTION_XENSTORE }, { "console", 0, FUNCTION_CONSOLE },
+		{ "boot", 0, FUNCTION_BOOT },
 	};
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
@@ -289,7 +407,8 @@ static int role_string(struct compiler *k, size_t dom, const char *s, int line)
 			roles_functions |= roles[i].function;
 			return 0;
 		}
-	return error("%s:%d: launch_roles: \"%s\" is none of control, hardware, xenstore, console, boot", k->c[dom].file, line, s);
+	return error("%s:%d: launch_roles: \"%s\" is none of control, hardware, xenstore, console, boot",
+		     k->c[dom].file, line, s);
 }
 
 static int put_roles(struct compiler *k, size_t dom)
@@ -308,15 +427,18 @@ static int make_cmdline(const struct config *c, char *out, size_t size)
 	const char *cmdline, *root, *extra;
 	int n;
 
-	if (get_string(c, "cmdline", &cmdline) < 0 || get_string(c, "root", &root) < 0 || get_string(c, "extra", &extra) < 0)
+	if (get_string(c, "cmdline", &cmdline) < 0 || get_string(c, "root", &root) < 0 ||
+	    get_string(c, "extra", &extra) < 0)
 		return -1;
 	if (cmdline && (root || extra))
 		fprintf(stderr, "note: %s: cmdline is given: root and extra are not used\n", c->file);
 	if (cmdline)
 		n = snprintf(out, size, "%s", cmdline);
 	else
-		n = snprintf(out, size, "%s%s%s%s", root ? "root=" : "", root ? root : "", root && extra ? " " : "", extra ? extra : "");
-	return n < 0 || (size_t)n >= size ? error("%s: the command line is longer than %zu bytes", c->file, size - 1) : 0;
+		n = snprintf(out, size, "%s%s%s%s", root ? "root=" : "", root ? root : "", root && extra ? " " : "",
+			     extra ? extra : "");
+	return n < 0 || (size_t)n >= size ? error("%s: the command line is longer than %zu bytes", c->file, size - 1) :
+					    0;
 }
 
 /* Modules --------------------------------------------------------------------------------------------------- */
@@ -370,7 +492,8 @@ static int link_string(struct compiler *k, size_t dom, const char *s, int line)
 		return error("%s:%d: launch_links: \"%s\": no such domain in the other files", k->c[dom].file, line, s);
 	if (k->nr_ends + 2 > sizeof(k->ends) / sizeof(k->ends[0]))
 		return error("%s:%d: launch_links: too many links", k->c[dom].file, line);
-	e[0] = (struct link_end){ dom, (uint32_t)port, PHANDLE_LINK + (uint32_t)k->nr_ends, PHANDLE_LINK + (uint32_t)k->nr_ends + 1 };
+	e[0] = (struct link_end){ dom, (uint32_t)port, PHANDLE_LINK + (uint32_t)k->nr_ends,
+				  PHANDLE_LINK + (uint32_t)k->nr_ends + 1 };
 	e[1] = (struct link_end){ (size_t)peer, (uint32_t)peer_port, e[0].target, e[0].phandle };
 	k->nr_ends += 2;
 	return 0;
@@ -407,7 +530,8 @@ static int grant_string(struct compiler *k, size_t dom, const char *s, int line)
 	if (!colon || end == colon + 1 || (*end && strcmp(end, ":ro")))
 		return error("%s:%d: launch_grants: \"%s\" is not ref=domain:gfn[:ro]", k->c[dom].file, line, s);
 	if (peer < 0)
-		return error("%s:%d: launch_grants: \"%s\": no such domain in the other files", k->c[dom].file, line, s);
+		return error("%s:%d: launch_grants: \"%s\": no such domain in the other files", k->c[dom].file, line,
+			     s);
 	snprintf(node, sizeof(node), "grant@%lx", ref);
 	fdtw_begin(&k->w, node);
 	fdtw_string(&k->w, "compatible", "hospes,grant-v1");
@@ -470,7 +594,8 @@ static int put_domain(struct compiler *k, size_t dom)
 	fdtw_string(&k->w, "domain-name", c->name);
 	fdtw_cell(&k->w, "mode", 4);
 	if (put_numbers(k, c) || put_roles(k, dom) || put_uuid(&k->w, c) || put_cpus(k, dom) ||
-	    put_action(&k->w, c, "on_poweroff", "hospes,on-poweroff") || put_action(&k->w, c, "on_reboot", "hospes,on-reboot") ||
+	    put_action(&k->w, c, "on_poweroff", "hospes,on-poweroff") ||
+	    put_action(&k->w, c, "on_reboot", "hospes,on-reboot") ||
 	    put_action(&k->w, c, "on_crash", "hospes,on-crash") || make_cmdline(c, cmdline, sizeof(cmdline)) ||
 	    put_module(k, "kernel", kernel, cmdline) || (ramdisk && put_module(k, "ramdisk", ramdisk, NULL)))
 		return -1;

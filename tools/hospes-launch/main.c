@@ -113,7 +113,8 @@ static int cmd_check(int argc, char **argv)
 	if (!cfg)
 		return argc < 1 ? error("check: which tree?") : -1;
 	bad = print_faults(cfg);
-	printf("%s: %u domains, %u links, %u grants, %u faults\n", argv[0], cfg->nr_domains, cfg->nr_links, cfg->nr_grants, bad);
+	printf("%s: %u domains, %u links, %u grants, %u faults\n", argv[0], cfg->nr_domains, cfg->nr_links,
+	       cfg->nr_grants, bad);
 	return bad ? -1 : 0;
 }
 
@@ -140,7 +141,8 @@ static int cmd_show(int argc, char **argv)
 	for (unsigned i = 0; i < cfg->nr_domains; i++) {
 		const struct launch_domain *d = &cfg->domains[i];
 
-		printf("%-20s %5u %9lu %5u %6d ", d->name, d->domid, (unsigned long)(d->memory_kib >> 10), d->cpus, d->kernel);
+		printf("%-20s %5u %9lu %5u %6d ", d->name, d->domid, (unsigned long)(d->memory_kib >> 10), d->cpus,
+		       d->kernel);
 		if (d->ramdisk < 0)
 			printf("%7s  ", "-");
 		else
@@ -214,7 +216,9 @@ static int cmd_compile(int argc, char **argv)
 	size_t size = 0;
 
 	for (int i = 0; i < argc; i++) {
-		const char **to = strcmp(argv[i], "-o") == 0 ? &out : strcmp(argv[i], "--module-list") == 0 ? &list : NULL;
+		const char **to = strcmp(argv[i], "-o") == 0		? &out :
+				  strcmp(argv[i], "--module-list") == 0 ? &list :
+									  NULL;
 
 		if (!to)
 			argv[nr++] = argv[i];

@@ -51,7 +51,8 @@ bool hpet_init(struct platform_timer *t)
 	mmio_write32(hpet.base + HPET_CONFIG, (config & ~CONFIG_LEGACY) | CONFIG_ENABLE);
 	if (!counts())
 		return false;
-	*t = (struct platform_timer){ .name = "hpet", .read = read_counter, .mask = 0xffffffff, .num = period,
-				      .den = 1000000 };
+	*t = (struct platform_timer){
+		.name = "hpet", .read = read_counter, .mask = 0xffffffff, .num = period, .den = 1000000
+	};
 	return true;
 }

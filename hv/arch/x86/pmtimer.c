@@ -23,7 +23,8 @@ bool pmtimer_init(struct platform_timer *t)
 		counts = (read_counter() & mask) != start;
 	if (!counts)
 		return false;
-	*t = (struct platform_timer){ .name = "acpi", .read = read_counter, .mask = mask, .num = NSEC_PER_SEC,
-				      .den = PMTIMER_HZ };
+	*t = (struct platform_timer){
+		.name = "acpi", .read = read_counter, .mask = mask, .num = NSEC_PER_SEC, .den = PMTIMER_HZ
+	};
 	return true;
 }

@@ -48,49 +48,111 @@ static const uint32_t hvm_allowed[NR_FEAT_WORDS] = {
 /* @feat makes no sense without @needs. Settled to a fixed point, so chains need only their links. */
 static const struct {
 	uint16_t feat, needs;
-} dependencies[] = {
-	{ FEAT_FXSR, FEAT_FPU }, { FEAT_MMX, FEAT_FPU }, { FEAT_MMXEXT, FEAT_MMX }, { FEAT_3DNOW, FEAT_MMX },
-	{ FEAT_3DNOWEXT, FEAT_3DNOW }, { FEAT_FFXSR, FEAT_FXSR },
-	{ FEAT_SSE, FEAT_FXSR }, { FEAT_SSE2, FEAT_SSE }, { FEAT_SSE3, FEAT_SSE2 }, { FEAT_SSSE3, FEAT_SSE3 },
-	{ FEAT_SSE4_1, FEAT_SSSE3 }, { FEAT_SSE4_2, FEAT_SSE4_1 }, { FEAT_SSE4A, FEAT_SSE3 },
-	{ FEAT_MISALIGNSSE, FEAT_SSE }, { FEAT_AES, FEAT_SSE2 }, { FEAT_PCLMULQDQ, FEAT_SSE2 }, { FEAT_SHA, FEAT_SSE2 },
-	{ FEAT_GFNI, FEAT_SSE2 }, { FEAT_LM, FEAT_SSE2 }, { FEAT_LM, FEAT_PAE },
-	{ FEAT_NX, FEAT_PAE }, { FEAT_PAGE1GB, FEAT_LM }, { FEAT_LAHF_LM, FEAT_LM }, { FEAT_CX16, FEAT_LM },
-	{ FEAT_FSGSBASE, FEAT_LM }, { FEAT_PCID, FEAT_LM }, { FEAT_INVPCID, FEAT_PCID }, { FEAT_PKU, FEAT_PAE },
-	{ FEAT_SMEP, FEAT_PAE }, { FEAT_SMAP, FEAT_PAE }, { FEAT_PSE36, FEAT_PSE },
-	{ FEAT_X2APIC, FEAT_APIC }, { FEAT_TSC_DEADLINE, FEAT_APIC }, { FEAT_CR8_LEGACY, FEAT_APIC },
-	{ FEAT_TSC_DEADLINE, FEAT_TSC }, { FEAT_RDTSCP, FEAT_TSC }, { FEAT_RDPID, FEAT_RDTSCP },
-	{ FEAT_INVARIANT_TSC, FEAT_TSC }, { FEAT_MCE, FEAT_MSR }, { FEAT_MCA, FEAT_MCE },
-	{ FEAT_XSAVE, FEAT_FXSR }, { FEAT_XSAVEOPT, FEAT_XSAVE }, { FEAT_XSAVEC, FEAT_XSAVE },
-	{ FEAT_XGETBV1, FEAT_XSAVE }, { FEAT_XSAVES, FEAT_XSAVEC }, { FEAT_MPX, FEAT_XSAVE }, { FEAT_PKU, FEAT_XSAVE },
-	{ FEAT_AVX, FEAT_XSAVE }, { FEAT_AVX, FEAT_SSE4_2 },
-	{ FEAT_AVX2, FEAT_AVX }, { FEAT_FMA, FEAT_AVX }, { FEAT_F16C, FEAT_AVX }, { FEAT_FMA4, FEAT_AVX },
-	{ FEAT_XOP, FEAT_AVX }, { FEAT_VAES, FEAT_AVX }, { FEAT_VAES, FEAT_AES }, { FEAT_VPCLMULQDQ, FEAT_AVX },
-	{ FEAT_VPCLMULQDQ, FEAT_PCLMULQDQ }, { FEAT_AVX_VNNI, FEAT_AVX2 }, { FEAT_AVX512F, FEAT_AVX2 },
-	{ FEAT_AVX512DQ, FEAT_AVX512F }, { FEAT_AVX512IFMA, FEAT_AVX512F }, { FEAT_AVX512PF, FEAT_AVX512F },
-	{ FEAT_AVX512ER, FEAT_AVX512F }, { FEAT_AVX512CD, FEAT_AVX512F }, { FEAT_AVX512BW, FEAT_AVX512F },
-	{ FEAT_AVX512VL, FEAT_AVX512F }, { FEAT_AVX512VNNI, FEAT_AVX512F }, { FEAT_AVX512VPOPCNT, FEAT_AVX512F },
-	{ FEAT_AVX512_4VNNIW, FEAT_AVX512F }, { FEAT_AVX512_4FMAPS, FEAT_AVX512F },
-	{ FEAT_AVX512_VP2I, FEAT_AVX512F }, { FEAT_AVX512VBMI, FEAT_AVX512BW }, { FEAT_AVX512VBMI2, FEAT_AVX512BW },
-	{ FEAT_AVX512BITALG, FEAT_AVX512BW }, { FEAT_AVX512_BF16, FEAT_AVX512BW },
-};
+} dependencies[] = { { FEAT_FXSR, FEAT_FPU },
+		     { FEAT_MMX, FEAT_FPU },
+		     { FEAT_MMXEXT, FEAT_MMX },
+		     { FEAT_3DNOW, FEAT_MMX },
+		     { FEAT_3DNOWEXT, FEAT_3DNOW },
+		     { FEAT_FFXSR, FEAT_FXSR },
+		     { FEAT_SSE, FEAT_FXSR },
+		     { FEAT_SSE2, FEAT_SSE },
+		     { FEAT_SSE3, FEAT_SSE2 },
+		     { FEAT_SSSE3, FEAT_SSE3 },
+		     { FEAT_SSE4_1, FEAT_SSSE3 },
+		     { FEAT_SSE4_2, FEAT_SSE4_1 },
+		     { FEAT_SSE4A, FEAT_SSE3 },
+		     { FEAT_MISALIGNSSE, FEAT_SSE },
+		     { FEAT_AES, FEAT_SSE2 },
+		     { FEAT_PCLMULQDQ, FEAT_SSE2 },
+		     { FEAT_SHA, FEAT_SSE2 },
+		     { FEAT_GFNI, FEAT_SSE2 },
+		     { FEAT_LM, FEAT_SSE2 },
+		     { FEAT_LM, FEAT_PAE },
+		     { FEAT_NX, FEAT_PAE },
+		     { FEAT_PAGE1GB, FEAT_LM },
+		     { FEAT_LAHF_LM, FEAT_LM },
+		     { FEAT_CX16, FEAT_LM },
+		     { FEAT_FSGSBASE, FEAT_LM },
+		     { FEAT_PCID, FEAT_LM },
+		     { FEAT_INVPCID, FEAT_PCID },
+		     { FEAT_PKU, FEAT_PAE },
+		     { FEAT_SMEP, FEAT_PAE },
+		     { FEAT_SMAP, FEAT_PAE },
+		     { FEAT_PSE36, FEAT_PSE },
+		     { FEAT_X2APIC, FEAT_APIC },
+		     { FEAT_TSC_DEADLINE, FEAT_APIC },
+		     { FEAT_CR8_LEGACY, FEAT_APIC },
+		     { FEAT_TSC_DEADLINE, FEAT_TSC },
+		     { FEAT_RDTSCP, FEAT_TSC },
+		     { FEAT_RDPID, FEAT_RDTSCP },
+		     { FEAT_INVARIANT_TSC, FEAT_TSC },
+		     { FEAT_MCE, FEAT_MSR },
+		     { FEAT_MCA, FEAT_MCE },
+		     { FEAT_XSAVE, FEAT_FXSR },
+		     { FEAT_XSAVEOPT, FEAT_XSAVE },
+		     { FEAT_XSAVEC, FEAT_XSAVE },
+		     { FEAT_XGETBV1, FEAT_XSAVE },
+		     { FEAT_XSAVES, FEAT_XSAVEC },
+		     { FEAT_MPX, FEAT_XSAVE },
+		     { FEAT_PKU, FEAT_XSAVE },
+		     { FEAT_AVX, FEAT_XSAVE },
+		     { FEAT_AVX, FEAT_SSE4_2 },
+		     { FEAT_AVX2, FEAT_AVX },
+		     { FEAT_FMA, FEAT_AVX },
+		     { FEAT_F16C, FEAT_AVX },
+		     { FEAT_FMA4, FEAT_AVX },
+		     { FEAT_XOP, FEAT_AVX },
+		     { FEAT_VAES, FEAT_AVX },
+		     { FEAT_VAES, FEAT_AES },
+		     { FEAT_VPCLMULQDQ, FEAT_AVX },
+		     { FEAT_VPCLMULQDQ, FEAT_PCLMULQDQ },
+		     { FEAT_AVX_VNNI, FEAT_AVX2 },
+		     { FEAT_AVX512F, FEAT_AVX2 },
+		     { FEAT_AVX512DQ, FEAT_AVX512F },
+		     { FEAT_AVX512IFMA, FEAT_AVX512F },
+		     { FEAT_AVX512PF, FEAT_AVX512F },
+		     { FEAT_AVX512ER, FEAT_AVX512F },
+		     { FEAT_AVX512CD, FEAT_AVX512F },
+		     { FEAT_AVX512BW, FEAT_AVX512F },
+		     { FEAT_AVX512VL, FEAT_AVX512F },
+		     { FEAT_AVX512VNNI, FEAT_AVX512F },
+		     { FEAT_AVX512VPOPCNT, FEAT_AVX512F },
+		     { FEAT_AVX512_4VNNIW, FEAT_AVX512F },
+		     { FEAT_AVX512_4FMAPS, FEAT_AVX512F },
+		     { FEAT_AVX512_VP2I, FEAT_AVX512F },
+		     { FEAT_AVX512VBMI, FEAT_AVX512BW },
+		     { FEAT_AVX512VBMI2, FEAT_AVX512BW },
+		     { FEAT_AVX512BITALG, FEAT_AVX512BW },
+		     { FEAT_AVX512_BF16, FEAT_AVX512BW } };
 
 /* The register of @p that holds feature word @w. */
 static uint32_t *feat_word(struct cpu_policy *p, enum feat_word w)
 {
 	switch (w) {
-	case FW_1D: return &p->basic[1].d;
-	case FW_1C: return &p->basic[1].c;
-	case FW_E1D: return &p->ext[1].d;
-	case FW_E1C: return &p->ext[1].c;
-	case FW_DA1: return &p->xstate[1].a;
-	case FW_7B0: return &p->feat[0].b;
-	case FW_7C0: return &p->feat[0].c;
-	case FW_E7D: return &p->ext[7].d;
-	case FW_E8B: return &p->ext[8].b;
-	case FW_7D0: return &p->feat[0].d;
-	case FW_7A1: return &p->feat[1].a;
-	default: return &p->ext[0x21].a;
+	case FW_1D:
+		return &p->basic[1].d;
+	case FW_1C:
+		return &p->basic[1].c;
+	case FW_E1D:
+		return &p->ext[1].d;
+	case FW_E1C:
+		return &p->ext[1].c;
+	case FW_DA1:
+		return &p->xstate[1].a;
+	case FW_7B0:
+		return &p->feat[0].b;
+	case FW_7C0:
+		return &p->feat[0].c;
+	case FW_E7D:
+		return &p->ext[7].d;
+	case FW_E8B:
+		return &p->ext[8].b;
+	case FW_7D0:
+		return &p->feat[0].d;
+	case FW_7A1:
+		return &p->feat[1].a;
+	default:
+		return &p->ext[0x21].a;
 	}
 }
 
@@ -100,11 +162,18 @@ static void feat_word_leaf(enum feat_word w, struct policy_error *bad)
 	static const struct {
 		uint32_t leaf, sub;
 	} where[NR_FEAT_WORDS] = {
-		[FW_1D] = { 1, POLICY_NO_SUBLEAF }, [FW_1C] = { 1, POLICY_NO_SUBLEAF },
-		[FW_E1D] = { 0x80000001, POLICY_NO_SUBLEAF }, [FW_E1C] = { 0x80000001, POLICY_NO_SUBLEAF },
-		[FW_DA1] = { 0xd, 1 }, [FW_7B0] = { 7, 0 }, [FW_7C0] = { 7, 0 },
-		[FW_E7D] = { 0x80000007, POLICY_NO_SUBLEAF }, [FW_E8B] = { 0x80000008, POLICY_NO_SUBLEAF },
-		[FW_7D0] = { 7, 0 }, [FW_7A1] = { 7, 1 }, [FW_E21A] = { 0x80000021, POLICY_NO_SUBLEAF },
+		[FW_1D] = { 1, POLICY_NO_SUBLEAF },
+		[FW_1C] = { 1, POLICY_NO_SUBLEAF },
+		[FW_E1D] = { 0x80000001, POLICY_NO_SUBLEAF },
+		[FW_E1C] = { 0x80000001, POLICY_NO_SUBLEAF },
+		[FW_DA1] = { 0xd, 1 },
+		[FW_7B0] = { 7, 0 },
+		[FW_7C0] = { 7, 0 },
+		[FW_E7D] = { 0x80000007, POLICY_NO_SUBLEAF },
+		[FW_E8B] = { 0x80000008, POLICY_NO_SUBLEAF },
+		[FW_7D0] = { 7, 0 },
+		[FW_7A1] = { 7, 1 },
+		[FW_E21A] = { 0x80000021, POLICY_NO_SUBLEAF },
 	};
 
 	bad->leaf = where[w].leaf;
@@ -138,7 +207,9 @@ static enum cpu_vendor find_vendor(const struct cpuid_leaf *l)
 		char id[13];
 		enum cpu_vendor vendor;
 	} names[] = {
-		{ "AuthenticAMD", VENDOR_AMD }, { "GenuineIntel", VENDOR_INTEL }, { "HygonGenuine", VENDOR_HYGON },
+		{ "AuthenticAMD", VENDOR_AMD },
+		{ "GenuineIntel", VENDOR_INTEL },
+		{ "HygonGenuine", VENDOR_HYGON },
 	};
 	uint32_t id[3] = { l->b, l->d, l->c };
 
@@ -235,8 +306,10 @@ static void settle_xstate(struct cpu_policy *p)
 		if (!(p->xcr0_max >> i & 1))
 			p->xstate[i] = (struct cpuid_leaf){ 0 };
 	p->xstate[0] = (struct cpuid_leaf){
-		.a = (uint32_t)p->xcr0_max, .b = XSTATE_LEGACY_SIZE,
-		.c = xstate_size(p, p->xcr0_max, false), .d = (uint32_t)(p->xcr0_max >> 32),
+		.a = (uint32_t)p->xcr0_max,
+		.b = XSTATE_LEGACY_SIZE,
+		.c = xstate_size(p, p->xcr0_max, false),
+		.d = (uint32_t)(p->xcr0_max >> 32),
 	};
 	p->xstate[1].b = p->xstate[1].c = p->xstate[1].d = 0;
 }
@@ -559,11 +632,16 @@ void policy_cpuid(const struct cpu_policy *p, const struct cpuid_ctx *ctx, uint3
 static struct cpuid_leaf *find_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t sub)
 {
 	switch (leaf) {
-	case 4: return sub < POLICY_NR_CACHE ? &p->cache[sub] : NULL;
-	case 7: return sub < POLICY_NR_FEAT ? &p->feat[sub] : NULL;
-	case 0xd: return sub < POLICY_NR_XSTATE ? &p->xstate[sub] : NULL;
-	case 0x8000001d: return sub < POLICY_NR_ACACHE ? &p->acache[sub] : NULL;
-	default: break;
+	case 4:
+		return sub < POLICY_NR_CACHE ? &p->cache[sub] : NULL;
+	case 7:
+		return sub < POLICY_NR_FEAT ? &p->feat[sub] : NULL;
+	case 0xd:
+		return sub < POLICY_NR_XSTATE ? &p->xstate[sub] : NULL;
+	case 0x8000001d:
+		return sub < POLICY_NR_ACACHE ? &p->acache[sub] : NULL;
+	default:
+		break;
 	}
 	if (sub != POLICY_NO_SUBLEAF)
 		return NULL;
@@ -664,7 +742,10 @@ static bool policy_fits(struct cpu_policy *p, const struct cpu_policy *max, stru
 {
 	/* Topology decides over these two, whoever sets them; the dynamic ones may come from a snapshot. */
 	const uint32_t own[NR_FEAT_WORDS] = {
-		[FW_1D] = BIT(28), [FW_1C] = BIT(27), [FW_E1C] = BIT(1), [FW_7C0] = BIT(4),
+		[FW_1D] = BIT(28),
+		[FW_1C] = BIT(27),
+		[FW_E1C] = BIT(1),
+		[FW_7C0] = BIT(4),
 	};
 
 	bad->sub = POLICY_NO_SUBLEAF;
@@ -714,8 +795,8 @@ static bool leaf_ignored(uint32_t leaf)
 	return leaf == 0xb || leaf == 0x1f || (leaf >= XEN_LEAF && leaf < XEN_LEAF + 0x200);
 }
 
-int policy_update(struct cpu_policy *p, const struct cpu_policy *max, const struct policy_leaf *leaves, unsigned nr_leaves,
-		  const struct policy_msr *msrs, unsigned nr_msrs, struct policy_error *bad)
+int policy_update(struct cpu_policy *p, const struct cpu_policy *max, const struct policy_leaf *leaves,
+		  unsigned nr_leaves, const struct policy_msr *msrs, unsigned nr_msrs, struct policy_error *bad)
 {
 	struct cpu_policy new = *p;
 
@@ -767,23 +848,23 @@ static const struct {
 	{ 0x0000003a, 0x0000003a, INTEL, WR_FAULT, 1 }, /* FEATURE_CONTROL: locked, nothing enabled */
 	{ 0x0000008b, 0x0000008b, ANY, WR_IGNORE, 0 },	/* microcode revision */
 	{ 0x000000fe, 0x000000fe, ANY, WR_FAULT, MTRR_VCNT | 1 << 8 | 1 << 10 }, /* MTRRcap: fixed ranges, WC */
-	{ 0x00000140, 0x00000140, ANY, WR_ZERO, 0 },	/* MISC_FEATURES_ENABLES */
-	{ 0x00000179, 0x00000179, ANY, WR_FAULT, 2 },	/* MCG_CAP: two banks, no MCG_CTL */
-	{ 0x000001d9, 0x000001d9, ANY, WR_IGNORE, 0 },	/* DEBUGCTL: no branch records */
-	{ 0x000001db, 0x000001de, ANY, WR_FAULT, 0 },	/* last branch and exception addresses */
-	{ 0x00000400, 0x00000407, ANY, WR_IGNORE, 0 },	/* MC0, MC1: never an error */
-	{ 0xc0010000, 0xc0010007, AMD, WR_IGNORE, 0 },	/* performance counters: dead */
-	{ 0xc0010010, 0xc0010010, AMD, WR_IGNORE, 0 },	/* SYSCFG */
+	{ 0x00000140, 0x00000140, ANY, WR_ZERO, 0 },				 /* MISC_FEATURES_ENABLES */
+	{ 0x00000179, 0x00000179, ANY, WR_FAULT, 2 },				 /* MCG_CAP: two banks, no MCG_CTL */
+	{ 0x000001d9, 0x000001d9, ANY, WR_IGNORE, 0 },				 /* DEBUGCTL: no branch records */
+	{ 0x000001db, 0x000001de, ANY, WR_FAULT, 0 },	     /* last branch and exception addresses */
+	{ 0x00000400, 0x00000407, ANY, WR_IGNORE, 0 },	     /* MC0, MC1: never an error */
+	{ 0xc0010000, 0xc0010007, AMD, WR_IGNORE, 0 },	     /* performance counters: dead */
+	{ 0xc0010010, 0xc0010010, AMD, WR_IGNORE, 0 },	     /* SYSCFG */
 	{ 0xc0010015, 0xc0010015, AMD, WR_IGNORE, 1 << 24 }, /* HWCR: TSC counts at P0 frequency */
-	{ 0xc001001a, 0xc001001a, AMD, WR_FAULT, 0 },	/* TOP_MEM */
-	{ 0xc001001d, 0xc001001d, AMD, WR_FAULT, 0 },	/* TOP_MEM2 */
-	{ 0xc001001f, 0xc001001f, AMD, WR_IGNORE, 0 },	/* NB_CFG */
-	{ 0xc0010055, 0xc0010055, AMD, WR_IGNORE, 0 },	/* INT_PENDING: no C1E */
-	{ 0xc0010058, 0xc0010058, AMD, WR_FAULT, 0 },	/* MMIO configuration base: none */
-	{ 0xc0010111, 0xc0010113, AMD, WR_FAULT, 0 },	/* SMM base, TSEG */
-	{ 0xc0011020, 0xc0011028, AMD, WR_IGNORE, 0 },	/* LS_CFG, IC_CFG, DC_CFG... */
-	{ 0xc0011029, 0xc0011029, AMD, WR_IGNORE, 2 },	/* DE_CFG: LFENCE serialises */
-	{ 0xc001102a, 0xc001102d, AMD, WR_IGNORE, 0 },	/* BU_CFG2... */
+	{ 0xc001001a, 0xc001001a, AMD, WR_FAULT, 0 },	     /* TOP_MEM */
+	{ 0xc001001d, 0xc001001d, AMD, WR_FAULT, 0 },	     /* TOP_MEM2 */
+	{ 0xc001001f, 0xc001001f, AMD, WR_IGNORE, 0 },	     /* NB_CFG */
+	{ 0xc0010055, 0xc0010055, AMD, WR_IGNORE, 0 },	     /* INT_PENDING: no C1E */
+	{ 0xc0010058, 0xc0010058, AMD, WR_FAULT, 0 },	     /* MMIO configuration base: none */
+	{ 0xc0010111, 0xc0010113, AMD, WR_FAULT, 0 },	     /* SMM base, TSEG */
+	{ 0xc0011020, 0xc0011028, AMD, WR_IGNORE, 0 },	     /* LS_CFG, IC_CFG, DC_CFG... */
+	{ 0xc0011029, 0xc0011029, AMD, WR_IGNORE, 2 },	     /* DE_CFG: LFENCE serialises */
+	{ 0xc001102a, 0xc001102d, AMD, WR_IGNORE, 0 },	     /* BU_CFG2... */
 };
 
 static int find_constant(const struct cpu_policy *p, uint32_t msr)
@@ -800,13 +881,14 @@ static int find_constant(const struct cpu_policy *p, uint32_t msr)
 	return -1;
 }
 
-#define MTRR_DEF_DEFAULT 0x806u /* enabled, write-back: what firmware would leave */
+#define MTRR_DEF_DEFAULT 0x806u	  /* enabled, write-back: what firmware would leave */
 #define MISC_ENABLE_FIXED 0x1800u /* no BTS, no PEBS */
 #define MISC_ENABLE_FAST_STRINGS 0x1u
 
 void msr_state_reset(struct msr_state *s)
 {
-	*s = (struct msr_state){ .mtrr_def = MTRR_DEF_DEFAULT, .misc_enable = MISC_ENABLE_FIXED | MISC_ENABLE_FAST_STRINGS };
+	*s = (struct msr_state){ .mtrr_def = MTRR_DEF_DEFAULT,
+				 .misc_enable = MISC_ENABLE_FIXED | MISC_ENABLE_FAST_STRINGS };
 }
 
 /* Memory an MTRR number stands for, NULL if @msr is none. */

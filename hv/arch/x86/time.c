@@ -21,11 +21,11 @@
 #define MAX_LOOKS 10000000u
 #define TICK (1 * NSEC_PER_SEC)
 #define BASELINE_NS (32 * NSEC_PER_SEC)
-#define STEP_NS 10000000L	/* farther behind than this: jump */
-#define FAST_SLEW_NS 1000000L	/* farther off than this: correct by up to 10 % instead of 500 ppm */
-#define MAX_DRIFT_NS 500000L	/* a CPU this far from the line, */
-#define MAX_WIDTH_NS 100000L	/* a sample less certain than this says nothing */
-#define MAX_DRIFTS 3u		/* this often in a row, has a TSC of its own rate */
+#define STEP_NS 10000000L     /* farther behind than this: jump */
+#define FAST_SLEW_NS 1000000L /* farther off than this: correct by up to 10 % instead of 500 ppm */
+#define MAX_DRIFT_NS 500000L  /* a CPU this far from the line, */
+#define MAX_WIDTH_NS 100000L  /* a sample less certain than this says nothing */
+#define MAX_DRIFTS 3u	      /* this often in a row, has a TSC of its own rate */
 #define FALLBACK_KHZ 1000000u
 
 struct sample {
@@ -37,12 +37,12 @@ static struct {
 	struct time_line line[2];
 	unsigned generation; /* line[generation & 1] is in force */
 	bool have_platform;
-	bool guard;	     /* TSCs cannot be trusted: keep a global last value */
+	bool guard; /* TSCs cannot be trusted: keep a global last value */
 	struct platform_timer platform;
-	int64_t last;	     /* with guard: largest time handed out */
+	int64_t last; /* with guard: largest time handed out */
 
 	/* Boot CPU's tick only: the platform's side of the line. */
-	uint64_t count_base;	      /* platform count at system time 0, extended */
+	uint64_t count_base; /* platform count at system time 0, extended */
 	struct {
 		uint64_t tsc;
 		int64_t ns;
@@ -79,8 +79,8 @@ static int64_t line_ns(const struct time_line *l, uint64_t tsc)
 {
 	int64_t ticks = (int64_t)(tsc - l->tsc);
 
-	return ticks >= 0 ? l->ns + (int64_t)timescale_ns(l->scale, (uint64_t)ticks)
-			  : l->ns - (int64_t)timescale_ns(l->scale, (uint64_t)-ticks);
+	return ticks >= 0 ? l->ns + (int64_t)timescale_ns(l->scale, (uint64_t)ticks) :
+			    l->ns - (int64_t)timescale_ns(l->scale, (uint64_t)-ticks);
 }
 
 static uint64_t boot_tsc(void)
@@ -201,8 +201,8 @@ static struct timescale slewed(int64_t dns, uint64_t dtsc, int64_t err)
 		ppb = limit;
 	if (ppb < -limit)
 		ppb = -limit;
-	dns += (int64_t)(ppb < 0 ? -muldiv64((uint64_t)dns, (uint64_t)-ppb, NSEC_PER_SEC)
-				 : muldiv64((uint64_t)dns, (uint64_t)ppb, NSEC_PER_SEC));
+	dns += (int64_t)(ppb < 0 ? -muldiv64((uint64_t)dns, (uint64_t)-ppb, NSEC_PER_SEC) :
+				   muldiv64((uint64_t)dns, (uint64_t)ppb, NSEC_PER_SEC));
 	return timescale_make((uint64_t)dns, dtsc);
 }
 
@@ -423,10 +423,10 @@ void time_init(void)
 #define SYNC_DONE 0xffffffffu
 
 static struct {
-	unsigned cpu;	 /* who is being measured, 0 = nobody */
-	uint32_t asked;	 /* number of the last question */
+	unsigned cpu;	/* who is being measured, 0 = nobody */
+	uint32_t asked; /* number of the last question */
 	uint32_t answered;
-	uint64_t tsc;	 /* the answer */
+	uint64_t tsc; /* the answer */
 } sync;
 
 /* See asm/time.h. */
@@ -513,6 +513,7 @@ void time_cpu_init(void)
 	if (!measure_delta(p->id, &p->arch.tsc_delta))
 		distrust_tsc("cannot be matched with the boot CPU's");
 	else if (p->arch.tsc_delta)
-		printk(LOG_INFO, "Time: TSC of CPU %u is %ld ticks from the boot CPU's\n", p->id, (long)p->arch.tsc_delta);
+		printk(LOG_INFO, "Time: TSC of CPU %u is %ld ticks from the boot CPU's\n", p->id,
+		       (long)p->arch.tsc_delta);
 	copy_rate(&p->arch);
 }

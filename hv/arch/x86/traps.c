@@ -162,30 +162,28 @@ static bool fixup(struct trap_frame *f)
 	return false;
 }
 
-static const char *const exception_names[] = {
-	"divide error",
-	"debug",
-	"NMI",
-	"breakpoint",
-	"overflow",
-	"bound range",
-	"invalid opcode",
-	"no FPU",
-	"double fault",
-	"coprocessor overrun",
-	"invalid TSS",
-	"segment not present",
-	"stack fault",
-	"general protection",
-	"page fault",
-	"reserved",
-	"x87 error",
-	"alignment check",
-	"machine check",
-	"SIMD error",
-	"virtualization",
-	"control protection",
-};
+static const char *const exception_names[] = { "divide error",
+					       "debug",
+					       "NMI",
+					       "breakpoint",
+					       "overflow",
+					       "bound range",
+					       "invalid opcode",
+					       "no FPU",
+					       "double fault",
+					       "coprocessor overrun",
+					       "invalid TSS",
+					       "segment not present",
+					       "stack fault",
+					       "general protection",
+					       "page fault",
+					       "reserved",
+					       "x87 error",
+					       "alignment check",
+					       "machine check",
+					       "SIMD error",
+					       "virtualization",
+					       "control protection" };
 
 static void exception(struct trap_frame *f)
 {

@@ -57,7 +57,7 @@ struct arch_p2m_entry {
 	enum p2m_type type; /* P2M_INVALID: empty */
 	bool is_table;
 };
-#define P2M_LEVELS 4u	   /* level 0 maps 4K, 1 2M, 2 1G; 3 tables only */
+#define P2M_LEVELS 4u /* level 0 maps 4K, 1 2M, 2 1G; 3 tables only */
 #define P2M_ENTRIES 512u
 /* Pure functions on one 8-byte entry. */
 uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level);

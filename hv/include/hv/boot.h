@@ -23,8 +23,8 @@ struct e820_entry {
 };
 
 struct boot_info {
-	const char *protocol; /* "multiboot", "multiboot2", "pvh" */
-	const char *loader;   /* never NULL */
+	const char *protocol;		/* "multiboot", "multiboot2", "pvh" */
+	const char *loader;		/* never NULL */
 	char cmdline[BOOT_CMDLINE_LEN]; /* Hospes' own options, program name removed */
 	struct e820_entry e820[BOOT_MAX_E820];
 	unsigned nr_e820;
@@ -49,7 +49,7 @@ struct boot_step {
 
 /* Command line options: hv/core/param.c holds the table of Xen's names. */
 void param_parse(const char *cmdline);
-bool param_bool(const char *name, bool dflt);	    /* name, no-name, name=on/off/yes/no/true/false/1/0 */
+bool param_bool(const char *name, bool dflt);	      /* name, no-name, name=on/off/yes/no/true/false/1/0 */
 uint64_t param_size(const char *name, uint64_t dflt); /* BKMGT suffixes; without one kilobytes are meant, as in Xen */
 int64_t param_int(const char *name, int64_t dflt);
 const char *param_string(const char *name, const char *dflt); /* "" when bare, "no" for no-name */

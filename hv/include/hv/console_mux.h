@@ -13,10 +13,10 @@
 /* One domain's side. All zero but the id at the start. */
 struct mux_guest {
 	domid_t id;
-	bool printed;	 /* has ever shown something */
-	bool cr;	 /* a carriage return was seen and is held back until the next character */
-	uint8_t escape;	 /* progress through an escape sequence that is being left out */
-	uint8_t before;	 /* previous byte of the filtered text */
+	bool printed;	/* has ever shown something */
+	bool cr;	/* a carriage return was seen and is held back until the next character */
+	uint8_t escape; /* progress through an escape sequence that is being left out */
+	uint8_t before; /* previous byte of the filtered text */
 	unsigned len;
 	char line[MUX_LINE]; /* the unfinished line of a domain without focus */
 };

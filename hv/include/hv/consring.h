@@ -7,7 +7,7 @@
 #define CONSRING_INPUT 1024u /* bytes typed that the guest has no room for yet */
 
 struct consring {
-	spinlock_t lock; /* RANK_HVM: guards everything below and Hospes' indices in the ring */
+	spinlock_t lock;     /* RANK_HVM: guards everything below and Hospes' indices in the ring */
 	struct frame *frame; /* the ring's page, reference held; NULL: closed */
 	evtchn_port_t port;
 	char input[CONSRING_INPUT];

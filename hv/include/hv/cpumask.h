@@ -75,7 +75,7 @@ static inline unsigned cpumask_next(const cpumask_t *m, unsigned from)
 	return NR_CPUS;
 }
 
-#define for_each_cpu(cpu, mask)                                                                    \
+#define for_each_cpu(cpu, mask) \
 	for ((cpu) = cpumask_next((mask), 0); (cpu) < NR_CPUS; (cpu) = cpumask_next((mask), (cpu) + 1))
 
 #endif

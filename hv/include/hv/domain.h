@@ -41,7 +41,7 @@ struct domain_config {
 	unsigned max_vcpus;
 	uint64_t max_pages;
 	unsigned max_grant_frames, max_maptrack_frames; /* 0: defaults 64 and 1024 */
-	unsigned max_evtchn_port;			 /* 0: the ABI's limit */
+	unsigned max_evtchn_port;			/* 0: the ABI's limit */
 };
 
 struct console_queue;
@@ -68,12 +68,12 @@ struct domain {
 	enum shutdown_code shutdown_code;
 	bool shutdown_code_latched; /* SCHEDOP_shutdown_code chose the code of the next shutdown */
 	struct {
-		bool busy;     /* atomic: one caller at a time does a slice */
-		unsigned step; /* how far domain_kill() came */
+		bool busy;	  /* atomic: one caller at a time does a slice */
+		unsigned step;	  /* how far domain_kill() came */
 		struct task task; /* domain_kill_later() */
-		bool later;    /* atomic: the task holds a reference */
+		bool later;	  /* atomic: the task holds a reference */
 	} kill;
-	unsigned pause_count;	     /* atomic; >0: no vCPU runs */
+	unsigned pause_count;		 /* atomic; >0: no vCPU runs */
 	unsigned controller_pause_count; /* of those, held by pausedomain */
 	bool creation_finished;
 
@@ -81,18 +81,19 @@ struct domain {
 	struct vcpu **vcpu; /* [max_vcpus], entries NULL until created */
 
 	/* Memory. tot_pages/page list guarded by the frame allocator's lock. */
-	uint32_t page_list;  /* first frame index, 0 = empty */
-	uint64_t tot_pages;  /* charged pages */
-	uint64_t nr_frames;  /* pages owned, charged or not; while there are any, they hold one reference on the domain */
+	uint32_t page_list; /* first frame index, 0 = empty */
+	uint64_t tot_pages; /* charged pages */
+	uint64_t
+		nr_frames; /* pages owned, charged or not; while there are any, they hold one reference on the domain */
 	uint64_t max_pages;
-	uint64_t claim;	     /* outstanding claim */
+	uint64_t claim; /* outstanding claim */
 	struct p2m p2m;
 
 	struct e820_entry *memory_map; /* what XENMEM_memory_map answers; NULL = none set */
 	unsigned nr_memory_map;
 
 	void *shared_info; /* one page owned by the domain, FRAME_F_XEN */
-	bool guest32;	   /* latched width of shared memory (shared_info, vcpu_info, runstate); see domain_latch_width() */
+	bool guest32; /* latched width of shared memory (shared_info, vcpu_info, runstate); see domain_latch_width() */
 	unsigned long vm_assist;
 	uint64_t hvm_params[40]; /* HVM_PARAM_* */
 	struct wallclock wallclock_offset;
@@ -100,7 +101,7 @@ struct domain {
 	struct evtchn_domain *evtchn;
 	struct grant_table *grant;
 	struct consring *consring; /* Hospes' end of the PV console ring while it serves it (hv/launch/consring.c) */
-	struct launch_instance *launch; /* set for domains made at boot (hv/launch/build.c) */
+	struct launch_instance *launch;	     /* set for domains made at boot (hv/launch/build.c) */
 	struct console_queue *console_queue; /* console_io input, NULL unless attached (hv/core/console_io.c) */
 	struct sched_domain *sched;
 	unsigned guest_log_tokens; /* rate limit of messages this guest causes */
@@ -146,19 +147,19 @@ struct vcpu {
 	uint64_t runstate_gva;	   /* registered area, 0 = none; width as latched at registration */
 	bool runstate_guest32;
 
-	void *vcpu_info;     /* mapped kernel address: in shared_info or the registered page; NULL for id >= 32 unregistered */
+	void *vcpu_info; /* mapped kernel address: in shared_info or the registered page; NULL for id >= 32 unregistered */
 	struct frame *vcpu_info_frame; /* reference held when registered */
 	uint64_t time_info_gva;	       /* secondary pvclock copy, 0 = none */
 
 	struct timer singleshot_timer, periodic_timer, poll_timer;
 	stime_t periodic_period;
-	int poll_evtchn; /* 0: not polling one port; >0: that port; -1: many */
+	int poll_evtchn;	/* 0: not polling one port; >0: that port; -1: many */
 	unsigned virq_port[24]; /* VIRQ -> port, 0 unbound. Guarded by the evtchn lock */
 	uint8_t upcall_vector;	/* HVMOP_set_evtchn_upcall_vector, 0 = unset */
 
 	/* Progress of the hypercall being served: set up by the architecture, see hv/hypercall.h */
 	struct {
-		bool guest32;  /* width of this call */
+		bool guest32; /* width of this call */
 		bool in_multicall;
 		bool restarted; /* handler asked to run again */
 		bool replaced;	/* handler gave the vCPU new register state: write nothing back */

@@ -25,7 +25,8 @@ int evtchn_link(struct domain *a, evtchn_port_t *pa, struct domain *b, evtchn_po
  * A port of @d whose other end is Hospes: @notify(d, port) runs on each guest send, with no lock held. The guest may not close it from under Hospes:
  * EVTCHNOP_close answers -EINVAL as Xen does for its own consumers.
  */
-int evtchn_attach_hv(struct domain *d, evtchn_port_t port, void (*notify)(struct domain *d, evtchn_port_t port)) must_check;
+int evtchn_attach_hv(struct domain *d, evtchn_port_t port,
+		     void (*notify)(struct domain *d, evtchn_port_t port)) must_check;
 void evtchn_detach_hv(struct domain *d, evtchn_port_t port); /* back to unbound towards its remote */
 /* Hospes sends on such a port: marks it pending in @d. */
 void evtchn_notify_from_hv(struct domain *d, evtchn_port_t port);

@@ -32,7 +32,7 @@
 enum launch_action { LAUNCH_DESTROY, LAUNCH_RESTART };
 
 struct launch_domain {
-	char node[64];	/* its node's name, for messages */
+	char node[64]; /* its node's name, for messages */
 	char name[DOMAIN_NAME_LEN];
 	domid_t domid;
 	uint32_t permissions, functions, mode; /* binding's bits */
@@ -48,7 +48,7 @@ struct launch_domain {
 	enum launch_action on_poweroff, on_reboot, on_crash;
 };
 
-struct launch_link { /* one end of a static event link or a static grant */
+struct launch_link {	    /* one end of a static event link or a static grant */
 	unsigned dom, peer; /* indices into domains[] */
 	evtchn_port_t port, peer_port;
 };
@@ -80,7 +80,8 @@ struct launch_config {
  * Read @fdt of @size bytes into @cfg given @nr_modules boot modules of the sizes @module_size (NULL: not checked). Every fault is
  * recorded and only what it spoils is left out. 0, or -EINVAL if the blob itself is not a tree.
  */
-int launch_parse(struct launch_config *cfg, const void *fdt, size_t size, unsigned nr_modules, const uint64_t *module_size) must_check;
+int launch_parse(struct launch_config *cfg, const void *fdt, size_t size, unsigned nr_modules,
+		 const uint64_t *module_size) must_check;
 
 /* Boot step: find the tree among the modules (or make the classic dom0 description), build and start everything. */
 void launch_domains(const struct boot_info *bi);

@@ -34,9 +34,9 @@ struct loader_range {
 struct loader_info {
 	uint32_t magic;
 	uint32_t nr_keep;
-	uint64_t kernel, kernel_size;		/* the kernel file as the administrator gave it */
-	uint64_t heap, heap_end;		/* scratch memory for the loader's heap, zeroed */
-	uint64_t ram_end;			/* guest RAM below 4 GiB is [0, ram_end) */
+	uint64_t kernel, kernel_size;		   /* the kernel file as the administrator gave it */
+	uint64_t heap, heap_end;		   /* scratch memory for the loader's heap, zeroed */
+	uint64_t ram_end;			   /* guest RAM below 4 GiB is [0, ram_end) */
 	struct loader_range keep[LOADER_MAX_KEEP]; /* parts of RAM the kernel may not be placed over */
 };
 

@@ -16,20 +16,20 @@
 enum lock_rank {
 	RANK_DOMLIST = 10, /* the table of domains */
 	RANK_DOMAIN = 20,  /* struct domain: life cycle */
-	RANK_HVM = 25,     /* an emulated device of a domain */
+	RANK_HVM = 25,	   /* an emulated device of a domain */
 	RANK_GRANT = 30,   /* a domain's grant table */
 	RANK_MAPTRACK = 32,
-	RANK_EVTCHN = 40,  /* a domain's event channels */
+	RANK_EVTCHN = 40,	/* a domain's event channels */
 	RANK_EVTCHN_PORT = 42,	/* one port; all a send takes */
 	RANK_EVTCHN_QUEUE = 44, /* one FIFO event queue of a vCPU */
-	RANK_P2M = 50,	   /* a domain's guest-physical map */
-	RANK_SCHED = 60,   /* a CPU's run queue */
+	RANK_P2M = 50,		/* a domain's guest-physical map */
+	RANK_SCHED = 60,	/* a CPU's run queue */
 	RANK_SCHED_DOMAIN = 65, /* a capped domain's budget */
-	RANK_TIMER = 70,   /* a CPU's timer heap */
-	RANK_FRAMES = 80,  /* frame allocator, ledger and a domain's page count */
-	RANK_DOMREF = 84,  /* finding a domain by its id: a leaf, so lookups work under the locks above */
-	RANK_HEAP = 85,	   /* small-object heap */
-	RANK_CONSOLE = 90, /* console ring and drivers: printk works under any lock */
+	RANK_TIMER = 70,	/* a CPU's timer heap */
+	RANK_FRAMES = 80,	/* frame allocator, ledger and a domain's page count */
+	RANK_DOMREF = 84,	/* finding a domain by its id: a leaf, so lookups work under the locks above */
+	RANK_HEAP = 85,		/* small-object heap */
+	RANK_CONSOLE = 90,	/* console ring and drivers: printk works under any lock */
 };
 
 typedef struct {
@@ -38,7 +38,10 @@ typedef struct {
 	uint16_t cpu; /* holder, for lock checks and panic messages; 0xffff = free */
 } spinlock_t;
 
-#define SPINLOCK_INIT(r) { 0, 0, (r), 0xffff }
+#define SPINLOCK_INIT(r) \
+	{ \
+		0, 0, (r), 0xffff \
+	}
 
 void spin_lock_init(spinlock_t *l, enum lock_rank rank);
 void spin_lock(spinlock_t *l);

@@ -27,27 +27,29 @@ enum frame_state {
  */
 struct frame {
 	_Alignas(8) uint32_t refs; /* atomic; 0 = free */
-	uint16_t owner;	    /* domid of the owner, DOMID_INVALID = Hospes; stable while refs > 0 */
-	uint8_t state;	    /* enum frame_state */
-	uint8_t order;	    /* of the free or allocated block this frame heads */
-	uint32_t next, prev; /* list links: free list, or the owner's page list; 0 = end */
-	uint32_t type_count; /* typed references (PV page types later) */
+	uint16_t owner;		   /* domid of the owner, DOMID_INVALID = Hospes; stable while refs > 0 */
+	uint8_t state;		   /* enum frame_state */
+	uint8_t order;		   /* of the free or allocated block this frame heads */
+	uint32_t next, prev;	   /* list links: free list, or the owner's page list; 0 = end */
+	uint32_t type_count;	   /* typed references (PV page types later) */
 	uint16_t type;
-	uint8_t flags;	    /* FRAME_* below */
-	uint8_t node;	    /* NUMA node */
+	uint8_t flags; /* FRAME_* below */
+	uint8_t node;  /* NUMA node */
 };
 _Static_assert(sizeof(struct frame) == 24, "one frame entry is 24 bytes");
 
-#define FRAME_F_DIRTY 0x01	/* free but not yet scrubbed */
-#define FRAME_F_ALLOCATED 0x02	/* holds the owner's own reference */
-#define FRAME_F_LISTED 0x08	/* on its owner's page list */
-#define FRAME_F_CHARGED 0x10	/* counted in its owner's tot_pages */
-#define FRAME_F_XEN 0x04	/* owned by a domain but shared with Hospes (shared info, grant frames): guest may not free it */
+#define FRAME_F_DIRTY 0x01     /* free but not yet scrubbed */
+#define FRAME_F_ALLOCATED 0x02 /* holds the owner's own reference */
+#define FRAME_F_LISTED 0x08    /* on its owner's page list */
+#define FRAME_F_CHARGED 0x10   /* counted in its owner's tot_pages */
+#define FRAME_F_XEN \
+	0x04 /* owned by a domain but shared with Hospes (shared info, grant frames): guest may not free it */
 
 /* alloc_frames flags */
-#define ALLOC_ZERO 0x1u	     /* contents zeroed (also implied for pages given to a domain) */
+#define ALLOC_ZERO 0x1u /* contents zeroed (also implied for pages given to a domain) */
 #define ALLOC_BELOW_4G 0x2u
-#define ALLOC_NO_CHARGE 0x4u /* owned but neither counted against max_pages nor on the page list (grant frames, shared
+#define ALLOC_NO_CHARGE \
+	0x4u /* owned but neither counted against max_pages nor on the page list (grant frames, shared
 				info): whoever allocated it gives it back */
 
 #define MAX_ORDER ORDER_1G
@@ -90,7 +92,7 @@ struct frame *domain_first_frame(struct domain *d);
 bool mm_scrub_slice(void);
 
 uint64_t mm_total_frames(void); /* RAM frames Hospes manages */
-uint64_t mm_free_frames(void);  /* free and not promised by a claim */
+uint64_t mm_free_frames(void);	/* free and not promised by a claim */
 /* Promise @nr frames to @d from the free pool. -ENOMEM if RAM does not hold all promises. 0 cancels. */
 int mm_claim(struct domain *d, uint64_t nr) must_check;
 
@@ -116,6 +118,6 @@ void xfree(void *p);
 #define xzalloc(type) ((type *)xzalloc_bytes(sizeof(type)))
 #define xzalloc_array(type, n) ((type *)xzalloc_bytes_array(sizeof(type), (n)))
 void *xzalloc_bytes_array(size_t size, size_t n) must_check; /* NULL on overflow too */
-uint64_t heap_bytes_used(void); /* for leak tests */
+uint64_t heap_bytes_used(void);				     /* for leak tests */
 
 #endif

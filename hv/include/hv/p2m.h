@@ -25,7 +25,7 @@ enum p2m_type {
 	P2M_MMIO_DIRECT, /* device memory, uncached */
 	P2M_GRANT_MAP_RW,
 	P2M_GRANT_MAP_RO,
-	P2M_FOREIGN,	 /* another domain's page, reference held */
+	P2M_FOREIGN, /* another domain's page, reference held */
 	P2M_RAM_BROKEN,
 	P2M_IOREQ_SERVER,
 	P2M_POD,
@@ -33,13 +33,14 @@ enum p2m_type {
 };
 
 struct p2m {
-	spinlock_t lock;      /* RANK_P2M: guards the table and the counters below */
-	mfn_t root;	      /* top table */
-	uint64_t epoch;	      /* atomic; bumped by each flush, a vCPU entering with an older one drops its TLB entries */
-	cpumask_t running;    /* CPUs now inside a vCPU of this domain (atomic ops) */
-	uint64_t nr_tables;   /* table pages, charged to the domain */
-	gfn_t max_gfn;	      /* highest gfn ever set */
-	uint64_t retired;     /* atomic; bumped before a table page is freed: lock-free walks that saw an older value start over */
+	spinlock_t lock;    /* RANK_P2M: guards the table and the counters below */
+	mfn_t root;	    /* top table */
+	uint64_t epoch;	    /* atomic; bumped by each flush, a vCPU entering with an older one drops its TLB entries */
+	cpumask_t running;  /* CPUs now inside a vCPU of this domain (atomic ops) */
+	uint64_t nr_tables; /* table pages, charged to the domain */
+	gfn_t max_gfn;	    /* highest gfn ever set */
+	uint64_t
+		retired; /* atomic; bumped before a table page is freed: lock-free walks that saw an older value start over */
 	struct domain *domain;
 };
 

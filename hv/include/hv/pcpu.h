@@ -19,9 +19,9 @@ enum softirq {
 };
 
 struct pcpu {
-	struct pcpu *self; /* first: the architecture may read it through a segment base */
-	unsigned id;	   /* dense, 0 = boot CPU */
-	struct vcpu *current; /* vCPU whose state is loaded, NULL = idle. Written by this CPU only */
+	struct pcpu *self;	/* first: the architecture may read it through a segment base */
+	unsigned id;		/* dense, 0 = boot CPU */
+	struct vcpu *current;	/* vCPU whose state is loaded, NULL = idle. Written by this CPU only */
 	unsigned long softirqs; /* pending bits, atomic */
 	bool in_guest;		/* between the last softirq check and the exit: a kick must send an IPI */
 	uint8_t nr_held;	/* locks held, for rank checks */
@@ -29,7 +29,7 @@ struct pcpu {
 		const void *lock;
 		uint16_t rank;
 	} held[8];
-	struct sched_cpu *sched; /* owned by hv/sched */
+	struct sched_cpu *sched;  /* owned by hv/sched */
 	struct timer_cpu *timers; /* owned by hv/core/timer.c */
 	void *task;		  /* owned by hv/core/task.c */
 	struct arch_pcpu arch;

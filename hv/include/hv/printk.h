@@ -7,10 +7,10 @@
 #include "hv/types.h"
 
 enum log_level {
-	LOG_ERR,   /* Hospes or the machine is broken */
-	LOG_WARN,  /* the administrator should know */
-	LOG_INFO,  /* normal progress, shown by default */
-	LOG_DEBUG, /* only with loglvl=all */
+	LOG_ERR,	/* Hospes or the machine is broken */
+	LOG_WARN,	/* the administrator should know */
+	LOG_INFO,	/* normal progress, shown by default */
+	LOG_DEBUG,	/* only with loglvl=all */
 	LOG_GUEST_WARN, /* caused by a guest: filtered by guest_loglvl and rate limited per domain */
 	LOG_GUEST_DEBUG,
 };
@@ -25,10 +25,10 @@ void printk_init(void);
 /* Stop the machine: symbolised backtrace, who was running, then halt or reboot (noreboot). Any context. */
 _Noreturn void panic(const char *fmt, ...) printf_like(1, 2);
 
-#define BUG_ON(cond)                                                                               \
-	do {                                                                                       \
-		if (unlikely(cond))                                                                \
-			panic("BUG at %s:%d: %s", __FILE__, __LINE__, #cond);                      \
+#define BUG_ON(cond) \
+	do { \
+		if (unlikely(cond)) \
+			panic("BUG at %s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 /* ASSERT states what Hospes promises itself; nothing a guest sends may reach one. On in every build. */
 #define ASSERT(cond) BUG_ON(!(cond))

@@ -20,14 +20,14 @@ struct sched_unit {
 	bool moving;	      /* must leave its CPU: whoever takes it off there sends it on */
 	bool pinned;	      /* SCHEDOP_pin_override holds; saved_hard is to come back */
 	cpumask_t saved_hard;
-	void *priv;	      /* the policy's */
+	void *priv; /* the policy's */
 };
 
 /* A domain's share, for all policies. */
 struct sched_domain {
 	spinlock_t lock; /* RANK_SCHED_DOMAIN: guards the budget */
 	uint16_t weight, cap;
-	int64_t budget;	    /* ns left in this period when capped */
+	int64_t budget; /* ns left in this period when capped */
 	stime_t period_end;
 };
 
@@ -56,7 +56,8 @@ struct sched_policy {
 	unsigned (*overloaded)(unsigned cpu, struct sched_unit *curr, stime_t t);
 	/* Lock of @victim held: choose a waiting unit of it that @cpu may run, and dequeue it; NULL if none. */
 	struct sched_unit *(*steal)(unsigned victim, unsigned cpu, stime_t t);
-	int (*adjust)(struct domain *d, bool set, uint16_t *weight, uint16_t *cap); /* cap in percent of a CPU, 0 = none */
+	int (*adjust)(struct domain *d, bool set, uint16_t *weight,
+		      uint16_t *cap); /* cap in percent of a CPU, 0 = none */
 };
 
 /* Choose the policy. Boot, before sched_cpu_init(). */

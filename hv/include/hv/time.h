@@ -6,8 +6,8 @@
 #include "hv/types.h"
 
 #define NSEC_PER_SEC 1000000000L
-#define MILLISECS(n) ((stime_t)(n) * 1000000L)
-#define MICROSECS(n) ((stime_t)(n) * 1000L)
+#define MILLISECS(n) ((stime_t)(n)*1000000L)
+#define MICROSECS(n) ((stime_t)(n)*1000L)
 #define STIME_MAX INT64_MAX
 
 /* Nanoseconds since boot, monotonic across CPUs. Any context. Implemented by the architecture. */
@@ -25,11 +25,11 @@ struct domain;
 void wallclock_publish(struct domain *d);
 
 struct timer {
-	stime_t expires; /* valid while active */
+	stime_t expires;		     /* valid while active */
 	struct timer *left, *right, *parent; /* in its CPU's heap */
-	unsigned rank;	 /* distance to the nearest missing child; 0 = inactive */
-	unsigned cpu;	 /* CPU that runs it; stable under that CPU's timer lock */
-	unsigned ran_on; /* CPU that last took it out to run it */
+	unsigned rank;			     /* distance to the nearest missing child; 0 = inactive */
+	unsigned cpu;			     /* CPU that runs it; stable under that CPU's timer lock */
+	unsigned ran_on;		     /* CPU that last took it out to run it */
 	void (*fn)(void *);
 	void *data;
 	bool dead;

@@ -87,9 +87,9 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 }
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define ROUND_UP(x, a) (((x) + (a) - 1) & ~((__typeof__(x))(a) - 1))
-#define ROUND_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define ROUND_UP(x, a) (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
+#define ROUND_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define must_check __attribute__((warn_unused_result))
 #define packed __attribute__((packed))

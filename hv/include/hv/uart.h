@@ -8,12 +8,12 @@ struct console_driver;
 
 /* What com1= or com2= says: baud[/base][,DPS[,io-base[,irq]]], any part may be empty. */
 struct uart_config {
-	uint32_t baud;	     /* 0: as firmware left it */
-	uint32_t base_baud;  /* baud at divisor 1 */
+	uint32_t baud;	    /* 0: as firmware left it */
+	uint32_t base_baud; /* baud at divisor 1 */
 	uint8_t data_bits, stop_bits;
-	char parity;	     /* n o e m s */
+	char parity; /* n o e m s */
 	uint16_t port;
-	uint8_t irq;	     /* 0: polled */
+	uint8_t irq; /* 0: polled */
 };
 /* Pure. -EINVAL: not understood; @c is then partly changed. hv/lib/uart_config.c */
 int uart_config_parse(struct uart_config *c, const char *text) must_check;

@@ -5,21 +5,23 @@
 
 /* One table entry: what follows the opcode. */
 enum {
-	M = 0x01, /* ModRM */
-	IB = 0x02, /* immediate of one byte */
-	IW = 0x04, /* two bytes */
-	IZ = 0x06, /* two or four by operand size, four for eight */
-	IV = 0x08, /* two, four or eight by operand size */
-	FP = 0x0a, /* far pointer: offset by operand size, selector */
-	EN = 0x0c, /* ENTER: two bytes, one byte */
-	MO = 0x0e, /* offset by address size */
+	M = 0x01,   /* ModRM */
+	IB = 0x02,  /* immediate of one byte */
+	IW = 0x04,  /* two bytes */
+	IZ = 0x06,  /* two or four by operand size, four for eight */
+	IV = 0x08,  /* two, four or eight by operand size */
+	FP = 0x0a,  /* far pointer: offset by operand size, selector */
+	EN = 0x0c,  /* ENTER: two bytes, one byte */
+	MO = 0x0e,  /* offset by address size */
 	IMM = 0x0e, /* mask of the above */
-	X = 0x20, /* not in 64-bit mode */
-	U = 0x40, /* undefined */
-	B = 0x80, /* byte operand */
+	X = 0x20,   /* not in 64-bit mode */
+	U = 0x40,   /* undefined */
+	B = 0x80,   /* byte operand */
 	_ = 0,
 };
 
+/* Sixteen opcodes a line, as the manual prints them. */
+/* clang-format off */
 /* AMD APM vol. 3 table A-1. Prefixes and escapes never get here. */
 static const uint8_t map_1[256] = {
 	/* 00 */ M|B, M, M|B, M, IB|B, IZ, X, X, M|B, M, M|B, M, IB|B, IZ, X, U,
@@ -67,6 +69,7 @@ static const uint32_t valid_0f38[8] = {
 static const uint32_t valid_0f3a[8] = {
 	0x00f0ff00, 0x00000007, 0x00000017, 0x0000000f, 0x00000000, 0x00000000, 0x8000d000, 0x00010000,
 };
+/* clang-format on */
 
 struct decoder {
 	struct insn *i;
@@ -112,12 +115,16 @@ static bool legacy_prefix(struct decoder *d, uint8_t b)
 	struct insn *i = d->i;
 
 	switch (b) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e:
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
 		/* ES CS SS DS; null prefixes in 64-bit mode (APM vol. 3, 1.2.4) */
 		if (!is_long(d))
 			i->seg = SEG_ES + ((b >> 3) & 3);
 		return true;
-	case 0x64: case 0x65:
+	case 0x64:
+	case 0x65:
 		i->seg = b == 0x64 ? SEG_FS : SEG_GS;
 		return true;
 	case 0x66:
@@ -197,7 +204,9 @@ static uint8_t vex_entry(uint8_t kind, unsigned map, uint8_t op)
 	if (kind == 0x8f)
 		return map == 8 ? M | IB : map == 9 ? M : map == 10 ? M | IZ : U;
 	if (map == 1)
-		return op == 0x77 && kind != 0x62 ? _ : M | (map_0f[op] & IB & ((op & 0xf0) == 0x70 || op >= 0xc2 ? 0xff : 0));
+		return op == 0x77 && kind != 0x62 ?
+			       _ :
+			       M | (map_0f[op] & IB & ((op & 0xf0) == 0x70 || op >= 0xc2 ? 0xff : 0));
 	if (map == 2)
 		return M;
 	if (map == 3)
@@ -359,12 +368,24 @@ static void get_imm(struct decoder *d, uint8_t entry)
 	unsigned z = i->opsize == 2 ? 2 : 4;
 
 	switch (entry & IMM) {
-	case IB: i->imm_len = 1; break;
-	case IW: i->imm_len = 2; break;
-	case IZ: i->imm_len = z; break;
-	case IV: i->imm_len = i->opsize; break;
-	case FP: i->imm_len = z; break;
-	case EN: i->imm_len = 2; break;
+	case IB:
+		i->imm_len = 1;
+		break;
+	case IW:
+		i->imm_len = 2;
+		break;
+	case IZ:
+		i->imm_len = z;
+		break;
+	case IV:
+		i->imm_len = i->opsize;
+		break;
+	case FP:
+		i->imm_len = z;
+		break;
+	case EN:
+		i->imm_len = 2;
+		break;
 	case MO:
 		i->has_mem = i->moffs = true;
 		i->disp = fetch_signed(d, i->addrsize);
@@ -395,22 +416,39 @@ static bool valid_0f(struct insn *i)
 	unsigned ext = insn_ext(i);
 
 	switch (i->opcode) {
-	case 0x00: return ext < 6 && i->mode != CPU_MODE_REAL;
-	case 0x01: return group7_valid(i);
-	case 0x02: case 0x03: return i->mode != CPU_MODE_REAL;
-	case 0x20: case 0x22:
+	case 0x00:
+		return ext < 6 && i->mode != CPU_MODE_REAL;
+	case 0x01:
+		return group7_valid(i);
+	case 0x02:
+	case 0x03:
+		return i->mode != CPU_MODE_REAL;
+	case 0x20:
+	case 0x22:
 		/* AMD: LOCK MOV CR0 reaches CR8 in every mode (APM vol. 3, MOV CRn). */
 		if (i->prefixes & INSN_LOCK && i->reg == 0)
 			i->reg = 8;
 		return i->reg == 0 || (i->reg >= 2 && i->reg <= 4) || i->reg == 8;
-	case 0x21: case 0x23: return i->reg < 8;
-	case 0x78: return !(i->prefixes & (INSN_OPSIZE | INSN_REPNE)) || !i->has_mem; /* EXTRQ, INSERTQ */
-	case 0xb2: case 0xb4: case 0xb5: return i->has_mem;
-	case 0xb8: return i->prefixes & INSN_REP;
-	case 0xba: return ext >= 4;
-	case 0xc3: case 0xe7: return i->has_mem;
-	case 0xc7: return i->has_mem ? ext != 0 && ext != 2 : ext >= 6;
-	default: return true;
+	case 0x21:
+	case 0x23:
+		return i->reg < 8;
+	case 0x78:
+		return !(i->prefixes & (INSN_OPSIZE | INSN_REPNE)) || !i->has_mem; /* EXTRQ, INSERTQ */
+	case 0xb2:
+	case 0xb4:
+	case 0xb5:
+		return i->has_mem;
+	case 0xb8:
+		return i->prefixes & INSN_REP;
+	case 0xba:
+		return ext >= 4;
+	case 0xc3:
+	case 0xe7:
+		return i->has_mem;
+	case 0xc7:
+		return i->has_mem ? ext != 0 && ext != 2 : ext >= 6;
+	default:
+		return true;
 	}
 }
 
@@ -419,15 +457,28 @@ static bool valid_1(const struct insn *i)
 	unsigned ext = insn_ext(i);
 
 	switch (i->opcode) {
-	case 0x62: case 0x8d: case 0xc4: case 0xc5: return i->has_mem;
-	case 0x63: return i->mode != CPU_MODE_REAL;
-	case 0x8c: return ext < 6;
-	case 0x8e: return ext < 6 && ext != SEG_CS;
-	case 0x8f: return ext == 0;
-	case 0xc6: case 0xc7: return ext == 0 || i->modrm == 0xf8; /* F8: XABORT, XBEGIN */
-	case 0xfe: return ext < 2;
-	case 0xff: return ext < 7 && (i->has_mem || (ext != 3 && ext != 5));
-	default: return true;
+	case 0x62:
+	case 0x8d:
+	case 0xc4:
+	case 0xc5:
+		return i->has_mem;
+	case 0x63:
+		return i->mode != CPU_MODE_REAL;
+	case 0x8c:
+		return ext < 6;
+	case 0x8e:
+		return ext < 6 && ext != SEG_CS;
+	case 0x8f:
+		return ext == 0;
+	case 0xc6:
+	case 0xc7:
+		return ext == 0 || i->modrm == 0xf8; /* F8: XABORT, XBEGIN */
+	case 0xfe:
+		return ext < 2;
+	case 0xff:
+		return ext < 7 && (i->has_mem || (ext != 3 && ext != 5));
+	default:
+		return true;
 	}
 }
 

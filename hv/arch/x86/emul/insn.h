@@ -18,7 +18,7 @@ enum cpu_mode {
 };
 
 enum insn_map {
-	INSN_MAP_1,    /* one-byte opcodes */
+	INSN_MAP_1, /* one-byte opcodes */
 	INSN_MAP_0F,
 	INSN_MAP_0F38,
 	INSN_MAP_0F3A,

@@ -22,8 +22,8 @@ struct emul {
 	const struct segment *segs;
 	const struct mmio_ops *ops;
 	void *ctx;
-	uint64_t ea;	/* linear address of the memory operand */
-	unsigned size;	/* of the operand */
+	uint64_t ea;   /* linear address of the memory operand */
+	unsigned size; /* of the operand */
 };
 
 static uint64_t mask_of(unsigned size)
@@ -104,8 +104,9 @@ static uint64_t add(struct emul *e, uint64_t a, uint64_t b, unsigned carry, uint
 	uint64_t carries = (a & b) | ((a | b) & ~res); /* out of each bit */
 	uint64_t overflow = (a ^ res) & (b ^ res);
 
-	set_flags(e, which, result_flags(res, e->size) | (carries & sign_bit(e->size) ? CF : 0) |
-				    (carries & 8 ? AF : 0) | (overflow & sign_bit(e->size) ? OF : 0));
+	set_flags(e, which,
+		  result_flags(res, e->size) | (carries & sign_bit(e->size) ? CF : 0) | (carries & 8 ? AF : 0) |
+			  (overflow & sign_bit(e->size) ? OF : 0));
 	return res;
 }
 
@@ -116,8 +117,9 @@ static uint64_t sub(struct emul *e, uint64_t a, uint64_t b, unsigned borrow, uin
 	uint64_t borrows = (~a & b) | ((~a | b) & res);
 	uint64_t overflow = (a ^ b) & (a ^ res);
 
-	set_flags(e, which, result_flags(res, e->size) | (borrows & sign_bit(e->size) ? CF : 0) |
-				    (borrows & 8 ? AF : 0) | (overflow & sign_bit(e->size) ? OF : 0));
+	set_flags(e, which,
+		  result_flags(res, e->size) | (borrows & sign_bit(e->size) ? CF : 0) | (borrows & 8 ? AF : 0) |
+			  (overflow & sign_bit(e->size) ? OF : 0));
 	return res;
 }
 
@@ -134,14 +136,21 @@ static uint64_t alu(struct emul *e, enum alu op, uint64_t a, uint64_t b)
 	a &= mask_of(e->size);
 	b &= mask_of(e->size);
 	switch (op) {
-	case ALU_ADD: return add(e, a, b, 0, ARITH_FLAGS);
-	case ALU_ADC: return add(e, a, b, carry, ARITH_FLAGS);
-	case ALU_SBB: return sub(e, a, b, carry, ARITH_FLAGS);
+	case ALU_ADD:
+		return add(e, a, b, 0, ARITH_FLAGS);
+	case ALU_ADC:
+		return add(e, a, b, carry, ARITH_FLAGS);
+	case ALU_SBB:
+		return sub(e, a, b, carry, ARITH_FLAGS);
 	case ALU_SUB:
-	case ALU_CMP: return sub(e, a, b, 0, ARITH_FLAGS);
-	case ALU_OR: return logic(e, a | b);
-	case ALU_AND: return logic(e, a & b);
-	default: return logic(e, a ^ b);
+	case ALU_CMP:
+		return sub(e, a, b, 0, ARITH_FLAGS);
+	case ALU_OR:
+		return logic(e, a | b);
+	case ALU_AND:
+		return logic(e, a & b);
+	default:
+		return logic(e, a ^ b);
 	}
 }
 
@@ -151,14 +160,30 @@ static bool condition(uint64_t f, unsigned cc)
 	bool less = !(f & SF) != !(f & OF), c;
 
 	switch (cc >> 1) {
-	case 0: c = f & OF; break;
-	case 1: c = f & CF; break;
-	case 2: c = f & ZF; break;
-	case 3: c = f & (CF | ZF); break;
-	case 4: c = f & SF; break;
-	case 5: c = f & PF; break;
-	case 6: c = less; break;
-	default: c = less || f & ZF; break;
+	case 0:
+		c = f & OF;
+		break;
+	case 1:
+		c = f & CF;
+		break;
+	case 2:
+		c = f & ZF;
+		break;
+	case 3:
+		c = f & (CF | ZF);
+		break;
+	case 4:
+		c = f & SF;
+		break;
+	case 5:
+		c = f & PF;
+		break;
+	case 6:
+		c = less;
+		break;
+	default:
+		c = less || f & ZF;
+		break;
 	}
 	return c != (cc & 1);
 }
@@ -290,10 +315,14 @@ static int bit_op(struct emul *e, unsigned op, bool immediate)
 		return rc;
 	set_flags(e, CF, val >> bit & 1);
 	switch (op) {
-	case 0: return 0;
-	case 1: return mem_write(e, val | 1UL << bit);
-	case 2: return mem_write(e, val & ~(1UL << bit));
-	default: return mem_write(e, val ^ 1UL << bit);
+	case 0:
+		return 0;
+	case 1:
+		return mem_write(e, val | 1UL << bit);
+	case 2:
+		return mem_write(e, val & ~(1UL << bit));
+	default:
+		return mem_write(e, val ^ 1UL << bit);
 	}
 }
 
@@ -398,8 +427,15 @@ static bool is_string(const struct insn *i)
 	if (i->map != INSN_MAP_1 || i->vex)
 		return false;
 	switch (i->opcode) {
-	case 0xa4: case 0xa5: case 0xaa: case 0xab: case 0xac: case 0xad: return true;
-	default: return false;
+	case 0xa4:
+	case 0xa5:
+	case 0xaa:
+	case 0xab:
+	case 0xac:
+	case 0xad:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -417,17 +453,40 @@ static int emulate_1(struct emul *e)
 	switch (op) {
 	case 0x63: /* MOVSXD; ARPL outside 64-bit mode */
 		return i->mode == CPU_MODE_LONG ? extend(e, i->opsize == 2 ? 2 : 4, true) : -EOPNOTSUPP;
-	case 0x80: case 0x81: case 0x82: case 0x83: return alu_to_mem(e, insn_ext(i), (uint64_t)i->imm);
-	case 0x84: case 0x85: return test(e, get_reg(e, i->reg));
-	case 0x86: case 0x87: return xchg(e);
-	case 0x88: case 0x89: return mem_write(e, get_reg(e, i->reg));
-	case 0x8a: case 0x8b: return load(e, i->reg);
-	case 0xa0: case 0xa1: return load(e, REG_RAX);
-	case 0xa2: case 0xa3: return mem_write(e, get_reg(e, REG_RAX));
-	case 0xc6: case 0xc7: return insn_ext(i) == 0 ? mem_write(e, (uint64_t)i->imm) : -EOPNOTSUPP;
-	case 0xf6: case 0xf7: return group3(e);
-	case 0xfe: case 0xff: return inc_dec(e);
-	default: return -EOPNOTSUPP;
+	case 0x80:
+	case 0x81:
+	case 0x82:
+	case 0x83:
+		return alu_to_mem(e, insn_ext(i), (uint64_t)i->imm);
+	case 0x84:
+	case 0x85:
+		return test(e, get_reg(e, i->reg));
+	case 0x86:
+	case 0x87:
+		return xchg(e);
+	case 0x88:
+	case 0x89:
+		return mem_write(e, get_reg(e, i->reg));
+	case 0x8a:
+	case 0x8b:
+		return load(e, i->reg);
+	case 0xa0:
+	case 0xa1:
+		return load(e, REG_RAX);
+	case 0xa2:
+	case 0xa3:
+		return mem_write(e, get_reg(e, REG_RAX));
+	case 0xc6:
+	case 0xc7:
+		return insn_ext(i) == 0 ? mem_write(e, (uint64_t)i->imm) : -EOPNOTSUPP;
+	case 0xf6:
+	case 0xf7:
+		return group3(e);
+	case 0xfe:
+	case 0xff:
+		return inc_dec(e);
+	default:
+		return -EOPNOTSUPP;
 	}
 }
 
@@ -437,16 +496,31 @@ static int emulate_0f(struct emul *e)
 	uint8_t op = i->opcode;
 
 	switch (op) {
-	case 0x90 ... 0x9f: return mem_write(e, condition(e->r->rflags, op & 0xf));
-	case 0xa3: case 0xab: case 0xb3: case 0xbb: return bit_op(e, (op >> 3 & 7) - 4, false);
-	case 0xba: return bit_op(e, insn_ext(i) - 4, true);
-	case 0xb0: case 0xb1: return cmpxchg(e);
-	case 0xb6: return extend(e, 1, false);
-	case 0xb7: return extend(e, 2, false);
-	case 0xbe: return extend(e, 1, true);
-	case 0xbf: return extend(e, 2, true);
-	case 0xc0: case 0xc1: return xadd(e);
-	default: return -EOPNOTSUPP;
+	case 0x90 ... 0x9f:
+		return mem_write(e, condition(e->r->rflags, op & 0xf));
+	case 0xa3:
+	case 0xab:
+	case 0xb3:
+	case 0xbb:
+		return bit_op(e, (op >> 3 & 7) - 4, false);
+	case 0xba:
+		return bit_op(e, insn_ext(i) - 4, true);
+	case 0xb0:
+	case 0xb1:
+		return cmpxchg(e);
+	case 0xb6:
+		return extend(e, 1, false);
+	case 0xb7:
+		return extend(e, 2, false);
+	case 0xbe:
+		return extend(e, 1, true);
+	case 0xbf:
+		return extend(e, 2, true);
+	case 0xc0:
+	case 0xc1:
+		return xadd(e);
+	default:
+		return -EOPNOTSUPP;
 	}
 }
 
@@ -455,7 +529,11 @@ int mmio_emulate(const struct insn *insn, struct guest_regs *regs, const struct 
 {
 	struct guest_regs work = *regs;
 	struct emul e = {
-		.i = insn, .r = &work, .segs = segs, .ops = ops, .ctx = ctx,
+		.i = insn,
+		.r = &work,
+		.segs = segs,
+		.ops = ops,
+		.ctx = ctx,
 		.size = insn->byte_op ? 1 : insn->opsize,
 	};
 	bool more = false;

@@ -25,7 +25,9 @@ static void read_cpuid(uint32_t leaf, uint32_t sub, struct cpuid_leaf *out)
 /* The most a guest may see here. The first caller is the boot CPU, alone. */
 static const struct cpu_policy *policy_max(void)
 {
-	struct policy_caps caps = { .xsave = hvm_xcr0_mask(), .rdtscp = cpu_features.rdtscp, .xcr0_mask = hvm_xcr0_mask() };
+	struct policy_caps caps = { .xsave = hvm_xcr0_mask(),
+				    .rdtscp = cpu_features.rdtscp,
+				    .xcr0_mask = hvm_xcr0_mask() };
 
 	if (machine.ready)
 		return &machine.max;

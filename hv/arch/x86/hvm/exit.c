@@ -74,8 +74,7 @@ void hvm_exit_hlt(struct vcpu *v)
 	if (!len)
 		return;
 	insn_done(v, len);
-	if (!(v->arch.regs.rflags & RFLAGS_IF) && !read_once(v->arch.nmi_pending) &&
-	    !read_once(v->arch.init_pending)) {
+	if (!(v->arch.regs.rflags & RFLAGS_IF) && !read_once(v->arch.nmi_pending) && !read_once(v->arch.init_pending)) {
 		hvm_vcpu_down(v);
 		return;
 	}
@@ -127,8 +126,8 @@ static void show_state(struct vcpu *v)
 	       virt->get_segment(v, SEG_GDTR).base, virt->get_segment(v, SEG_GDTR).limit,
 	       virt->get_segment(v, SEG_IDTR).base, virt->get_segment(v, SEG_IDTR).limit);
 	for (unsigned i = 0; i < 16; i += 4)
-		printk(LOG_GUEST_DEBUG, "d%uv%u: r%u.. %016lx %016lx %016lx %016lx\n", v->domain->id, v->id, i, r->gpr[i],
-		       r->gpr[i + 1], r->gpr[i + 2], r->gpr[i + 3]);
+		printk(LOG_GUEST_DEBUG, "d%uv%u: r%u.. %016lx %016lx %016lx %016lx\n", v->domain->id, v->id, i,
+		       r->gpr[i], r->gpr[i + 1], r->gpr[i + 2], r->gpr[i + 3]);
 }
 
 void hvm_triple_fault(struct vcpu *v)

@@ -5,7 +5,7 @@
 
 static const struct {
 	uint8_t len;
-	uint8_t map;	/* enum insn_map */
+	uint8_t map; /* enum insn_map */
 	uint8_t opcode;
 	uint8_t modrm;	/* of group 0F 01; 0 = none */
 	uint32_t bytes; /* without prefixes, little endian */

@@ -26,9 +26,9 @@
 /* Shape of a paging mode. */
 struct walk_mode {
 	uint8_t levels;
-	uint8_t bits;	/* index bits per level */
-	uint8_t size;	/* of an entry */
-	bool pae;	/* three levels: the top entries have no rights */
+	uint8_t bits; /* index bits per level */
+	uint8_t size; /* of an entry */
+	bool pae;     /* three levels: the top entries have no rights */
 };
 
 static const struct walk_mode mode_32 = { 2, 10, 4, false };
@@ -39,11 +39,11 @@ static const struct walk_mode mode_la57 = { 5, 9, 8, false };
 /* What one walk has found. */
 struct walk {
 	uint64_t entry[MAX_LEVELS], entry_gpa[MAX_LEVELS]; /* 0 = leaf's level counted from the 4K level */
-	unsigned leaf;	 /* level of the leaf: 0 4K, 1 2M/4M, 2 1G */
-	unsigned shift;	 /* of its page size */
-	uint64_t all;	 /* AND of RW, US and A over the entries */
-	uint64_t nx;	 /* OR of NX */
-	uint64_t base;	 /* gpa of the page */
+	unsigned leaf;					   /* level of the leaf: 0 4K, 1 2M/4M, 2 1G */
+	unsigned shift;					   /* of its page size */
+	uint64_t all;					   /* AND of RW, US and A over the entries */
+	uint64_t nx;					   /* OR of NX */
+	uint64_t base;					   /* gpa of the page */
 };
 
 static const struct walk_mode *walk_mode(const struct guest_paging *p)

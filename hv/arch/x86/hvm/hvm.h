@@ -51,8 +51,18 @@ bool guest_fault(struct vcpu *v, int rc, uint64_t va, uint32_t pfec);
 
 /* fetch.c ----------------------------------------------------------------------------------- */
 /* Instructions with intercepts whose length the hardware may not tell. */
-enum known_insn { INSN_CPUID, INSN_HLT, INSN_RDMSR, INSN_WRMSR, INSN_VMMCALL, INSN_XSETBV, INSN_WBINVD, INSN_INVD,
-		  INSN_RDPMC, NR_KNOWN_INSNS };
+enum known_insn {
+	INSN_CPUID,
+	INSN_HLT,
+	INSN_RDMSR,
+	INSN_WRMSR,
+	INSN_VMMCALL,
+	INSN_XSETBV,
+	INSN_WBINVD,
+	INSN_INVD,
+	INSN_RDPMC,
+	NR_KNOWN_INSNS
+};
 /*
  * Length of the instruction at rip, which exited as @k. 0: it is not there any more or not readable; then either a fault
  * is queued or the guest just tries again.
@@ -80,7 +90,7 @@ void hvm_inject_gp(struct vcpu *v);
 /* A port access: as the hardware reports it. @next_rip is the address after the instruction. */
 struct port_exit {
 	uint16_t port;
-	uint8_t size;	  /* 1, 2, 4 */
+	uint8_t size; /* 1, 2, 4 */
 	bool in, string, rep;
 	uint64_t next_rip;
 };

@@ -178,7 +178,9 @@ static void reset_lapic(struct vcpu *v)
 /* Start in real mode at @vector * 4 KiB, everything else as after reset. */
 static void start(struct vcpu *v, uint8_t vector)
 {
-	struct segment cs = { .sel = (uint16_t)(vector << 8), .attr = 0x9b, .limit = 0xffff, .base = (uint64_t)vector << 12 };
+	struct segment cs = {
+		.sel = (uint16_t)(vector << 8), .attr = 0x9b, .limit = 0xffff, .base = (uint64_t)vector << 12
+	};
 
 	__atomic_store_n(&v->arch.init_pending, false, __ATOMIC_SEQ_CST);
 	hvm_fpu_reset(v);

@@ -87,7 +87,6 @@ static int vec_highest(const struct vlapic *l, unsigned base)
 	return -1;
 }
 
-
 /* Latching and priorities ---------------------------------------------------------------------- */
 
 static void latch(struct vlapic *l, uint8_t vector, bool level)
@@ -285,7 +284,8 @@ static uint32_t current_count(const struct vlapic *l)
 		if (left <= 0)
 			left += period(l);
 	}
-	return left <= 0 ? 0 : (uint32_t)min_u64((uint64_t)(left + tick(l) - 1) / (uint64_t)tick(l), get(l, APIC_TMICT));
+	return left <= 0 ? 0 :
+			   (uint32_t)min_u64((uint64_t)(left + tick(l) - 1) / (uint64_t)tick(l), get(l, APIC_TMICT));
 }
 
 static void write_tmict(struct vlapic *l, uint32_t val)
@@ -499,8 +499,11 @@ static void send_ipi(struct vlapic *l, uint32_t low, uint32_t dest)
 {
 	enum shorthand to = low >> 18 & 3;
 	struct apic_msg m = {
-		.dest = dest, .logical = low & ICR_LOGICAL, .x2apic = vlapic_x2apic(l),
-		.mode = low >> 8 & 7, .vector = (uint8_t)low,
+		.dest = dest,
+		.logical = low & ICR_LOGICAL,
+		.x2apic = vlapic_x2apic(l),
+		.mode = low >> 8 & 7,
+		.vector = (uint8_t)low,
 	};
 
 	if (!icr_valid(low, to, m.mode))
@@ -550,24 +553,45 @@ static uint32_t lvt_bits(const struct vlapic *l, unsigned offset)
 	uint32_t common = LVT_VECTOR | LVT_STATUS | LVT_MASKED;
 
 	switch (offset) {
-	case APIC_LVTT: return common | (l->ops->tsc_deadline ? LVT_TIMER_MODE : TIMER_PERIODIC);
+	case APIC_LVTT:
+		return common | (l->ops->tsc_deadline ? LVT_TIMER_MODE : TIMER_PERIODIC);
 	case APIC_LVTTHMR:
-	case APIC_LVTPC: return common | LVT_MODE;
+	case APIC_LVTPC:
+		return common | LVT_MODE;
 	case APIC_LVT0:
-	case APIC_LVT1: return common | LVT_MODE | LVT_POLARITY | LVT_REMOTE_IRR | LVT_LEVEL;
-	case APIC_LVTERR: return common;
-	default: return 0;
+	case APIC_LVT1:
+		return common | LVT_MODE | LVT_POLARITY | LVT_REMOTE_IRR | LVT_LEVEL;
+	case APIC_LVTERR:
+		return common;
+	default:
+		return 0;
 	}
 }
 
 static uint32_t read_reg(struct vlapic *l, unsigned offset)
 {
 	switch (offset) {
-	case APIC_PPR: return get_ppr(l);
-	case APIC_TMCCT: return current_count(l);
-	case APIC_ID: case APIC_LVR: case APIC_TPR: case APIC_LDR: case APIC_DFR: case APIC_SVR: case APIC_ESR:
-	case APIC_ICR: case APIC_ICR2: case APIC_LVTT: case APIC_LVTTHMR: case APIC_LVTPC: case APIC_LVT0: case APIC_LVT1:
-	case APIC_LVTERR: case APIC_TMICT: case APIC_TDCR:
+	case APIC_PPR:
+		return get_ppr(l);
+	case APIC_TMCCT:
+		return current_count(l);
+	case APIC_ID:
+	case APIC_LVR:
+	case APIC_TPR:
+	case APIC_LDR:
+	case APIC_DFR:
+	case APIC_SVR:
+	case APIC_ESR:
+	case APIC_ICR:
+	case APIC_ICR2:
+	case APIC_LVTT:
+	case APIC_LVTTHMR:
+	case APIC_LVTPC:
+	case APIC_LVT0:
+	case APIC_LVT1:
+	case APIC_LVTERR:
+	case APIC_TMICT:
+	case APIC_TDCR:
 	case APIC_ISR ... APIC_IRR + 0x70:
 		return get(l, offset);
 	default:
@@ -606,30 +630,53 @@ static void write_lvt(struct vlapic *l, unsigned offset, uint32_t val)
 static void write_reg(struct vlapic *l, unsigned offset, uint32_t val)
 {
 	switch (offset) {
-	case APIC_TPR: set(l, APIC_TPR, val & TPR_BITS); break;
-	case APIC_EOI: vlapic_eoi(l); break;
-	case APIC_LDR: set(l, APIC_LDR, val & 0xff000000); break;
-	case APIC_DFR: set(l, APIC_DFR, val | 0x0fffffff); break;
-	case APIC_SVR: write_svr(l, val); break;
-	case APIC_ESR: set(l, APIC_ESR, __atomic_exchange_n(&l->esr_pending, 0, __ATOMIC_SEQ_CST)); break;
+	case APIC_TPR:
+		set(l, APIC_TPR, val & TPR_BITS);
+		break;
+	case APIC_EOI:
+		vlapic_eoi(l);
+		break;
+	case APIC_LDR:
+		set(l, APIC_LDR, val & 0xff000000);
+		break;
+	case APIC_DFR:
+		set(l, APIC_DFR, val | 0x0fffffff);
+		break;
+	case APIC_SVR:
+		write_svr(l, val);
+		break;
+	case APIC_ESR:
+		set(l, APIC_ESR, __atomic_exchange_n(&l->esr_pending, 0, __ATOMIC_SEQ_CST));
+		break;
 	case APIC_ICR:
 		set(l, APIC_ICR, val & ICR_BITS);
 		send_ipi(l, val, vlapic_x2apic(l) ? get(l, APIC_ICR2) : get(l, APIC_ICR2) >> 24);
 		break;
-	case APIC_ICR2: set(l, APIC_ICR2, val & 0xff000000); break;
-	case APIC_LVTT: case APIC_LVTTHMR: case APIC_LVTPC: case APIC_LVT0: case APIC_LVT1: case APIC_LVTERR:
+	case APIC_ICR2:
+		set(l, APIC_ICR2, val & 0xff000000);
+		break;
+	case APIC_LVTT:
+	case APIC_LVTTHMR:
+	case APIC_LVTPC:
+	case APIC_LVT0:
+	case APIC_LVT1:
+	case APIC_LVTERR:
 		write_lvt(l, offset, val);
 		break;
-	case APIC_TMICT: write_tmict(l, val); break;
-	case APIC_TDCR: write_tdcr(l, val); break;
-	default: break; /* read only or absent */
+	case APIC_TMICT:
+		write_tmict(l, val);
+		break;
+	case APIC_TDCR:
+		write_tdcr(l, val);
+		break;
+	default:
+		break; /* read only or absent */
 	}
 }
 
 bool vlapic_mmio_hit(const struct vlapic *l, uint64_t gpa)
 {
-	return vlapic_hw_enabled(l) && !vlapic_x2apic(l) &&
-	       (gpa & ~0xfffUL) == (l->hw.apic_base_msr & APIC_BASE_ADDR);
+	return vlapic_hw_enabled(l) && !vlapic_x2apic(l) && (gpa & ~0xfffUL) == (l->hw.apic_base_msr & APIC_BASE_ADDR);
 }
 
 /* Only the first four bytes of each 16 mean anything. Guests should use 32-bit accesses, some use others. */
@@ -696,9 +743,22 @@ static int rdmsr_x2apic(struct vlapic *l, uint32_t msr, uint64_t *val)
 	case APIC_ICR:
 		*val = (uint64_t)get(l, APIC_ICR2) << 32 | get(l, APIC_ICR);
 		return 0;
-	case APIC_ID: case APIC_LVR: case APIC_TPR: case APIC_PPR: case APIC_LDR: case APIC_SVR: case APIC_ESR:
-	case APIC_LVTT: case APIC_LVTTHMR: case APIC_LVTPC: case APIC_LVT0: case APIC_LVT1: case APIC_LVTERR:
-	case APIC_TMICT: case APIC_TMCCT: case APIC_TDCR:
+	case APIC_ID:
+	case APIC_LVR:
+	case APIC_TPR:
+	case APIC_PPR:
+	case APIC_LDR:
+	case APIC_SVR:
+	case APIC_ESR:
+	case APIC_LVTT:
+	case APIC_LVTTHMR:
+	case APIC_LVTPC:
+	case APIC_LVT0:
+	case APIC_LVT1:
+	case APIC_LVTERR:
+	case APIC_TMICT:
+	case APIC_TMCCT:
+	case APIC_TDCR:
 	case APIC_ISR ... APIC_IRR + 0x70:
 		*val = read_reg(l, offset);
 		return 0;
@@ -712,13 +772,25 @@ static bool x2apic_write_bits(const struct vlapic *l, unsigned offset, uint32_t 
 {
 	switch (offset) {
 	case APIC_EOI:
-	case APIC_ESR: *bits = 0; return true;
+	case APIC_ESR:
+		*bits = 0;
+		return true;
 	case APIC_TPR:
-	case APIC_SELF_IPI: *bits = 0xff; return true;
-	case APIC_SVR: *bits = SVR_BITS; return true;
-	case APIC_TMICT: *bits = ~0u; return true;
-	case APIC_TDCR: *bits = TDCR_BITS; return true;
-	default: *bits = lvt_bits(l, offset); return *bits;
+	case APIC_SELF_IPI:
+		*bits = 0xff;
+		return true;
+	case APIC_SVR:
+		*bits = SVR_BITS;
+		return true;
+	case APIC_TMICT:
+		*bits = ~0u;
+		return true;
+	case APIC_TDCR:
+		*bits = TDCR_BITS;
+		return true;
+	default:
+		*bits = lvt_bits(l, offset);
+		return *bits;
 	}
 }
 
@@ -827,7 +899,8 @@ int vlapic_load(struct vlapic *l, const struct vlapic_hw *hw, const struct vlapi
 {
 	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_EXTD;
 
-	if (hw->apic_base_msr & ~(APIC_BASE_ADDR | mode | APIC_BASE_BSP) || (hw->apic_base_msr & mode) == APIC_BASE_EXTD)
+	if (hw->apic_base_msr & ~(APIC_BASE_ADDR | mode | APIC_BASE_BSP) ||
+	    (hw->apic_base_msr & mode) == APIC_BASE_EXTD)
 		return err(-EINVAL);
 	if (hw->disabled & ~(VLAPIC_HW_DISABLED | VLAPIC_SW_DISABLED))
 		return err(-EINVAL);

@@ -25,16 +25,43 @@
 
 /* Register offsets in the page. */
 enum apic_reg {
-	APIC_ID = 0x20, APIC_LVR = 0x30, APIC_TPR = 0x80, APIC_APR = 0x90, APIC_PPR = 0xa0, APIC_EOI = 0xb0,
-	APIC_RRR = 0xc0, APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_SVR = 0xf0, APIC_ISR = 0x100, APIC_TMR = 0x180,
-	APIC_IRR = 0x200, APIC_ESR = 0x280, APIC_CMCI = 0x2f0, APIC_ICR = 0x300, APIC_ICR2 = 0x310, APIC_LVTT = 0x320,
-	APIC_LVTTHMR = 0x330, APIC_LVTPC = 0x340, APIC_LVT0 = 0x350, APIC_LVT1 = 0x360, APIC_LVTERR = 0x370,
-	APIC_TMICT = 0x380, APIC_TMCCT = 0x390, APIC_TDCR = 0x3e0, APIC_SELF_IPI = 0x3f0,
+	APIC_ID = 0x20,
+	APIC_LVR = 0x30,
+	APIC_TPR = 0x80,
+	APIC_APR = 0x90,
+	APIC_PPR = 0xa0,
+	APIC_EOI = 0xb0,
+	APIC_RRR = 0xc0,
+	APIC_LDR = 0xd0,
+	APIC_DFR = 0xe0,
+	APIC_SVR = 0xf0,
+	APIC_ISR = 0x100,
+	APIC_TMR = 0x180,
+	APIC_IRR = 0x200,
+	APIC_ESR = 0x280,
+	APIC_CMCI = 0x2f0,
+	APIC_ICR = 0x300,
+	APIC_ICR2 = 0x310,
+	APIC_LVTT = 0x320,
+	APIC_LVTTHMR = 0x330,
+	APIC_LVTPC = 0x340,
+	APIC_LVT0 = 0x350,
+	APIC_LVT1 = 0x360,
+	APIC_LVTERR = 0x370,
+	APIC_TMICT = 0x380,
+	APIC_TMCCT = 0x390,
+	APIC_TDCR = 0x3e0,
+	APIC_SELF_IPI = 0x3f0,
 };
 
 /* Delivery modes of ICR, LVTs, IOAPIC entries and MSIs. */
 enum apic_delivery {
-	APIC_DM_FIXED = 0, APIC_DM_LOWEST = 1, APIC_DM_SMI = 2, APIC_DM_NMI = 4, APIC_DM_INIT = 5, APIC_DM_STARTUP = 6,
+	APIC_DM_FIXED = 0,
+	APIC_DM_LOWEST = 1,
+	APIC_DM_SMI = 2,
+	APIC_DM_NMI = 4,
+	APIC_DM_INIT = 5,
+	APIC_DM_STARTUP = 6,
 	APIC_DM_EXTINT = 7,
 };
 
@@ -56,8 +83,8 @@ _Static_assert(sizeof(struct vlapic_hw) == 24, "ABI");
 struct vlapic;
 
 struct vlapic_ops {
-	void (*kick)(struct vlapic *l);			/* something became deliverable. Any CPU */
-	void (*init)(struct vlapic *l);			/* INIT arrived. Any CPU; the receiver then calls vlapic_init_reset */
+	void (*kick)(struct vlapic *l); /* something became deliverable. Any CPU */
+	void (*init)(struct vlapic *l); /* INIT arrived. Any CPU; the receiver then calls vlapic_init_reset */
 	void (*sipi)(struct vlapic *l, uint8_t vector); /* STARTUP arrived. Any CPU */
 	void (*nmi)(struct vlapic *l);			/* NMI arrived. Any CPU */
 	void (*eoi)(struct vlapic *l, uint8_t vector);	/* end of a level-triggered interrupt; may be NULL */
@@ -68,16 +95,16 @@ struct vlapic_ops {
 struct vlapic {
 	struct vlapic_hw hw;
 	struct vlapic_regs regs __attribute__((aligned(8)));
-	bool irr_maybe;	     /* atomic: IRR may hold a bit; cleared only by a scan that finds none */
-	int16_t isr_highest; /* cache of the highest ISR bit, -1 none */
+	bool irr_maybe;	      /* atomic: IRR may hold a bit; cleared only by a scan that finds none */
+	int16_t isr_highest;  /* cache of the highest ISR bit, -1 none */
 	uint32_t esr_pending; /* atomic: errors since the last ESR write */
-	uint32_t id;	     /* x2APIC id = 2 * vcpu_id */
+	uint32_t id;	      /* x2APIC id = 2 * vcpu_id */
 	unsigned vcpu_id;
 	stime_t timer_expires; /* of the running count; 0 = not running */
 	struct timer timer;
 	const struct vlapic_ops *ops;
-	void *owner;		   /* struct vcpu, for the callbacks */
-	struct vlapic **siblings;  /* the domain's vLAPICs by vCPU id, entries may be NULL */
+	void *owner;		  /* struct vcpu, for the callbacks */
+	struct vlapic **siblings; /* the domain's vLAPICs by vCPU id, entries may be NULL */
 	unsigned nr_siblings;
 	unsigned lowest_prio_next; /* rotates among equals */
 };
@@ -85,9 +112,9 @@ struct vlapic {
 /* A message from an IOAPIC, an MSI or an IPI. */
 struct apic_msg {
 	uint32_t dest;
-	bool logical;	/* destination mode */
-	bool x2apic;	/* dest has 32 bits; else 8 */
-	uint8_t mode;	/* enum apic_delivery */
+	bool logical; /* destination mode */
+	bool x2apic;  /* dest has 32 bits; else 8 */
+	uint8_t mode; /* enum apic_delivery */
 	uint8_t vector;
 	bool level;
 };

@@ -161,8 +161,10 @@ void svm_exit(struct vcpu *v)
 	else if (code == EXIT_NPF)
 		exit_npf(v, b);
 	else if (code == EXIT_INVALID)
-		domain_crash(v->domain, "vCPU %u: the processor refuses its state: cr0=%lx cr3=%lx cr4=%lx efer=%lx "
-			     "rip=%lx eventinj=%lx", v->id, b->cr0, b->cr3, b->cr4, b->efer, b->rip, b->eventinj);
+		domain_crash(v->domain,
+			     "vCPU %u: the processor refuses its state: cr0=%lx cr3=%lx cr4=%lx efer=%lx "
+			     "rip=%lx eventinj=%lx",
+			     v->id, b->cr0, b->cr3, b->cr4, b->efer, b->rip, b->eventinj);
 	else
 		domain_crash(v->domain, "vCPU %u: unexpected exit %#lx, info %lx %lx at rip %lx", v->id, code,
 			     b->exitinfo1, b->exitinfo2, b->rip);

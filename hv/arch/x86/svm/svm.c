@@ -66,7 +66,7 @@ static void msrpm_pass(uint8_t *map, uint32_t msr)
 
 	if (msr >= 0xc0000000)
 		bit += 0x800 * 8;
-	map[bit / 8] &= (uint8_t)~(3u << (bit % 8));
+	map[bit / 8] &= (uint8_t) ~(3u << (bit % 8));
 }
 
 /* Only registers which VMLOAD and VMSAVE switch may pass. */
@@ -149,8 +149,8 @@ static int svm_vcpu_init(struct vcpu *v)
 			INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO |
 			INTERCEPT_MSR | INTERCEPT_TASK_SWITCH | INTERCEPT_SHUTDOWN;
 	b->intercept2 = INTERCEPT2_VMRUN | INTERCEPT2_VMMCALL | INTERCEPT2_VMLOAD | INTERCEPT2_VMSAVE |
-			INTERCEPT2_STGI | INTERCEPT2_CLGI | INTERCEPT2_SKINIT | INTERCEPT2_WBINVD |
-			INTERCEPT2_MONITOR | INTERCEPT2_MWAIT | INTERCEPT2_MWAIT_ARMED | INTERCEPT2_XSETBV;
+			INTERCEPT2_STGI | INTERCEPT2_CLGI | INTERCEPT2_SKINIT | INTERCEPT2_WBINVD | INTERCEPT2_MONITOR |
+			INTERCEPT2_MWAIT | INTERCEPT2_MWAIT_ARMED | INTERCEPT2_XSETBV;
 	b->iopm_pa = svm.iopm_pa;
 	b->msrpm_pa = svm.msrpm_pa;
 	b->np_enable = 1;

@@ -29,15 +29,15 @@ struct arch_vcpu {
 	struct vlapic *vlapic;
 	struct svm_vcpu *svm;
 	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
-	void *fpu;		/* XSAVE/FXSAVE area of this vCPU */
+	void *fpu; /* XSAVE/FXSAVE area of this vCPU */
 	uint64_t xcr0;
-	uint64_t dr[4];		/* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
-	struct msr_state msrs;	/* MTRRs and others served from memory */
+	uint64_t dr[4];	       /* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
+	struct msr_state msrs; /* MTRRs and others served from memory */
 	uint64_t tsc_aux;
 	bool nmi_pending;
-	bool wait_sipi;		/* atomic: INIT came, no STARTUP yet */
-	bool init_pending;	/* atomic: reset to wait-for-SIPI before the next entry */
-	int sipi_vector;	/* atomic: start there before the next entry, -1 none */
+	bool wait_sipi;	   /* atomic: INIT came, no STARTUP yet */
+	bool init_pending; /* atomic: reset to wait-for-SIPI before the next entry */
+	int sipi_vector;   /* atomic: start there before the next entry, -1 none */
 	uint32_t time_version;
 };
 

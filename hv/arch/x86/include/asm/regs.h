@@ -15,7 +15,7 @@ struct guest_regs {
 /* A segment register as VMCB and HVM records hold it (AMD APM vol. 2, 15.5.1). */
 struct segment {
 	uint16_t sel;
-	uint16_t attr; /* bits 0-7 of descriptor byte 5, then G/DB/L/AVL in 8-11 */
+	uint16_t attr;	/* bits 0-7 of descriptor byte 5, then G/DB/L/AVL in 8-11 */
 	uint32_t limit; /* expanded, in bytes */
 	uint64_t base;
 };
