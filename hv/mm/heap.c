@@ -27,7 +27,7 @@ static const uint16_t class_size[] = { 16, 32, 48, 64, 96, 128, 192, 256, 336, 4
 static struct {
 	spinlock_t lock;		 /* guards all of it and every slab */
 	struct list partial[NR_CLASSES]; /* slabs with room */
-	uint64_t bytes; /* atomic: large objects are counted without the lock */
+	uint64_t bytes;			 /* atomic: large objects are counted without the lock */
 } heap;
 
 /* Empty heap; the frame allocator is open. Boot CPU. */
