@@ -171,6 +171,8 @@ def launch(domains, extra_args=()):
 def quote(value):
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, (list, tuple)):
+        return "[ " + ", ".join(quote(v) for v in value) + " ]"
     return '"' + str(value) + '"'
 
 
