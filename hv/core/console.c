@@ -13,11 +13,14 @@
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/string.h"
+#include "hv/time.h"
 
 #define MAX_DRIVERS 4u
 #define EARLY_RING 16384u
 #define INPUT_RING 256u /* power of two */
 #define SWITCH_COUNT 3u
+#define HELD_MAX 128u
+#define HOLD_TIME MILLISECS(10) /* longer than a guest takes to finish a line, shorter than a typist notices */
 
 /* A domain that has printed or reads. */
 struct guest_console {
@@ -25,6 +28,8 @@ struct guest_console {
 	struct mux_guest out;
 	console_input_fn *reader; /* NULL: only prints */
 	char name[DOMAIN_NAME_LEN];
+	char held[HELD_MAX]; /* the focused domain's unfinished line, until it ends or HOLD_TIME passes */
+	unsigned nr_held;
 };
 
 static void emit(struct console_mux *m, const char *text, size_t n, bool guest);
@@ -40,6 +45,7 @@ static struct {
 	struct console_mux mux;
 	struct list guests; /* in order of registration: the order of rotation */
 	domid_t focus;
+	struct timer hold; /* shows what is held */
 	bool guests_to_ring;
 	char switch_key; /* control character that rotates the focus, 0 = none */
 
@@ -174,15 +180,56 @@ static struct guest_console *lock_guest(struct domain *d)
 	return lock_guest(d);
 }
 
-/* See hv/console.h. Any context but interrupts; locks below RANK_HEAP may be held. Without memory the text is lost. */
+/* Show what is held of @g. The lock is held. */
+static void flush_held(struct guest_console *g)
+{
+	if (g->nr_held)
+		mux_write_guest(&con.mux, &g->out, con.focus == g->out.id, g->held, g->nr_held);
+	g->nr_held = 0;
+}
+
+static void hold_timer(void *data)
+{
+	struct list *pos;
+
+	(void)data;
+	lock_console();
+	list_for_each(pos, &con.guests)
+		flush_held(container_of(pos, struct guest_console, link));
+	unlock_console();
+}
+
+/*
+ * Lines of the focused domain pass as wholes; an unfinished one (a prompt, an echo) follows after HOLD_TIME, so that what
+ * others print meanwhile does not tear it. The lock is held. true: the timer must be started.
+ */
+static bool hold(struct guest_console *g, const char *buf, size_t n)
+{
+	bool was_empty = g->nr_held == 0;
+
+	for (size_t i = 0; i < n; i++) {
+		g->held[g->nr_held++] = buf[i];
+		if (buf[i] == '\n' || g->nr_held == HELD_MAX)
+			flush_held(g);
+	}
+	return was_empty && g->nr_held;
+}
+
+/* See hv/console.h. Any context but interrupts; locks below RANK_TIMER may be held. Without memory the text is lost. */
 void console_guest_write(struct domain *d, const char *buf, size_t n)
 {
 	struct guest_console *g = lock_guest(d);
+	bool start = false;
 
 	if (!g)
 		return;
-	mux_write_guest(&con.mux, &g->out, con.focus == d->id, buf, n);
+	if (con.focus == d->id)
+		start = hold(g, buf, n);
+	else
+		mux_write_guest(&con.mux, &g->out, false, buf, n);
 	unlock_console();
+	if (start)
+		timer_set(&con.hold, now() + HOLD_TIME);
 }
 
 /* Who gets what is typed: a domain, or DOMID_XEN. */
@@ -194,7 +241,7 @@ domid_t console_focus(void)
 /* Give the input to @id, a domain that reads, or DOMID_XEN. Says so on the console. Unknown ids change nothing. */
 void console_set_focus(domid_t id)
 {
-	struct guest_console *g = NULL;
+	struct guest_console *g = NULL, *before;
 	char name[DOMAIN_NAME_LEN] = "", hint[64] = "";
 	char key;
 
@@ -207,6 +254,9 @@ void console_set_focus(domid_t id)
 		}
 		str_copy(name, g->name, sizeof(name));
 	}
+	before = find_guest(con.focus);
+	if (before)
+		flush_held(before);
 	con.focus = id;
 	key = con.switch_key ? (char)(con.switch_key + 'a' - 1) : 0;
 	unlock_console();
@@ -249,6 +299,7 @@ void console_unregister(struct domain *d)
 		unlock_console();
 		return;
 	}
+	flush_held(g);
 	mux_forget_guest(&con.mux, &g->out);
 	list_del(&g->link);
 	focused = con.focus == d->id;
@@ -359,6 +410,7 @@ void console_init(void)
 	con.switch_key = *key >= 'a' && *key <= 'z' ? (char)(*key - 'a' + 1) : 0;
 	con.guests_to_ring = param_bool("console_to_ring", false);
 	printk_init();
+	timer_init(&con.hold, hold_timer, NULL, 0);
 	softirq_open(SOFTIRQ_CONSOLE, console_softirq);
 	keyhandler_init();
 }

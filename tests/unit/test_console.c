@@ -283,8 +283,14 @@ static void output(void **state)
 	console_register_reader(a, reader);
 	console_set_focus(1);
 	host_log();
-	console_guest_write(a, "# ", 2);
-	log_is("# ");
+	/* An unfinished line waits a moment, so that a neighbour's line does not tear it. */
+	console_guest_write(a, "wh", 2);
+	console_guest_write(b, "other\n", 6);
+	console_guest_write(a, "ole\n# ", 6);
+	log_is("(d2) other\n(d1) whole\n");
+	host_advance(MILLISECS(10));
+	host_run_softirqs(0);
+	log_is("(d1) # ");
 	console_guest_write(b, "hel", 3);
 	printk(LOG_INFO, "note %d\n", 5);
 	console_guest_write(b, "lo\r\n", 4);
