@@ -4,7 +4,7 @@
  * Interrupt handlers take no lock (they only set softirq bits and drain device FIFOs into single-producer
  * rings), so no lock ever disables interrupts and a CPU spinning for one still answers IPIs.
  *
- * Ranks: a lock may be taken only while every lock held by this CPU has a lower rank. Debug builds check it.
+ * Ranks: a lock may be taken only while every lock held by this CPU has a lower rank. Every build checks it.
  * Two locks of one rank are taken only through a *_lock_both helper, in ascending address order (mark the second with
  * spin_lock_nested).
  */
