@@ -1,8 +1,8 @@
 #!/bin/sh
 # hospes-launch: what compile writes, check and show read back with the hypervisor's parser and dtc reads as a tree; every
-# refusal names file and line. Usage: test_hospes_launch.sh <program>
+# refusal names file and line. Usage: test_hospes_launch.sh [<program>]
 set -u
-tool=$(realpath "$1")
+tool=$(realpath "${1:-${BUILD:-build}/hospes-launch}")
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
