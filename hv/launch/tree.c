@@ -16,13 +16,13 @@
 
 /* One end of a static event link as its node says it. */
 struct link_end {
-	const char *node;
+	char node[64];
 	unsigned dom;
 	uint32_t port, phandle, target;
 };
 
 struct grant_wish {
-	const char *node;
+	char node[64];
 	unsigned dom;
 	uint32_t peer; /* phandle of a domain node */
 	struct launch_grant grant;
@@ -52,7 +52,7 @@ static void vreport(struct launch_config *cfg, bool note, const char *node, cons
 		return;
 	f = &cfg->faults[i];
 	f->note = note;
-	at = snprintf(f->text, sizeof(f->text), "%.40s: %.40s%s", node, prop, *prop ? ": " : "");
+	at = snprintf(f->text, sizeof(f->text), "%.64s: %.40s%s", node, prop, *prop ? ": " : "");
 	if (at >= 0 && (size_t)at < sizeof(f->text))
 		vsnprintf(f->text + at, sizeof(f->text) - (size_t)at, fmt, ap);
 	for (char *c = f->text; *c; c++) /* names come from the tree: nothing but plain text may reach a terminal */
@@ -145,7 +145,7 @@ static bool prop_domid(struct parser *p, struct launch_domain *d, const struct f
 	uint32_t id;
 
 	if (!get_u32(p, d->node, prop, &id))
-		return false;
+		return true;
 	if (id == LAUNCH_DOMID_ANY)
 		return true;
 	if (id >= DOMID_FIRST_RESERVED) {
@@ -209,7 +209,7 @@ static bool prop_functions(struct parser *p, struct launch_domain *d, const stru
 static bool prop_mode(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop)
 {
 	if (!get_u32(p, d->node, prop, &d->mode))
-		return false;
+		return true;
 	if (d->mode & LAUNCH_MODE_PV)
 		fault(p, d->node, prop->name, "PV (bit 0) is not supported: domain left out");
 	else if (d->mode & LAUNCH_MODE_HVM)
@@ -231,7 +231,7 @@ static bool prop_uuid(struct parser *p, struct launch_domain *d, const struct fd
 static bool prop_cpus(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop)
 {
 	if (!get_u32(p, d->node, prop, &d->cpus))
-		return false;
+		return true;
 	if (d->cpus == 0 || d->cpus > DOMAIN_MAX_VCPUS) {
 		fault(p, d->node, prop->name, "%u is not between 1 and %u: domain left out", d->cpus, DOMAIN_MAX_VCPUS);
 		return false;
@@ -242,7 +242,7 @@ static bool prop_cpus(struct parser *p, struct launch_domain *d, const struct fd
 static bool memory_ok(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop, uint64_t *kib)
 {
 	if (!get_u64(p, d->node, prop, kib))
-		return false;
+		return true;
 	if (*kib >= MEMORY_MIN_KIB && *kib <= MEMORY_MAX_KIB)
 		return true;
 	fault(p, d->node, prop->name, "%llu KiB is not between 2 MiB and 16 TiB: domain left out",
@@ -464,28 +464,35 @@ static void domain_module(struct parser *p, struct launch_domain *d, int32_t nod
 
 /* Links and grants ------------------------------------------------------------------------------------- */
 
+/* How a fault names a node inside a domain: node names like evtchn@14 are unique only there. */
+static void child_name(const struct parser *p, unsigned dom, int32_t node, char *out, size_t size)
+{
+	snprintf(out, size, "%.30s/%.30s", p->cfg->domains[dom].node, fdt_node_name(p->fdt, node));
+}
+
 static void read_link_end(struct parser *p, unsigned dom, int32_t node)
 {
-	const char *name = fdt_node_name(p->fdt, node);
-	struct link_end *e = &p->ends[p->nr_ends];
+	struct link_end end = { .dom = dom }, *e = &end;
 	struct fdt_prop prop;
 
+	child_name(p, dom, node, end.node, sizeof(end.node));
 	if (!fdt_find_prop(p->fdt, node, "xen,evtchn", &prop) || prop.len != 8) {
-		fault(p, name, "xen,evtchn", "must be two cells <port &peer>: link left out");
+		fault(p, e->node, "xen,evtchn", "must be two cells <port &peer>: link left out");
 		return;
 	}
 	if (p->nr_ends == MAX_ENDS) {
-		fault(p, name, "xen,evtchn", "more than %u static links: left out", LAUNCH_MAX_LINKS);
+		fault(p, e->node, "xen,evtchn", "more than %u static links: left out", LAUNCH_MAX_LINKS);
 		return;
 	}
-	*e = (struct link_end){ name, dom, fdt_prop_cell(&prop, 0), get_phandle(p->fdt, node),
-				fdt_prop_cell(&prop, 1) };
+	e->port = fdt_prop_cell(&prop, 0);
+	e->phandle = get_phandle(p->fdt, node);
+	e->target = fdt_prop_cell(&prop, 1);
 	if (e->port == 0 || e->port >= PORT_LIMIT)
-		fault(p, name, "xen,evtchn", "port %u is not between 1 and %u: link left out", e->port, PORT_LIMIT - 1);
+		fault(p, e->node, "xen,evtchn", "port %u is not between 1 and %u: link left out", e->port, PORT_LIMIT - 1);
 	else if (e->phandle == 0)
-		fault(p, name, "phandle", "missing, so no peer can name this end: link left out");
+		fault(p, e->node, "phandle", "missing, so no peer can name this end: link left out");
 	else
-		p->nr_ends++;
+		p->ends[p->nr_ends++] = end;
 }
 
 /* An earlier end that takes @e's port, or NULL. */
@@ -522,10 +529,11 @@ static void join_link(struct parser *p, unsigned i)
 
 static void read_grant(struct parser *p, unsigned dom, int32_t node)
 {
-	struct grant_wish w = { .node = fdt_node_name(p->fdt, node), .dom = dom };
+	struct grant_wish w = { .dom = dom };
 	bool ref = false, frame = false, peer = false;
 	struct fdt_prop prop;
 
+	child_name(p, dom, node, w.node, sizeof(w.node));
 	for (bool more = fdt_first_prop(p->fdt, node, &prop); more; more = fdt_next_prop(p->fdt, &prop)) {
 		if (is_common(prop.name))
 			continue;

@@ -1,5 +1,11 @@
 """What a launch tree promises: static links and grants between domains without a dom0, and faults that cost only what they are in."""
-from machine import Machine, boot_test, guest, launch
+import os
+import re
+import subprocess
+import tempfile
+
+import machine
+from machine import Failed, Machine, boot_test, guest, launch
 
 
 def micro(name, program, extra="", **more):
@@ -19,3 +25,96 @@ def static_links_and_grants():
         m.expect_off(60)
     if "WRONG" in m.text or m.text.count("0 wrong") != 4:
         m.fail("something was wrong")
+
+
+# Each case is one domain (or two) of one tree: what is wrong in the text of its node, the line that must say so, and whether it runs all the
+# same. `@` stands for the domain's number in the tree.
+KERNEL = 'module@1 { compatible = "module,kernel", "multiboot,module"; mb-index = <1>; bootargs = "i-am-@"; };'
+PLAIN = {"compatible": '"xen,domain"', "domid": "<@>", "mode": "<4>", "cpus": "<1>", "memory": "<0 4096>"}
+
+
+def case(line, runs, module=KERNEL, more="", **changed):
+    props = {**PLAIN, **{k.replace("_", "-").replace("hospes-", "hospes,", 1): v for k, v in changed.items()}}
+    text = "".join(f"{k} = {v}; " if v is not True else f"{k}; " for k, v in props.items() if v is not None)
+    return line, runs, text + module + more
+
+
+CASES = [
+    case(None, True),
+    case(r"domid: 65535 is not a domain id", False, domid="<0xffff>"),
+    case(r"domid: 1 is taken by", False, domid="<1>"),
+    case(r"domid: must be one cell, is 8 bytes", True, domid="<4 4>"),
+    case(r"permissions: unknown bits 0x70", True, permissions="<0x70>"),
+    case(r"functions: crash domains are not supported", True, functions="<2>"),
+    case(r"mode: PV \(bit 0\) is not supported", False, mode="<1>"),
+    case(r"mode: HVM with a device model", False, mode="<2>"),
+    case(r"mode: unknown bits", False, mode="<0x84>"),
+    case(r"domain-uuid: must be 16 bytes, is 3", True, domain_uuid="[010203]"),
+    case(r"cpus: 0 is not between 1 and 128", False, cpus="<0>"),
+    case(r"cpus: 129 is not between 1 and 128", False, cpus="<129>"),
+    case(r"memory: 1024 KiB is not between 2 MiB", False, memory="<0 1024>"),
+    case(r"memory: must be two cells", False, memory="<4096>"),
+    case(r"memory: missing", False, memory=None),
+    case(r"needs 1\d{6} MiB, \d+ MiB are free", False, memory="<0 0x40000000>"),
+    case(None, True, memory="<0 2048>", module=KERNEL.replace("<1>", "<2>")),
+    case(r"security-id|no security policy is in force", True, security_id='"secret"'),
+    case(r"hospes,max-memory: less than memory", True, hospes_max_memory="<0 2048>"),
+    case(r"hospes,weight: 0 is not between", True, hospes_weight="<0>"),
+    case(r"hospes,cap: \d+ percent is too much", True, hospes_cap="<99999999>"),
+    case(r"hospes,affinity: must be pairs", True, hospes_affinity="<0>"),
+    case(r"hospes,affinity: 2 to 1 is no range", True, hospes_affinity="<2 1>"),
+    case(r"none of its CPUs is online: runs anywhere", True, hospes_affinity="<77 78>"),
+    case(r"hospes,on-crash: 'explode' is neither", True, hospes_on_crash='"explode"'),
+    case(r"frobnicate: unknown property", True, frobnicate="<1>"),
+    case(r"mb-index: there is no module 77", False, module=KERNEL.replace("<1>", "<77>")),
+    case(r"mb-index: missing", False, module=KERNEL.replace("mb-index = <1>;", "")),
+    case(r'lacks "multiboot,module"', False, module=KERNEL.replace(', "multiboot,module"', "")),
+    case(r"no usable kernel module", False, module=""),
+    case(r"kernel: neither ELF nor packed by", False, module=KERNEL.replace("<1>", "<3>")),
+    case(r"a second module,kernel: ignored", True, more=KERNEL.replace("module@1", "module@2")),
+    case(r"strange: unknown node", True, more="strange { };"),
+    case(r"xen,evtchn: must be two cells", True, more='evtchn@9 { compatible = "xen,evtchn-v1"; phandle = <0x901>; xen,evtchn = <9>; };'),
+    case(r"xen,evtchn: its peer is no usable event channel node", True,
+         more='evtchn@9 { compatible = "xen,evtchn-v1"; phandle = <0x902>; xen,evtchn = <9 0x999>; };'),
+    case(r"xen,evtchn: port 0 is not between", True,
+         more='evtchn@9 { compatible = "xen,evtchn-v1"; phandle = <0x903>; xen,evtchn = <0 0x903>; };'),
+    case(r"peer: missing: grant left out", True, more='grant@8 { compatible = "hospes,grant-v1"; ref = <8>; gfn = <0 0x300>; };'),
+    case(r"ref: 1 is not between 8", True, more='grant@1 { compatible = "hospes,grant-v1"; ref = <1>; gfn = <0 0x300>; peer = <0x999>; };'),
+    case(r"peer: names no domain", True, more='grant@8 { compatible = "hospes,grant-v1"; ref = <8>; gfn = <0 0x300>; peer = <0x999>; };'),
+    case(None, True),
+]
+
+
+def compile_tree(dts):
+    path = machine.BUILD / f"tree.{os.getpid()}.{abs(hash(dts)):x}.dtb"
+    run = subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(path)], input=dts, capture_output=True, text=True)
+    if run.returncode:
+        raise Failed(f"dtc: {run.stderr}")
+    return path
+
+
+@boot_test("system", weight=15)
+def broken_tree():
+    """Forty domains, each with another fault: every fault is one line naming its node, and everything else boots."""
+    nodes = "".join(f"d{i}: domain@{i} {{ {text} }};\n".replace("@;", f"{i};").replace("<@>", f"<{i}>").replace("i-am-@", f"i-am-{i}")
+                    for i, (_, _, text) in enumerate(CASES, 1))
+    tree = compile_tree('/dts-v1/; / { chosen { hypervisor { compatible = "hypervisor,xen"; config { compatible = "xen,config"; };\n'
+                        + nodes + 'odd { }; }; }; };')
+    with tempfile.NamedTemporaryFile(dir=machine.BUILD) as garbage:
+        garbage.write(bytes(range(1, 256)) * 64)
+        garbage.flush()
+        modules = [tree, guest("hello64"), guest("hello32"), garbage.name]
+        check = subprocess.run([machine.tool("hospes-launch"), "check", *map(str, modules)], capture_output=True, text=True)
+        with Machine(modules, memory="512M", cpus=2, append="guest_loglvl=all loglvl=all") as m:
+            m.expect_off(120)
+    tree.unlink()
+    wrong = []
+    for i, (line, runs, _) in enumerate(CASES, 1):
+        found = [x for x in m.text.splitlines() if line and re.search(rf"launch: .*(domain@{i}\b|d{i}\)|Domain-{i}:).*({line})", x)]
+        if line and len(found) != 1:
+            wrong.append(f"domain@{i}: {len(found)} lines say /{line}/")
+        if runs != (f"'i-am-{i}'" in m.text):
+            wrong.append(f"domain@{i} {'did not run' if runs else 'ran'} ({line})")
+    if wrong:
+        (machine.BUILD / "broken_tree.log").write_text(m.text)
+        raise Failed("\n".join(wrong) + "\n" + "\n".join(x for x in m.text.splitlines() if "launch:" in x) + check.stdout + check.stderr)

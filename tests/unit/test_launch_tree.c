@@ -230,19 +230,19 @@ static void wrong_sizes(void **state)
 	static const struct {
 		const char *prop;
 		unsigned domains;
-	} t[] = { { "domid", 1 },
+	} t[] = { { "domid", 2 },
 		  { "permissions", 2 },
 		  { "functions", 2 },
-		  { "mode", 1 },
+		  { "mode", 2 },
 		  { "domain-uuid", 2 },
-		  { "cpus", 1 },
+		  { "cpus", 2 },
 		  { "memory", 1 },
 		  { "domain-name", 2 },
 		  { "hospes,cap", 2 },
 		  { "hospes,affinity", 2 },
 		  { "hospes,weight", 2 },
 		  { "hospes,on-reboot", 2 },
-		  { "hospes,max-memory", 1 } };
+		  { "hospes,max-memory", 2 } };
 
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		for (int len = 0; len < 4; len++) {
@@ -254,11 +254,11 @@ static void wrong_sizes(void **state)
 	assert_true(has_fault("domain@1/module@1: mb-index", "one cell"));
 	assert_int_equal(cfg.nr_domains, 1);
 	reset(NULL, "xen,evtchn", "\1\2\3", 3);
-	assert_true(has_fault("link@1: xen,evtchn", "two cells"));
+	assert_true(has_fault("domain@1/link@1: xen,evtchn", "two cells"));
 	assert_int_equal(cfg.nr_domains, 2);
 	assert_int_equal(cfg.nr_links, 0);
 	reset(NULL, "gfn", "\1\2\3", 3);
-	assert_true(has_fault("grant@8: gfn", ""));
+	assert_true(has_fault("domain@1/grant@8: gfn", ""));
 	assert_int_equal(cfg.nr_grants, 0);
 }
 
@@ -307,10 +307,10 @@ static void bad_values(void **state)
 	reset_cell("mb-index", 3);
 	assert_true(has_fault("domain@1/module@1: mb-index", "no module 3"));
 	reset_cell("ref", 7);
-	assert_true(has_fault("grant@8: ref", "between"));
+	assert_true(has_fault("domain@1/grant@8: ref", "between"));
 	assert_int_equal(cfg.nr_grants, 0);
 	reset_cell("peer", 78);
-	assert_true(has_fault("grant@8: peer", "no domain"));
+	assert_true(has_fault("domain@1/grant@8: peer", "no domain"));
 	reset(NULL, "hospes,on-reboot", "perhaps", 8);
 	assert_true(has_fault("domain@1: hospes,on-reboot", "neither"));
 	reset(NULL, "domain-name", "a\033[2J", 6);
@@ -323,7 +323,7 @@ static void missing(void **state)
 	assert_true(has_fault("domain@1: memory", "missing"));
 	assert_int_equal(cfg.nr_domains, 1);
 	assert_int_equal(cfg.nr_links, 0); /* its end went with it */
-	assert_true(has_fault("link@1: xen,evtchn", "peer"));
+	assert_true(has_fault("domain@2/link@1: xen,evtchn", "peer"));
 	reset("mb-index", NULL, NULL, 0);
 	assert_true(has_fault("domain@1/module@1: mb-index", "missing"));
 	reset("domid", NULL, NULL, 0);
