@@ -39,14 +39,17 @@ def boot_test(*levels, weight=10):
 
 
 class Machine:
-    """QEMU with Hospes (or @kernel) and @modules, its first serial port as our console."""
+    """QEMU with Hospes (or @kernel) and @modules, or booting from @cdrom; its first serial port is our console."""
 
     def __init__(self, modules, append="", kernel=None, cpus=1, memory="1G", cpu="qemu64,+svm,+npt,+vgif", machine="q35", extra=(),
-                 icount=False):
+                 icount=False, cdrom=None):
         accel = "tcg,thread=single" if icount else "tcg,thread=multi"
         argv = ["qemu-system-x86_64", "-accel", accel, "-M", machine, "-cpu", cpu, "-smp", str(cpus), "-m", memory,
-                "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none", "-nic", "none",
-                "-kernel", str(kernel or BUILD / "hospes"), "-append", f"console=com1 com1=115200,8n1 {append}"]
+                "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none", "-nic", "none"]
+        if cdrom:
+            argv += ["-cdrom", str(cdrom)]
+        else:
+            argv += ["-kernel", str(kernel or BUILD / "hospes"), "-append", f"console=com1 com1=115200,8n1 {append}"]
         if icount:
             argv += ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
         if modules:
