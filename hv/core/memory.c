@@ -82,18 +82,73 @@ static bool gfn_range_ok(uint64_t g, unsigned order)
 	return g <= MAX_GFN && g + (1UL << order) - 1 <= MAX_GFN;
 }
 
-int physmap_release(struct domain *d, gfn_t g)
+/*
+ * Prepare to take what is at @g out of the map: only the domain's own memory may go. *@gone is the page to give back after
+ * the flush, with a reference, or NULL for one that Hospes keeps (shared info, grant frames). -ENOENT: nothing there. -EINVAL: a mapping
+ * of another kind. Lock of the map held, so the page cannot change its place before the caller acts on it.
+ */
+static int occupant(struct domain *d, gfn_t g, mfn_t *m, struct frame **gone)
 {
 	enum p2m_type t;
-	mfn_t m = p2m_lookup(d, g, &t, NULL);
+	struct frame *f;
 
-	if (!mfn_valid_value(m))
+	*gone = NULL;
+	*m = p2m_lookup(d, g, &t, NULL);
+	if (!mfn_valid_value(*m))
 		return err(-ENOENT);
-	if (t == P2M_RAM_RW && mfn_is_ram(m) && mfn_to_frame(m)->flags & FRAME_F_XEN) {
-		/* Hospes keeps shared info and grant frames; the guest only loses sight of them. */
-		return p2m_remove(d, g, m);
+	if (!p2m_type_own_ram(t) || !mfn_is_ram(*m))
+		return err(-EINVAL);
+	f = mfn_to_frame(*m);
+	if (read_once(f->flags) & FRAME_F_XEN)
+		return 0;
+	if (!frame_get(f, d))
+		return err(-EINVAL);
+	*gone = f;
+	return 0;
+}
+
+/* Give back a page that left the map, after the flush; @keep: it did not leave after all. NULL is ignored. */
+static void give_back(struct frame *gone, bool keep)
+{
+	if (!gone)
+		return;
+	if (!keep)
+		(void)frame_release_allocation(gone);
+	frame_put(gone);
+}
+
+/* Pages that share one hold of the map's lock and one flush. */
+#define RELEASE_BATCH 64u
+
+/* Make holes of @nr <= RELEASE_BATCH gfns from @g; stops at the first that cannot be, with the errors of occupant() or -ENOMEM. */
+static int release_some(struct domain *d, gfn_t g, unsigned nr)
+{
+	struct p2m_batch b = p2m_begin(d);
+	struct frame *gone[RELEASE_BATCH];
+	unsigned done;
+	int rc = 0;
+
+	for (done = 0; done < nr; done++) {
+		mfn_t m;
+
+		rc = occupant(d, gfn_add(g, done), &m, &gone[done]);
+		if (rc)
+			break;
+		rc = p2m_remove_locked(&b, gfn_add(g, done), m);
+		if (rc)
+			break;
 	}
-	return p2m_depopulate(d, g);
+	p2m_end(&b);
+	for (unsigned i = 0; i < done; i++)
+		give_back(gone[i], false);
+	if (done < nr)
+		give_back(gone[done], true);
+	return rc;
+}
+
+int physmap_release(struct domain *d, gfn_t g)
+{
+	return release_some(d, g, 1);
 }
 
 /* Undo a half-made extent. A page its guest took away meanwhile is simply not there any more. */
@@ -104,6 +159,14 @@ static void depopulate_range(struct domain *d, uint64_t from, uint64_t to)
 			printk(LOG_GUEST_DEBUG, "d%u: gfn %lx vanished while being populated\n", d->id, from);
 		from++;
 	}
+}
+
+/* One small page at @g. A page already there is given back first, as a guest expects who balloons in over it. */
+static int populate_page(struct domain *d, gfn_t g)
+{
+	int rc = physmap_release(d, g);
+
+	return rc && rc != -ENOENT ? rc : p2m_populate(d, g, ORDER_4K, 0);
 }
 
 /* Back the naturally aligned extent at @g with fresh RAM, in the largest sizes the map takes. */
@@ -117,18 +180,14 @@ static int populate_extent(struct domain *d, uint64_t g, unsigned order)
 	if (g & ((1UL << step) - 1))
 		step = ORDER_4K;
 	for (uint64_t at = g; at < end; at += 1UL << step) {
-		enum p2m_type t;
 		int rc = 0;
 
-		/* A page already there is given back first, as in Xen: the newcomer replaces it. */
-		if (step == ORDER_4K && mfn_valid_value(p2m_lookup(d, gfn(at), &t, NULL)))
-			rc = physmap_release(d, gfn(at));
-		if (!rc)
-			rc = p2m_populate(d, gfn(at), step, 0);
-		if (rc && step != ORDER_4K) {
+		/* No large page, or something is there already: small ones from here on. */
+		if (step != ORDER_4K && p2m_populate(d, gfn(at), step, 0))
 			step = ORDER_4K;
-			rc = p2m_populate(d, gfn(at), step, 0);
-		}
+		else if (step != ORDER_4K)
+			continue;
+		rc = populate_page(d, gfn(at));
 		if (rc) {
 			depopulate_range(d, g, at);
 			return rc;
@@ -141,8 +200,8 @@ static int release_extent(struct domain *d, uint64_t g, unsigned order)
 {
 	if (!gfn_range_ok(g, order))
 		return err(-EINVAL);
-	for (uint64_t i = 0; i < 1UL << order; i++)
-		if (physmap_release(d, gfn(g + i)))
+	for (uint64_t i = 0; i < 1UL << order; i += RELEASE_BATCH)
+		if (release_some(d, gfn(g + i), (unsigned)min_u64((1UL << order) - i, RELEASE_BATCH)))
 			return err(-EINVAL);
 	return 0;
 }
@@ -151,6 +210,9 @@ static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struc
 {
 	uint64_t g;
 
+	/* As in Xen: the pages are the domain's, but have no place in its map. The list is for guests that know machine frames. */
+	if (op == XENMEM_increase_reservation)
+		return alloc_frames(d, r->extent_order, 0) ? 0 : err(-ENOMEM);
 	if (get_element(v, &g, r->extent_start, i, LAYOUT_ulong))
 		return err(-EFAULT);
 	return op == XENMEM_decrease_reservation ? release_extent(d, g, r->extent_order) :
@@ -168,24 +230,19 @@ static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t
 	/* A count that would not survive the command's progress bits, or a start the guest made up. */
 	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start > r.nr_extents)
 		return (long)start;
-	if (op != XENMEM_decrease_reservation && r.extent_order > max_order(v->domain))
-		return (long)start;
-	if (r.extent_order > ORDER_1G)
+	if (r.extent_order > max_order(v->domain))
 		return (long)start;
 	if (domain_from_guest(v, r.domid, RELATION_CONTROL, &d))
 		return (long)start;
-	/* A guest that moves its own memory by gfn has no use for pages without a place. */
-	if (op == XENMEM_increase_reservation && !r.extent_start)
-		i = start;
-	else
-		for (i = start; i < r.nr_extents; i++) {
-			if (i != start && slice_over(i))
-				break;
-			if (one_extent(v, d, op, &r, i)) {
-				domain_put(d);
-				return (long)i;
-			}
+	for (i = start; i < r.nr_extents; i++) {
+		/* Large extents are a slice's work each. */
+		if (i != start && (r.extent_order ? hypercall_preempt_check() : slice_over(i)))
+			break;
+		if (one_extent(v, d, op, &r, i)) {
+			domain_put(d);
+			return (long)i;
 		}
+	}
 	domain_put(d);
 	return i < r.nr_extents && i != start ? continue_at(v, op, i) : (long)i;
 }
@@ -198,55 +255,73 @@ struct add_to_physmap {
 	uint64_t idx, gpfn;
 };
 
-/* Where a page of Hospes' own (FRAME_F_XEN) is mapped is kept in its type_count as gfn + 1: it has no typed uses. */
-static void special_move(struct domain *d, mfn_t m, gfn_t to)
+/* Where a page Hospes shares with its domain is mapped: its entry has no typed uses, so gfn + 1 is kept in their place. Lock held. */
+static gfn_t special_place(const struct frame *f)
 {
-	struct frame *f = mfn_to_frame(m);
-	uint32_t old = f->type_count;
+	return gfn(((uint64_t)f->type << 32 | f->type_count) - 1);
+}
 
-	f->type_count = (uint32_t)to.v + 1;
-	/* -EINVAL: the guest has unmapped it or put something else there since. Nothing left to do. */
-	if (old && old - 1 != to.v && p2m_remove(d, gfn(old - 1), m))
-		return;
+static void special_set_place(struct frame *f, gfn_t g)
+{
+	f->type_count = (uint32_t)(g.v + 1);
+	f->type = (uint16_t)((g.v + 1) >> 32);
+}
+
+/*
+ * Move @m of @d from @from, if that still maps it, to @to, whose own memory is given back. All of it or, with an error, nothing:
+ * -EINVAL when something else is mapped at @to, -ENOMEM. Takes and ends the batch, so that a page is freed after the flush only.
+ */
+static int relocate(struct p2m_batch *b, struct domain *d, mfn_t m, gfn_t from, gfn_t to)
+{
+	struct frame *gone, *f = mfn_to_frame(m);
+	bool moved = false;
+	mfn_t old;
+	int rc = occupant(d, to, &old, &gone);
+
+	if (rc == -ENOENT)
+		rc = 0;
+	if (rc == 0 && mfn_eq(p2m_lookup(d, from, NULL, NULL), m)) {
+		rc = p2m_remove_locked(b, from, m);
+		moved = rc == 0;
+	}
+	if (rc == 0) {
+		rc = p2m_set_locked(b, to, m, ORDER_4K, P2M_RAM_RW);
+		/* The tables of the place it came from are still there, so it can go back. */
+		if (rc && moved && p2m_set_locked(b, from, m, ORDER_4K, P2M_RAM_RW))
+			printk(LOG_GUEST_DEBUG, "d%u: gfn %#lx is lost\n", d->id, from.v);
+	}
+	if (rc == 0 && (read_once(f->flags) & FRAME_F_XEN))
+		special_set_place(f, to);
+	p2m_end(b);
+	give_back(gone, rc != 0);
+	return rc;
 }
 
 /* Map the Hospes-owned page @m of @d at @g; what was there is given back, where the page was before becomes a hole. */
 static int place_special(struct domain *d, mfn_t m, gfn_t g)
 {
-	mfn_t old = p2m_lookup(d, g, NULL, NULL);
-	int rc;
+	struct p2m_batch b = p2m_begin(d);
 
-	if (mfn_eq(old, m))
+	if (mfn_eq(p2m_lookup(d, g, NULL, NULL), m)) {
+		p2m_end(&b);
 		return 0;
-	if (mfn_valid_value(old)) {
-		rc = physmap_release(d, g);
-		if (rc)
-			return rc;
 	}
-	rc = p2m_set(d, g, m, ORDER_4K, P2M_RAM_RW);
-	if (!rc)
-		special_move(d, m, g);
-	return rc;
+	return relocate(&b, d, m, special_place(mfn_to_frame(m)), g);
 }
 
 /* Move a page of @d's own RAM from gfn @from to @to. */
 static int move_gmfn(struct domain *d, gfn_t from, gfn_t to)
 {
+	struct p2m_batch b = p2m_begin(d);
 	enum p2m_type t;
 	mfn_t m = p2m_lookup(d, from, &t, NULL);
-	int rc = 0;
+	bool own = mfn_valid_value(m) && t == P2M_RAM_RW && mfn_is_ram(m);
 
-	if (!mfn_valid_value(m) || t != P2M_RAM_RW)
-		return err(-EINVAL);
-	if (gfn_eq(from, to))
-		return 0;
-	if (mfn_valid_value(p2m_lookup(d, to, NULL, NULL)))
-		rc = physmap_release(d, to);
-	if (!rc)
-		rc = p2m_set(d, to, m, ORDER_4K, P2M_RAM_RW);
-	if (!rc)
-		rc = p2m_remove(d, from, m);
-	return rc;
+	if (!own || gfn_eq(from, to)) {
+		p2m_end(&b);
+		return own ? 0 : err(-EINVAL);
+	}
+	return relocate(&b, d, m, from, to);
 }
 
 int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
@@ -271,11 +346,30 @@ int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
 	}
 }
 
-static long add_to_physmap(struct vcpu *v, uint64_t arg)
+/* XENMAPSPACE_gmfn_range from page @start of it. */
+static long add_range(struct vcpu *v, struct domain *d, const struct add_to_physmap *x, uint64_t start)
+{
+	if (start > x->size)
+		return err(-EILSEQ);
+	for (uint64_t i = start; i < x->size; i++) {
+		int rc;
+
+		if (i != start && slice_over(i))
+			return continue_at(v, XENMEM_add_to_physmap, i);
+		if (x->idx > MAX_GFN || x->gpfn > MAX_GFN)
+			return err(-EINVAL);
+		rc = physmap_add(d, XENMAPSPACE_gmfn, x->idx + i, gfn(x->gpfn + i));
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static long add_to_physmap(struct vcpu *v, uint64_t start, uint64_t arg)
 {
 	struct add_to_physmap x;
 	struct domain *d;
-	int rc;
+	long rc;
 
 	if (get_struct(v, &x, arg, LAYOUT_xen_add_to_physmap))
 		return err(-EFAULT);
@@ -284,26 +378,8 @@ static long add_to_physmap(struct vcpu *v, uint64_t arg)
 	rc = domain_from_guest(v, x.domid, RELATION_CONTROL, &d);
 	if (rc)
 		return rc;
-	if (x.space != XENMAPSPACE_gmfn_range) {
-		rc = physmap_add(d, x.space, x.idx, gfn(x.gpfn));
-		domain_put(d);
-		return rc;
-	}
-	while (x.size) {
-		rc = physmap_add(d, XENMAPSPACE_gmfn, x.idx, gfn(x.gpfn));
-		if (rc)
-			break;
-		x.idx++;
-		x.gpfn++;
-		x.size--;
-		if (x.size && slice_over(x.size)) {
-			domain_put(d);
-			/* As in Xen, the rest of the range is written back to the caller's structure. */
-			if (put_struct(v, arg, &x, LAYOUT_xen_add_to_physmap))
-				return err(-EFAULT);
-			return hypercall_again(v);
-		}
-	}
+	rc = x.space == XENMAPSPACE_gmfn_range ? add_range(v, d, &x, start) :
+						 physmap_add(d, x.space, x.idx, gfn(x.gpfn));
 	domain_put(d);
 	return rc;
 }
@@ -322,8 +398,10 @@ static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 
 	if (get_struct(v, &b, arg, LAYOUT_xen_add_to_physmap_batch))
 		return err(-EFAULT);
-	if (b.space == XENMAPSPACE_gmfn_range || start > b.size)
+	if (b.space == XENMAPSPACE_gmfn_range)
 		return err(-EINVAL);
+	if (start > b.size)
+		return err(-EILSEQ);
 	rc = domain_from_guest(v, b.domid, RELATION_CONTROL, &d);
 	if (rc)
 		return rc;
@@ -349,6 +427,18 @@ static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 	return rc;
 }
 
+/* Make @g a hole; the page stays the domain's. What is not its own, a granted page, goes by the way it came: -ENOENT. */
+static int physmap_forget(struct domain *d, gfn_t g)
+{
+	struct p2m_batch b = p2m_begin(d);
+	enum p2m_type t;
+	mfn_t m = p2m_lookup(d, g, &t, NULL);
+	int rc = p2m_type_own_ram(t) ? p2m_remove_locked(&b, g, m) : err(-ENOENT);
+
+	p2m_end(&b);
+	return rc;
+}
+
 static long remove_from_physmap(struct vcpu *v, uint64_t arg)
 {
 	struct {
@@ -356,7 +446,6 @@ static long remove_from_physmap(struct vcpu *v, uint64_t arg)
 		uint64_t gpfn;
 	} x;
 	struct domain *d;
-	mfn_t m;
 	int rc;
 
 	if (get_struct(v, &x, arg, LAYOUT_xen_remove_from_physmap))
@@ -364,8 +453,7 @@ static long remove_from_physmap(struct vcpu *v, uint64_t arg)
 	rc = domain_from_guest(v, x.domid, RELATION_CONTROL, &d);
 	if (rc)
 		return rc;
-	m = x.gpfn > MAX_GFN ? INVALID_MFN : p2m_lookup(d, gfn(x.gpfn), NULL, NULL);
-	rc = mfn_valid_value(m) ? p2m_remove(d, gfn(x.gpfn), m) : err(-ENOENT);
+	rc = x.gpfn > MAX_GFN ? err(-ENOENT) : physmap_forget(d, gfn(x.gpfn));
 	domain_put(d);
 	return rc;
 }
@@ -387,7 +475,8 @@ static long reservation_query(struct vcpu *v, uint32_t op, uint64_t arg)
 		    op == XENMEM_maximum_reservation ? d->max_pages :
 						       d->p2m.max_gfn.v);
 	domain_put(d);
-	return rc;
+	/* A 32-bit guest would take more for an error. */
+	return v->hc.guest32 && rc > INT32_MAX ? INT32_MAX : rc;
 }
 
 static long memory_map(struct vcpu *v, uint64_t arg)
@@ -437,7 +526,7 @@ long do_memory_op(struct vcpu *v, const uint64_t *args)
 	case XENMEM_maximum_gpfn:
 		return reservation_query(v, op, arg);
 	case XENMEM_add_to_physmap:
-		return add_to_physmap(v, arg);
+		return add_to_physmap(v, start, arg);
 	case XENMEM_add_to_physmap_batch:
 		return add_to_physmap_batch(v, start, arg);
 	case XENMEM_remove_from_physmap:

@@ -9,7 +9,7 @@ static void other(void)
 {
 	for (;;) {
 		while (turn != 1)
-			asm volatile("pause");
+			sched_op(0, 0);
 		{
 			uint64_t t = now(1);
 
@@ -58,7 +58,7 @@ void guest_main(void)
 	for (unsigned i = 0; i < 2000; i++) {
 		turn = 1;
 		while (turn)
-			asm volatile("pause");
+			sched_op(0, 0);
 		a = now(0);
 		if (a + 1000 < latest)
 			backwards++;

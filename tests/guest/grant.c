@@ -79,17 +79,17 @@ static void sizes(void)
 	show("set_version 1", gnt(8, &version, 1));
 	setup.frames = frames;
 	show("setup_table", gnt(2, &setup, 1));
-	say("status %d\n", setup.status);
+	say("setup status %d\n", setup.status);
 	setup.nr = 65;
 	show("setup_table too many", gnt(2, &setup, 1));
-	say("status %d\n", setup.status);
+	say("setup status %d\n", setup.status);
 	setup.nr = 1;
 	setup.dom = 0x1234;
 	show("setup_table of nobody", gnt(2, &setup, 1));
-	say("status %d\n", setup.status);
+	say("setup status %d\n", setup.status);
 	setup.dom = other_domain();
 	show("setup_table of domain 0", gnt(2, &setup, 1));
-	say("status %d\n", setup.status);
+	say("setup status %d\n", setup.status);
 }
 
 static void copies(uint8_t *from, uint8_t *to)

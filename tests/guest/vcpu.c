@@ -49,6 +49,7 @@ static void timers(void)
 	s.flags = 2;
 	s.timeout = now(0) + 5000000;
 	show("singleshot unknown flag", vcpu_op(8, 0, &s));
+	check_eq("comes", came(port, 1000), 1);
 	s.flags = 0;
 	s.timeout = now(0) + 30000000;
 	vcpu_op(8, 0, &s);
@@ -154,7 +155,6 @@ static void runstate(void)
 	check_eq("it has run", copy.time[0] > 0, 1);
 	show("get_runstate_info of vCPU 1", vcpu_op(4, 1, &copy));
 	say("state %u\n", copy.state);
-	check_eq("it has not run", copy.time[0] == 0, 1);
 	show("get_runstate_info of vCPU 2", vcpu_op(4, 2, &copy));
 	show("get_runstate_info nowhere", vcpu_op(4, 0, NOWHERE));
 	show("register_runstate", vcpu_op(5, 0, &reg));
@@ -174,7 +174,7 @@ static void runstate(void)
 static void other_cpu(void)
 {
 	for (;;)
-		asm volatile("pause");
+		halt();
 }
 
 void guest_main(void)
@@ -207,9 +207,9 @@ void guest_main(void)
 		show("register time area", vcpu_op(13, 0, &t));
 		say("filled: %d\n", area.mul != 0);
 	}
+	smp_start(1, other_cpu);
 	timers();
 	runstate();
-	smp_start(1, other_cpu);
 	show("is_up 1 after start", vcpu_op(3, 1, 0));
 	show("up 1 that is up", vcpu_op(1, 1, 0));
 	show("down 1", vcpu_op(2, 1, 0));

@@ -367,9 +367,12 @@ void smp_start(unsigned id, void (*fn)(void))
 	ap_fn = fn;
 	ap_running = false;
 	apic_ipi(2 * id, 0x4500); /* INIT */
-	apic_ipi(2 * id, 0x4608); /* STARTUP at 0x8000 */
-	while (!ap_running)
-		asm volatile("pause");
+	/* STARTUP at 0x8000; again when the first one found the INIT still under way (Intel MP 1.4, B.4 has two as well). */
+	while (!ap_running) {
+		apic_ipi(2 * id, 0x4608);
+		for (unsigned i = 0; i < 20000 && !ap_running; i++)
+			asm volatile("pause");
+	}
 }
 
 /* Memory ------------------------------------------------------------------------------------- */
