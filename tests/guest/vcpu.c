@@ -192,7 +192,7 @@ void guest_main(void)
 	show("down 2", vcpu_op(2, 2, 0));
 	show("initialise nowhere", vcpu_op(0, 1, NOWHERE));
 	show("initialise 2", vcpu_op(0, 2, NOWHERE));
-	show("send_nmi 1", vcpu_op(11, 1, 0));
+	show("send_nmi 2", vcpu_op(11, 2, 0));
 	for (unsigned i = 12; i < 20; i++)
 		showf(vcpu_op(i, 0, NOWHERE), "op %u nowhere", i);
 	show("op -1", vcpu_op(~0u, 0, NOWHERE));
