@@ -120,6 +120,7 @@ def fuzz_suite(results, build):
 def load_boot_tests(level):
     """Functions registered by @boot_test in tests/system/test_*.py, those of @level or all."""
     import machine
+    machine.TESTS.clear()
     for path in sorted((ROOT / "tests" / "system").glob("test_*.py")):
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
