@@ -344,7 +344,7 @@ static int seed(struct domain *d, struct consring *ring)
 {
 	int rc;
 
-	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_REBOOT;
+	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_CRASH;
 	if (domain_has_role(d, ROLE_HARDWARE))
 		return console_io_attach(d);
 	rc = seed_store(d);
