@@ -447,19 +447,21 @@ static int port_close(struct domain *d, struct port *p, bool force)
 /* Close ports of @d from *@next on, keeping the progress there. -ERESTART when it is time for others. */
 static int close_all(struct domain *d, unsigned *next, bool force)
 {
-	struct evtchn_domain *e = d->evtchn;
+	/* Several vCPUs may reset at once: each number is looked at once, whatever the others do to it. */
+	for (unsigned done = 1;; done++) {
+		unsigned at = read_once(*next);
+		struct port *p = port_get(d, at);
 
-	for (unsigned done = 1; *next < e->nr_ports; done++) {
-		struct port *p = port_get(d, *next);
-
+		if (!p)
+			break;
 		/* Only a guest that opens ports while it resets them sees -EAGAIN: those stay. */
 		if (read_once(p->state) > PORT_RESERVED)
 			(void)port_close(d, p, force);
-		(*next)++;
+		write_once(*next, at + 1);
 		if (done % 64 == 0 && hypercall_preempt_check())
 			return -ERESTART;
 	}
-	*next = 0;
+	write_once(*next, 0);
 	return 0;
 }
 

@@ -2,6 +2,8 @@
  * Event channels (hypercall 32, 2-level ABI): every operation with good and bad arguments, the bit sequence the guest sees in
  * both widths, the rules of peers, and that closing and dying leaves nothing behind.
  */
+#include <pthread.h>
+
 #include "abi/event_channel.h"
 #include "abi/xen.h"
 #include "guest_test.h"
@@ -406,6 +408,36 @@ static void test_reset(void **state)
 	host_run_softirqs(0);
 }
 
+static void *resets(void *arg)
+{
+	unsigned cpu = (unsigned)(uintptr_t)arg;
+	struct evtchn_reset *r = (void *)((char *)gpa_ptr(a, ARG) + cpu * 64);
+
+	host_set_cpu(cpu);
+	r->dom = DOMID_SELF;
+	for (unsigned i = 0; i < 20000; i++)
+		if (host_hypercall(a->vcpu[cpu], HC_event_channel_op, EVTCHNOP_reset, ARG + cpu * 64, 0, 0, 0))
+			return arg;
+	return NULL;
+}
+
+/* Two vCPUs of one domain reset it at once: they share the progress, which must not lead beyond the last port. */
+static void test_reset_race(void **state)
+{
+	pthread_t t[2];
+	void *bad;
+
+	for (unsigned i = 0; i < 20; i++)
+		(void)unbound(a, b->id);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, resets, (void *)(uintptr_t)i);
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(t[i], &bad);
+		assert_null(bad);
+	}
+	assert_int_equal(status_of(a, 1).status, EVTCHNSTAT_closed);
+}
+
 static void test_not_there(void **state)
 {
 	struct evtchn_set_priority pr = { 1, 3 };
@@ -504,6 +536,7 @@ int main(void)
 					    cmocka_unit_test_setup(test_hospes_end, setup),
 					    cmocka_unit_test_setup(test_link, setup),
 					    cmocka_unit_test_setup(test_reset, setup),
+					    cmocka_unit_test_setup(test_reset_race, setup),
 					    cmocka_unit_test_setup(test_not_there, setup),
 					    cmocka_unit_test_setup(test_poll_wakes, setup),
 					    cmocka_unit_test_setup(test_vcpu_info_moves, setup),
