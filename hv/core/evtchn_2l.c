@@ -13,11 +13,6 @@ static unsigned nr_ports(const struct domain *d)
 	return d->guest32 ? EVTCHN_2L_NR_CHANNELS_compat32 : EVTCHN_2L_NR_CHANNELS;
 }
 
-static unsigned word_bits(const struct domain *d)
-{
-	return d->guest32 ? 32 : 64;
-}
-
 /* Bitmaps as bytes: a little-endian bit string has the same bytes whatever the word's width. */
 static uint8_t *pending_byte(struct domain *d, evtchn_port_t port)
 {
@@ -64,12 +59,13 @@ static void select_word(struct domain *d, const struct port *p)
 {
 	struct vcpu *v = d->vcpu[p->vcpu];
 	void *info = v ? read_once(v->vcpu_info) : NULL;
-	unsigned word = p->number / word_bits(d);
+	bool guest32 = read_once(d->guest32); /* another vCPU may change it just now */
+	unsigned bits = guest32 ? 32 : 64, word = p->number / bits % bits;
 	bool was;
 
 	if (!info)
 		return; /* registering one selects every word */
-	if (d->guest32) {
+	if (guest32) {
 		uint32_t *sel = &((struct vcpu_info_compat32 *)info)->evtchn_pending_sel;
 		was = __atomic_fetch_or(sel, 1u << word, __ATOMIC_SEQ_CST) & (1u << word);
 	} else {
