@@ -237,10 +237,10 @@ static void timer_arm(struct vlapic *l, stime_t at)
 	timer_set(&l->timer, at);
 }
 
-/* Next end of a period after @t, at least MIN_PERIOD away. */
-static stime_t next_expiry(const struct vlapic *l, stime_t t)
+/* Next end of a period @p after @t, at least MIN_PERIOD away. */
+static stime_t next_expiry(const struct vlapic *l, stime_t t, stime_t p)
 {
-	stime_t p = period(l), next = l->timer_expires + p;
+	stime_t next = l->timer_expires + p;
 
 	if (next < t + MIN_PERIOD && p < MIN_PERIOD)
 		t += MIN_PERIOD;
@@ -253,7 +253,7 @@ static stime_t next_expiry(const struct vlapic *l, stime_t t)
 static void timer_fired(void *data)
 {
 	struct vlapic *l = data;
-	stime_t t = now();
+	stime_t t = now(), p;
 
 	switch (timer_mode(l)) {
 	case TIMER_DEADLINE:
@@ -262,8 +262,10 @@ static void timer_fired(void *data)
 		l->timer_expires = 0;
 		break;
 	case TIMER_PERIODIC:
-		if (get(l, APIC_TMICT) && l->timer_expires)
-			timer_arm(l, next_expiry(l, t));
+		/* The guest may be stopping the timer on another CPU: one look, as a period of 0 has no next end. */
+		p = period(l);
+		if (p && l->timer_expires)
+			timer_arm(l, next_expiry(l, t, p));
 		break;
 	default:
 		l->timer_expires = 0;
