@@ -85,6 +85,8 @@ void cpu_features_init(void)
 		r = cpuid(0x80000008u);
 		f->phys_bits = r.a & 255;
 		f->virt_bits = r.a >> 8 & 255;
+		f->restores_fp_pointers = bit(r.b, 2);
+		f->ibpb = bit(r.b, 12);
 	}
 }
 

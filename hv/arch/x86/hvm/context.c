@@ -159,8 +159,16 @@ static void debug_save(uint64_t dr[4])
 	asm volatile("mov %%db3, %0" : "=r"(dr[3]));
 }
 
+/* Another vCPU's branches must not steer this one's speculation: AMD, "Indirect Branch Control Extension". */
+static void forget_branches(void)
+{
+	if (cpu_features.ibpb)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
 void arch_vcpu_load(struct vcpu *v)
 {
+	forget_branches();
 	virt->load(v);
 	if (cpu_features.rdtscp)
 		wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);

@@ -71,8 +71,21 @@ int hvm_fpu_init(struct vcpu *v)
 	return 0;
 }
 
+/*
+ * AMD processors restore the x87 instruction and data pointers only when an exception is pending (APM vol. 5, FXRSTOR), so the next guest
+ * would read the last one's. Loading something overwrites them; all else is restored after.
+ */
+static void forget_fp_pointers(void)
+{
+	static const uint32_t zero;
+
+	if (!cpu_features.restores_fp_pointers)
+		asm volatile("fnclex; emms; fildl %0" : : "m"(zero));
+}
+
 void hvm_fpu_load(struct vcpu *v)
 {
+	forget_fp_pointers();
 	if (!fpu.xcr0) {
 		asm volatile("fxrstor64 (%0)" : : "r"(v->arch.fpu) : "memory");
 		return;

@@ -29,7 +29,7 @@ struct cpu_features {
 	uint32_t max_leaf, max_ext_leaf;
 	unsigned phys_bits, virt_bits;
 	bool nx, page1g, smep, smap, umip, fsgsbase, pge, pat, xsave, xsaves, x2apic, tsc_deadline, invariant_tsc,
-		rdtscp, svm, vmx, hypervisor, arat;
+		rdtscp, svm, vmx, hypervisor, arat, ibpb, restores_fp_pointers;
 };
 
 extern struct cpu_features cpu_features; /* written once at boot */

@@ -9,6 +9,7 @@
 #define MSR_APIC_BASE 0x1bu
 #define MSR_FEATURE_CONTROL 0x3au
 #define MSR_TSC_ADJUST 0x3bu
+#define MSR_PRED_CMD 0x49u
 #define MSR_MTRRCAP 0xfeu
 #define MSR_SYSENTER_CS 0x174u
 #define MSR_SYSENTER_ESP 0x175u
@@ -37,6 +38,8 @@
 #define MSR_HWCR 0xc0010015u
 #define MSR_VM_CR 0xc0010114u
 #define MSR_VM_HSAVE_PA 0xc0010117u
+
+#define PRED_CMD_IBPB (1UL << 0)
 
 #define EFER_SCE (1UL << 0)
 #define EFER_LME (1UL << 8)
