@@ -92,14 +92,9 @@ static int kill_claim(struct domain *d)
 /* Drop the owner's reference of every page. Those that others still use live on, and keep the structure. */
 static int kill_pages(struct domain *d)
 {
-	struct frame *f;
-	unsigned n = 0;
-
-	while ((f = domain_first_frame(d))) {
-		frame_release_allocation(f);
-		if (++n % FRAME_BATCH == 0 && hypercall_preempt_check())
+	while (domain_release_frames(d, FRAME_BATCH))
+		if (hypercall_preempt_check())
 			return -ERESTART;
-	}
 	return 0;
 }
 

@@ -8,7 +8,7 @@ struct out {
 };
 
 struct spec {
-	bool zero, left;
+	bool zero, left, alternate;
 	int width, precision; /* precision -1: none */
 	int size;	      /* -2 hh, -1 h, 0 int, 1 long and wider */
 };
@@ -88,11 +88,13 @@ struct args {
 static const char *parse_spec(const char *f, struct spec *s, struct args *a)
 {
 	*s = (struct spec){ .precision = -1 };
-	for (; *f == '0' || *f == '-'; f++) {
+	for (; *f == '0' || *f == '-' || *f == '#'; f++) {
 		if (*f == '0')
 			s->zero = true;
-		else
+		else if (*f == '-')
 			s->left = true;
+		else
+			s->alternate = true;
 	}
 	if (*f == '*') {
 		s->width = va_arg(a->ap, int);
@@ -150,6 +152,7 @@ static void convert(struct out *o, const struct spec *s, char conversion, struct
 {
 	char one[2] = "";
 	const char *text;
+	uint64_t u;
 	int64_t i;
 
 	switch (conversion) {
@@ -163,7 +166,8 @@ static void convert(struct out *o, const struct spec *s, char conversion, struct
 		break;
 	case 'x':
 	case 'X':
-		put_number(o, s, arg_unsigned(s, a), 16, "", conversion == 'X');
+		u = arg_unsigned(s, a);
+		put_number(o, s, u, 16, !s->alternate || !u ? "" : conversion == 'X' ? "0X" : "0x", conversion == 'X');
 		break;
 	case 'p':
 		put_number(o, s, (uintptr_t)va_arg(a->ap, void *), 16, "0x", false);

@@ -39,6 +39,7 @@ static struct {
 	uint64_t total, free, claimed;
 	uint64_t clean_run; /* entries the idle scrub has passed since it last met a dirty one, or memory was freed */
 	uint64_t scrubbing; /* frames an idle CPU has taken out for a moment */
+	bool scrubber;	    /* atomic: an idle CPU is scrubbing */
 	uint64_t cursor;    /* where the next idle scrub looks, in table sections' frames */
 	uint64_t table_frames;
 	struct domain **owners[64]; /* [id / 512][id % 512]: who to account a page to */
@@ -269,8 +270,8 @@ static struct frame *take_dirty(unsigned *order)
 	return NULL;
 }
 
-/* See mm.h. The block is out of the allocator's sight while it is zeroed; alloc_frames() knows and waits for it. */
-bool mm_scrub_slice(void)
+/* The block is out of the allocator's sight while it is zeroed; alloc_frames() knows and waits for it. */
+static bool scrub_slice(void)
 {
 	unsigned order = 0;
 	struct frame *f = NULL;
@@ -299,6 +300,18 @@ bool mm_scrub_slice(void)
 	block_free(f, order);
 	spin_unlock(&mm.lock);
 	return true;
+}
+
+/* See mm.h. One CPU at a time: more would queue for the lock, in front of those who want memory. */
+bool mm_scrub_slice(void)
+{
+	bool more;
+
+	if (__atomic_exchange_n(&mm.scrubber, true, __ATOMIC_ACQUIRE))
+		return false;
+	more = scrub_slice();
+	__atomic_store_n(&mm.scrubber, false, __ATOMIC_RELEASE);
+	return more;
 }
 
 /* Accounting ------------------------------------------------------------------------------ */
@@ -603,7 +616,7 @@ bool frame_release_allocation(struct frame *f)
 	return true;
 }
 
-/* See mm.h. The page stays valid only as long as nobody else releases it: teardown is alone. */
+/* See mm.h. */
 struct frame *domain_first_frame(struct domain *d)
 {
 	struct frame *f;
@@ -612,6 +625,30 @@ struct frame *domain_first_frame(struct domain *d)
 	f = d->page_list ? frame_at(d->page_list) : NULL;
 	spin_unlock(&mm.lock);
 	return f;
+}
+
+/* See mm.h. One hold of the lock for many pages: a domain may have millions. */
+unsigned domain_release_frames(struct domain *d, unsigned max)
+{
+	bool last = false;
+	unsigned n = 0;
+
+	spin_lock(&mm.lock);
+	for (; n < max && d->page_list; n++) {
+		struct frame *f = frame_at(d->page_list);
+
+		f->flags &= (uint8_t) ~(FRAME_F_ALLOCATED | FRAME_F_LISTED);
+		list_unlink(&d->page_list, f);
+		if (__atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) != 1)
+			continue; /* others still use it: the last of them frees it */
+		last = uncharge(d, 1, f->flags & FRAME_F_CHARGED);
+		block_unpublish(f, 0);
+		block_free(f, 0);
+	}
+	spin_unlock(&mm.lock);
+	if (last)
+		domain_put(d);
+	return n;
 }
 
 /* Figures and claims ------------------------------------------------------------------------------ */

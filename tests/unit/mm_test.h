@@ -50,10 +50,9 @@ static inline struct domain *bare_domain(domid_t id, uint64_t max_pages)
 
 static inline void drop_pages(struct domain *d)
 {
-	struct frame *f;
-
-	while ((f = domain_first_frame(d)))
-		assert_true(frame_release_allocation(f));
+	while (domain_release_frames(d, 100))
+		assert_true(d->refs > 0);
+	assert_null(domain_first_frame(d));
 }
 
 #endif

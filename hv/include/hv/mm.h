@@ -83,12 +83,14 @@ void frame_put(struct frame *f);
 /* Drop the owner's own reference once (balloon-out, destroy). false if it was already dropped. */
 bool frame_release_allocation(struct frame *f);
 /*
- * First page of @d whose own reference is not yet dropped, or NULL; used by preemptible teardown: release it and ask again.
- * Pages of ALLOC_NO_CHARGE are not on the list. Takes RANK_FRAMES inside.
+ * Drop the owner's reference of up to @max pages of @d, for preemptible teardown; how many, 0: none is left. Pages of ALLOC_NO_CHARGE
+ * are not among them. Takes RANK_FRAMES inside.
  */
+unsigned domain_release_frames(struct domain *d, unsigned max);
+/* A page of @d whose own reference is not yet dropped, or NULL; for tests of the allocator. */
 struct frame *domain_first_frame(struct domain *d);
 
-/* Scrub a little of the free memory (256 KiB at most). For idle CPUs, no lock held. false: nothing is dirty any more. */
+/* Scrub a little of the free memory (256 KiB at most). For idle CPUs, no lock held. false: nothing is dirty, or another CPU scrubs. */
 bool mm_scrub_slice(void);
 
 uint64_t mm_total_frames(void); /* RAM frames Hospes manages */

@@ -7,7 +7,7 @@
 #include "hv/types.h"
 
 /*
- * C's vsnprintf for %d %i %u %x %X %c %s %p %% with flags 0 and -, width, precision, both as *, sizes hh h l ll z.
+ * C's vsnprintf for %d %i %u %x %X %c %s %p %% with flags 0 - #, width, precision, both as *, sizes hh h l ll z.
  * An unknown conversion is shown as written. Returns the length the whole text has.
  */
 int hv_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap) printf_like(3, 0);
