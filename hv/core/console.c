@@ -20,7 +20,8 @@
 #define INPUT_RING 256u /* power of two */
 #define SWITCH_COUNT 3u
 #define HELD_MAX 128u
-#define HOLD_TIME MILLISECS(10) /* longer than a guest takes to finish a line, shorter than a typist notices */
+#define HOLD_TIME \
+	MILLISECS(30) /* of silence: longer than a slice of others amid a line, shorter than a typist notices */
 
 /* A domain that has printed or reads. */
 struct guest_console {
@@ -28,7 +29,7 @@ struct guest_console {
 	struct mux_guest out;
 	console_input_fn *reader; /* NULL: only prints */
 	char name[DOMAIN_NAME_LEN];
-	char held[HELD_MAX]; /* the focused domain's unfinished line, until it ends or HOLD_TIME passes */
+	char held[HELD_MAX]; /* the focused domain's unfinished line, until it ends or HOLD_TIME passes in silence */
 	unsigned nr_held;
 };
 
@@ -201,18 +202,16 @@ static void hold_timer(void *data)
 
 /*
  * Lines of the focused domain pass as wholes; an unfinished one (a prompt, an echo) follows after HOLD_TIME, so that what
- * others print meanwhile does not tear it. The lock is held. true: the timer must be started.
+ * others print meanwhile does not tear it. The lock is held. true: the timer must be (re)started.
  */
 static bool hold(struct guest_console *g, const char *buf, size_t n)
 {
-	bool was_empty = g->nr_held == 0;
-
 	for (size_t i = 0; i < n; i++) {
 		g->held[g->nr_held++] = buf[i];
 		if (buf[i] == '\n' || g->nr_held == HELD_MAX)
 			flush_held(g);
 	}
-	return was_empty && g->nr_held;
+	return g->nr_held;
 }
 
 /* See hv/console.h. Any context but interrupts; locks below RANK_TIMER may be held. Without memory the text is lost. */

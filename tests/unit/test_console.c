@@ -288,7 +288,7 @@ static void output(void **state)
 	console_guest_write(b, "other\n", 6);
 	console_guest_write(a, "ole\n# ", 6);
 	log_is("(d2) other\n(d1) whole\n");
-	host_advance(MILLISECS(10));
+	host_advance(MILLISECS(30));
 	host_run_softirqs(0);
 	log_is("(d1) # ");
 	console_guest_write(b, "hel", 3);
