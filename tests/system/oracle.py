@@ -36,7 +36,7 @@ def guests(pattern=""):
     return [g for g in found if re.search(pattern, g.name) and g.only in (0, g.width)]
 
 
-def guest_archive(wanted, extra, out):
+def guest_archive(wanted, extra, out, idle=False):
     """A cpio archive with /guests: the programs and the list oracle-init reads."""
     with tempfile.TemporaryDirectory() as tmp:
         folder = pathlib.Path(tmp) / "guests"
@@ -45,6 +45,8 @@ def guest_archive(wanted, extra, out):
         for g in wanted:
             (folder / g.name).write_bytes(guest(g.name).read_bytes())
             lines.append(f"{g.name} {g.vcpus} {g.memory} {g.timeout} other=0 {extra}".strip())
+        if idle:
+            (folder / "idle").write_bytes(guest("quiet64").read_bytes())
         (folder / "list").write_text("\n".join(lines) + "\n")
         names = "\n".join(["guests"] + [f"guests/{p.name}" for p in sorted(folder.iterdir())]) + "\n"
         data = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=names.encode(), cwd=tmp,
@@ -54,10 +56,10 @@ def guest_archive(wanted, extra, out):
         out.write_bytes(root + bytes(-len(root) % 4) + data)
 
 
-def real_xen(wanted, extra="", timeout=600, **keys):
+def real_xen(wanted, extra="", timeout=600, idle=False, **keys):
     """Run @wanted one after the other on real Xen; returns {name: [lines]}, and the console's text."""
     archive = machine.BUILD / f"oracle-guests.{os.getpid()}"
-    guest_archive(wanted, extra, archive)
+    guest_archive(wanted, extra, archive, idle)
     icount = keys.get("icount", False)
     # One CPU: Xen does not bear TSCs that drift apart, and QEMU's do.
     options = {"memory": "2G", "cpus": 1, "kernel": image("xen"), "extra": ("-device", "amd-iommu,intremap=on"), **keys}
