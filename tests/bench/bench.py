@@ -113,7 +113,7 @@ def pm_timer(argv, kernel, append, modules):
 def power_on():
     """Instructions from power-on to the first one of the guest's own ELF entry (an upper bound), for both."""
     kernel = machine.guest("triple64")
-    ours, _ = pm_timer([], machine.BUILD / "hospes", "", machine.launch([{"name": "halt", "type": "pvh", "kernel": kernel, "memory": 64, "on_reboot": "destroy"}]))
+    ours, _ = pm_timer([], machine.BUILD / "hospes", "", machine.launch([{"name": "halt", "type": "pvh", "kernel": kernel, "memory": 64, "on_reboot": "destroy", "on_crash": "destroy"}]))
     xen, _ = pm_timer(["-device", "amd-iommu,intremap=on"], machine.image("xen"), "dom0=pvh dom0_mem=64M", [kernel])
     return ours, xen
 
