@@ -48,7 +48,8 @@ static struct {
 		int64_t ns;
 	} base, middle; /* where the rate is measured from: between BASELINE_NS and twice that ago */
 
-	struct timer tick[NR_CPUS];
+	struct timer tick[NR_CPUS], fresh[NR_CPUS];
+	bool ticking[NR_CPUS]; /* atomic: these timers of that CPU exist */
 	unsigned drifts[NR_CPUS];
 } tm;
 
@@ -276,19 +277,38 @@ static void copy_rate(struct arch_pcpu *a)
 	a->time_shift = l.scale.shift;
 }
 
+/* There is a new line. A vCPU that never leaves its CPU needs it, too, even if it sleeps just now. */
+static void use_line(void *data)
+{
+	struct pcpu *p = this_pcpu();
+
+	copy_rate(&p->arch);
+	if (p->arch.loaded)
+		arch_update_vcpu_time(p->arch.loaded);
+}
+
+/* Lines part from the moment they change, so guests that compare the clocks of their vCPUs must not wait for everybody's own tick. */
+static void tell_others(void)
+{
+	unsigned cpu;
+
+	for_each_cpu(cpu, cpu_online())
+		if (cpu != this_cpu() && __atomic_load_n(&tm.ticking[cpu], __ATOMIC_ACQUIRE))
+			timer_set(&tm.fresh[cpu], now());
+}
+
 static void tick(void *data)
 {
 	struct pcpu *p = this_pcpu();
 
 	if (tm.have_platform) {
-		if (p->id == 0)
+		if (p->id == 0) {
 			recalibrate();
-		else
+			tell_others();
+		} else {
 			check_drift();
-		copy_rate(&p->arch);
-		/* A vCPU that never leaves its CPU needs the new line, too, even if it sleeps just now. */
-		if (p->arch.loaded)
-			arch_update_vcpu_time(p->arch.loaded);
+		}
+		use_line(NULL);
 	}
 	timer_set(&tm.tick[p->id], now() + TICK);
 }
@@ -299,7 +319,9 @@ void time_cpu_start(void)
 	unsigned cpu = this_cpu();
 
 	timer_init(&tm.tick[cpu], tick, NULL, cpu);
+	timer_init(&tm.fresh[cpu], use_line, NULL, cpu);
 	timer_set(&tm.tick[cpu], now() + TICK);
+	__atomic_store_n(&tm.ticking[cpu], true, __ATOMIC_RELEASE);
 }
 
 static void choose_platform(void)
