@@ -23,6 +23,8 @@
 #define NO_SECTION UINT32_MAX
 #define SCRUB_ORDER 6u
 #define INTERIOR 0xffu
+/* How often to look again for a block that is missing perhaps only because a part is being scrubbed: some slices' time, not all memory's. */
+#define SCRUB_LOOKS 10000u
 #define FRAMES_4G (1UL << (32 - PAGE_SHIFT))
 /* Beyond this many references a page takes no more: far from wrapping with every CPU racing. */
 #define MAX_REFS 0x7fffffffu
@@ -396,6 +398,7 @@ static struct frame *take_and_charge(struct domain *d, unsigned order, unsigned 
 	uint64_t nr = 1UL << order;
 	bool charge = !(flags & ALLOC_NO_CHARGE);
 	struct frame *f = NULL;
+	unsigned looks = 0;
 	bool wait;
 
 	do {
@@ -407,7 +410,7 @@ static struct frame *take_and_charge(struct domain *d, unsigned order, unsigned 
 				*first = d && d->nr_frames == 0;
 				charge_apply(d, nr, charge);
 			} else {
-				wait = mm.scrubbing != 0;
+				wait = mm.scrubbing != 0 && ++looks < SCRUB_LOOKS;
 			}
 		}
 		spin_unlock(&mm.lock);
