@@ -9,6 +9,7 @@
 #include "hvm_params.h"
 #include "policy.h"
 
+#define XEN_TIME_LEAF 0x40000003u /* the only leaf that shows the clock */
 #define MSR_HYPERCALL_PAGE 0x40000000u
 #define REG_R8 8
 #define REG_R9 9
@@ -56,7 +57,7 @@ void hvm_exit_cpuid(struct vcpu *v)
 
 	if (!len)
 		return;
-	if ((leaf & 0xffff0000u) == 0x40000000u)
+	if (leaf == XEN_TIME_LEAF)
 		cpuid_time(v, &c);
 	policy_cpuid(v->domain->arch.policy, &c, leaf, (uint32_t)r->gpr[REG_RCX], &out);
 	r->gpr[REG_RAX] = out.a;
