@@ -8,19 +8,22 @@
 #include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
+#include "hv/hypercall.h"
 #include "hv/mm.h"
+#include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "io_console.h"
 
-#define CHUNK 256u
+#define CHUNK 64u	   /* a few milliseconds of a slow line */
+#define LATER MILLISECS(1) /* when others wait for this CPU, the rest follows after this */
 
 static struct xencons_interface *ring_of(const struct consring *c)
 {
 	return mfn_to_virt(frame_to_mfn(c->frame));
 }
 
-/* Copy the guest's output out. True if anything moved. Lock held. */
-static bool drain_output(struct domain *d, struct consring *c)
+/* Copy the guest's output out; with @polite only until something else waits for this CPU. True if anything moved. Lock held. */
+static bool drain_output(struct domain *d, struct consring *c, bool polite, bool *more)
 {
 	struct xencons_interface *r = ring_of(c);
 	uint32_t cons = read_once(r->out_cons), prod = __atomic_load_n(&r->out_prod, __ATOMIC_ACQUIRE);
@@ -37,6 +40,10 @@ static bool drain_output(struct domain *d, struct consring *c)
 		console_guest_write(d, buf, n);
 		cons += n;
 		avail -= n;
+		if (polite && avail && hypercall_preempt_check()) {
+			*more = true;
+			break;
+		}
 	}
 	__atomic_store_n(&r->out_cons, cons, __ATOMIC_RELEASE);
 	return true;
@@ -65,18 +72,27 @@ static bool push_input(struct consring *c)
 static void guest_notified(struct domain *d, evtchn_port_t port)
 {
 	struct consring *c = d->consring;
-	bool moved = false;
+	bool moved = false, more = false;
 
 	if (!c)
 		return;
 	spin_lock(&c->lock);
 	if (c->frame) {
-		moved = drain_output(d, c);
+		moved = drain_output(d, c, true, &more);
 		moved |= push_input(c);
 	}
 	spin_unlock(&c->lock);
+	if (more)
+		timer_set(&c->rest, now() + LATER);
 	if (moved)
 		evtchn_notify_from_hv(d, port);
+}
+
+static void drain_rest(void *data)
+{
+	struct domain *d = data;
+
+	guest_notified(d, d->consring->port);
 }
 
 /* Console input for @d; what exceeds the queue is dropped, as a UART would. */
@@ -112,6 +128,8 @@ int consring_open(struct domain *d, struct consring *c, gfn_t g, evtchn_port_t p
 		frame_put(f);
 		return rc;
 	}
+	/* Before the guest can be heard. */
+	timer_init(&c->rest, drain_rest, d, this_cpu());
 	spin_lock(&c->lock);
 	c->frame = f;
 	c->port = port;
@@ -127,17 +145,19 @@ void consring_close(struct domain *d)
 {
 	struct consring *c = d->consring;
 	struct frame *f;
+	bool more;
 
 	if (!c)
 		return;
 	spin_lock(&c->lock);
 	f = c->frame;
 	if (f)
-		(void)drain_output(d, c);
+		(void)drain_output(d, c, false, &more);
 	c->frame = NULL;
 	spin_unlock(&c->lock);
 	if (!f)
 		return;
+	timer_kill(&c->rest);
 	evtchn_detach_hv(d, c->port);
 	console_unregister(d);
 	frame_put(f);

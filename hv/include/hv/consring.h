@@ -12,6 +12,7 @@ struct consring {
 	evtchn_port_t port;
 	char input[CONSRING_INPUT];
 	unsigned in_head, in_len; /* queue in input[] */
+	struct timer rest;	  /* output that was put off */
 };
 
 /*
