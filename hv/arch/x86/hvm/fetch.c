@@ -9,6 +9,7 @@ static const struct {
 	uint8_t opcode;
 	uint8_t modrm;	/* of group 0F 01; 0 = none */
 	uint32_t bytes; /* without prefixes, little endian */
+	uint8_t also;	/* another opcode the same exit may stand for; 0 = none */
 } known[NR_KNOWN_INSNS] = {
 	[INSN_CPUID] = { 2, INSN_MAP_0F, 0xa2, 0, 0xa20f },
 	[INSN_HLT] = { 1, INSN_MAP_1, 0xf4, 0, 0xf4 },
@@ -16,7 +17,8 @@ static const struct {
 	[INSN_WRMSR] = { 2, INSN_MAP_0F, 0x30, 0, 0x300f },
 	[INSN_VMMCALL] = { 3, INSN_MAP_0F, 0x01, 0xd9, 0xd9010f },
 	[INSN_XSETBV] = { 3, INSN_MAP_0F, 0x01, 0xd1, 0xd1010f },
-	[INSN_WBINVD] = { 2, INSN_MAP_0F, 0x09, 0, 0x090f },
+	/* Some processors, QEMU's among them, report INVD as WBINVD. */
+	[INSN_WBINVD] = { 2, INSN_MAP_0F, 0x09, 0, 0x090f, 0x08 },
 	[INSN_INVD] = { 2, INSN_MAP_0F, 0x08, 0, 0x080f },
 	[INSN_RDPMC] = { 2, INSN_MAP_0F, 0x33, 0, 0x330f },
 };
@@ -84,7 +86,9 @@ unsigned insn_length(struct vcpu *v, enum known_insn k)
 	memcpy(&first, buf, sizeof(first));
 	if (likely((unsigned)n >= known[k].len && (first & ((1u << known[k].len * 8) - 1)) == known[k].bytes))
 		return known[k].len;
-	if (decode(v, &p, &cs, va, buf, (unsigned)n, &insn) || !insn_is(&insn, known[k].map, known[k].opcode) ||
+	if (decode(v, &p, &cs, va, buf, (unsigned)n, &insn) ||
+	    (!insn_is(&insn, known[k].map, known[k].opcode) &&
+	     (!known[k].also || !insn_is(&insn, known[k].map, known[k].also))) ||
 	    (known[k].modrm && insn.modrm != known[k].modrm))
 		return 0;
 	return insn.len;
