@@ -190,7 +190,6 @@ void domain_put(struct domain *d)
 		domain_free(d);
 }
 
-/* The page shared with the guest: owned by @d, but given back by Hospes. */
 /* See hv/domain.h. */
 void domain_latch_width(struct domain *d, bool is32)
 {
@@ -198,6 +197,7 @@ void domain_latch_width(struct domain *d, bool is32)
 	wallclock_publish(d);
 }
 
+/* The page shared with the guest: owned by @d, but given back by Hospes. */
 static int shared_info_alloc(struct domain *d)
 {
 	struct frame *f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
@@ -265,7 +265,6 @@ static int domain_init_parts(struct domain *d, const struct domain_config *cfg)
 	rc = shared_info_alloc(d);
 	if (rc)
 		goto err_grant;
-	wallclock_publish(d);
 	rc = arch_domain_create(d);
 	if (rc)
 		goto err_shared;

@@ -13,6 +13,7 @@
 #include "hv/launch.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
+#include "hv/time.h"
 
 /* Frames given back between two looks at pending softirqs. */
 #define FRAME_BATCH 64u
@@ -78,7 +79,7 @@ static int kill_shared_pages(struct domain *d)
 		if (f)
 			frame_put(f);
 	}
-	d->shared_info = NULL;
+	wallclock_detach(d);
 	frame_release_allocation(shared);
 	return 0;
 }

@@ -29,9 +29,11 @@ void wallclock_publish(struct domain *d)
 	struct wallclock t;
 	uint64_t nsec;
 
-	if (!d->shared_info)
-		return;
 	spin_lock(&wc.lock);
+	if (!d->shared_info) {
+		spin_unlock(&wc.lock);
+		return;
+	}
 	nsec = (uint64_t)wc.at_boot.nsec + d->wallclock_offset.nsec;
 	t.sec = wc.at_boot.sec + d->wallclock_offset.sec + nsec / NSEC_PER_SEC;
 	t.nsec = (uint32_t)(nsec % NSEC_PER_SEC);
@@ -44,6 +46,14 @@ void wallclock_publish(struct domain *d)
 
 		write_clock(&s->wc_version, &s->wc_sec, &s->wc_nsec, &s->wc_sec_hi, t);
 	}
+	spin_unlock(&wc.lock);
+}
+
+/* See hv/time.h. */
+void wallclock_detach(struct domain *d)
+{
+	spin_lock(&wc.lock);
+	d->shared_info = NULL;
 	spin_unlock(&wc.lock);
 }
 

@@ -367,14 +367,22 @@ void vcpu_block(struct vcpu *v)
 		softirq_raise(this_cpu(), SOFTIRQ_SCHED);
 }
 
+/* Take @v's block away. True if this call did it, which means that @v looks for events again before it enters its guest. */
+static bool unblock(struct vcpu *v)
+{
+	if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VPF_BLOCKED))
+		return false;
+	write_once(v->poll_evtchn, 0);
+	if (!(__atomic_fetch_and(&v->pause_flags, ~(VPF_BLOCKED | VPF_POLLING), __ATOMIC_SEQ_CST) & VPF_BLOCKED))
+		return false;
+	vcpu_wake(v);
+	return true;
+}
+
 /* End a block, or a poll, of @v. Any context but interrupts. */
 void vcpu_unblock(struct vcpu *v)
 {
-	if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VPF_BLOCKED))
-		return;
-	write_once(v->poll_evtchn, 0);
-	if (__atomic_fetch_and(&v->pause_flags, ~(VPF_BLOCKED | VPF_POLLING), __ATOMIC_SEQ_CST) & VPF_BLOCKED)
-		vcpu_wake(v);
+	unblock(v);
 }
 
 /* @v has new work. The sequentially consistent accesses order the caller's store of that work before the look at where @v is. */
@@ -383,7 +391,8 @@ void vcpu_kick(struct vcpu *v)
 	unsigned cpu;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	vcpu_unblock(v);
+	if (unblock(v))
+		return;
 	cpu = read_once(v->processor);
 	if (__atomic_load_n(&v->running, __ATOMIC_SEQ_CST) && cpu != this_cpu())
 		arch_cpu_kick(cpu);

@@ -23,6 +23,8 @@ struct wallclock wallclock_get(void);
 struct domain;
 /* Write the wall clock, with @d's offset, to its shared_info in the width now latched. Call when that page or width appears. */
 void wallclock_publish(struct domain *d);
+/* @d gives its shared_info page up: nobody writes the clock to it any more when this returns. */
+void wallclock_detach(struct domain *d);
 
 struct timer {
 	stime_t expires;		     /* valid while active */
