@@ -101,12 +101,20 @@ static void emulate(struct vcpu *v, uint64_t gpa)
 		virt->end_insn(v);
 }
 
+/* Memory of others and devices is mapped without the right to execute it. */
+static bool never_executable(enum p2m_type type)
+{
+	return type == P2M_GRANT_MAP_RW || type == P2M_GRANT_MAP_RO || type == P2M_FOREIGN || type == P2M_MMIO_DIRECT;
+}
+
 /* Does the map now allow what faulted? Another CPU may have changed it meanwhile. */
 static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 {
 	enum p2m_type type;
 
 	p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
+	if ((access & PF_FETCH) && never_executable(type))
+		return false;
 	switch (type) {
 	case P2M_RAM_RW:
 	case P2M_GRANT_MAP_RW:
@@ -124,9 +132,18 @@ static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 
 void hvm_exit_npf(struct vcpu *v, uint64_t gpa, uint32_t access, bool table)
 {
+	if (table)
+		access &= ~PF_FETCH; /* what is fetched lies elsewhere */
 	if (allowed_now(v, gpa, access))
 		return;
 	if (access & PF_FETCH) {
+		enum p2m_type type;
+
+		p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
+		if (never_executable(type)) {
+			hvm_inject_gp(v); /* perhaps a process with a granted page: its kernel deals with it */
+			return;
+		}
 		domain_crash(v->domain, "vCPU %u: executes at address %#lx, where nothing is (rip %lx)", v->id, gpa,
 			     v->arch.regs.rip);
 		return;
