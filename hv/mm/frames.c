@@ -23,7 +23,7 @@
 #define NO_SECTION UINT32_MAX
 #define SCRUB_ORDER 6u
 #define INTERIOR 0xffu
-/* How often to look again for a block that is missing perhaps only because a part is being scrubbed: some slices' time, not all memory's. */
+/* How often to look again for a block perhaps missing only because a part is being scrubbed: some slices, not all memory. */
 #define SCRUB_LOOKS 10000u
 #define FRAMES_4G (1UL << (32 - PAGE_SHIFT))
 /* Beyond this many references a page takes no more: far from wrapping with every CPU racing. */
