@@ -1,0 +1,55 @@
+"""Guests that attack the host, beside one that only ticks and checks its memory. The host must stay up, in time, and get all its memory back."""
+import re
+
+from machine import Machine, boot_test, guest, launch
+
+
+def enemy(name, how, vcpus=1, **more):
+    return {"name": name, "type": "pvh", "kernel": guest("enemy64"), "memory": 4, "vcpus": vcpus, "extra": how,
+            "on_reboot": "destroy", "on_crash": "destroy", **more}
+
+
+def attack(enemies, must_finish=(), cpus=2, timeout=240, cpu="qemu64,+svm,+npt,+vgif"):
+    """Run @enemies to their ends. Their domains all existed, but did nothing, in a first boot: free memory must be as after that."""
+    def boot(domains):
+        with Machine(launch(domains), memory="512M", cpus=cpus, cpu=cpu, append="guest_loglvl=warning") as m:
+            m.expect_all([rf"Domain {i} \({d['name']}\) " for i, d in enumerate(domains[1:], 2)], timeout=timeout)
+            for _ in range(2):
+                m.expect(r"TICK \d+", timeout=30)
+            m.to_hospes()
+            free = m.memory_now()
+            m.expect(r"TICK \d+", timeout=30)
+            if "WRONG" in m.text:
+                m.fail("the ticking domain lost its memory")
+            return m, free
+
+    names = [enemy("tick", "tick ")] + [enemy(n, how, vcpus) for n, how, vcpus in enemies]
+    quiet = [enemy("tick", "tick ")] + [enemy(n, "nothing " + how[8:], vcpus) for n, how, vcpus in enemies]
+    _, before = boot(quiet)
+    m, after = boot(names)
+    for name in must_finish:
+        if not re.search(rf"ENEMY {name} done", m.text):
+            m.fail(f"{name} did not get to its end")
+    # A page more or less of half-used slabs.
+    if abs(before[0] - after[0]) > 8 or before[1] != after[1]:
+        m.fail(f"free frames and heap bytes {before} without, {after} after the attack")
+
+
+@boot_test("system", weight=40)
+def hypercalls():
+    """Random hypercalls from twenty seeds; code at the end of RAM and at the edges of the address space; loops in page tables."""
+    attack([(f"calls{i}", f"calls seed={i}", 1) for i in range(20)] + [("edge", "edge ", 1), ("loops", "loops ", 1)]
+           + [(f"end{i}", f"end{i} ", 1) for i in range(6)])
+
+
+@boot_test("system", weight=40)
+def instructions():
+    """Fifty-two odd instructions at the APIC's page, each in a domain of its own: whatever it does ends there."""
+    attack([(f"odd{i}", f"odd seed={i}", 1) for i in range(52)], must_finish=("odd",), timeout=600)
+
+
+@boot_test("system", weight=60)
+def two_vcpus():
+    """Code rewritten while it exits; ballooning and moving the same pages from two vCPUs; two domains at each other's events and grants."""
+    attack([("code", "code seed=1", 2), ("balloon1", "balloon seed=1", 2), ("balloon2", "balloon seed=2", 2),
+            ("peer1", "peer seed=1 other=6", 2), ("peer2", "peer seed=2 other=5", 2)], must_finish=("balloon", "peer"), cpus=4, timeout=400)
