@@ -29,3 +29,5 @@ DISTDIR ?= dist
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)
+# Keeps gcc from turning the loop inside a memset() into a call of memset(); clang does not know it nor do it.
+NO_LOOP_CALLS := $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)

@@ -2,7 +2,7 @@
 LOADER_SRCS := $(wildcard loader/*.c)
 LOADER_OBJS := $(LOADER_SRCS:%.c=$(BUILD)/%.o) $(BUILD)/loader/start.S.o
 LOADER_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -fvisibility=hidden -fno-stack-protector -fcf-protection=none \
-        -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
+        -fno-asynchronous-unwind-tables $(NO_LOOP_CALLS) -ffunction-sections -fdata-sections \
         -ffile-prefix-map=$(CURDIR)=. $(WARN)
 
 $(BUILD)/loader/%.o: loader/%.c

@@ -183,7 +183,7 @@ static int element(struct vcpu *v, uint64_t gva, uint64_t i, const char *layout,
 /* get_struct of element @i. -EFAULT. */
 int get_element(struct vcpu *v, void *dst, uint64_t gva, uint64_t i, const char *layout)
 {
-	uint64_t addr;
+	uint64_t addr = 0;
 	int rc = element(v, gva, i, layout, &addr);
 
 	return rc ? rc : get_struct(v, dst, addr, layout);
@@ -192,7 +192,7 @@ int get_element(struct vcpu *v, void *dst, uint64_t gva, uint64_t i, const char 
 /* put_struct of element @i. -EFAULT. */
 int put_element(struct vcpu *v, uint64_t gva, uint64_t i, const void *src, const char *layout)
 {
-	uint64_t addr;
+	uint64_t addr = 0;
 	int rc = element(v, gva, i, layout, &addr);
 
 	return rc ? rc : put_struct(v, addr, src, layout);

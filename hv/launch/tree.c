@@ -488,7 +488,8 @@ static void read_link_end(struct parser *p, unsigned dom, int32_t node)
 	e->phandle = get_phandle(p->fdt, node);
 	e->target = fdt_prop_cell(&prop, 1);
 	if (e->port == 0 || e->port >= PORT_LIMIT)
-		fault(p, e->node, "xen,evtchn", "port %u is not between 1 and %u: link left out", e->port, PORT_LIMIT - 1);
+		fault(p, e->node, "xen,evtchn", "port %u is not between 1 and %u: link left out", e->port,
+		      PORT_LIMIT - 1);
 	else if (e->phandle == 0)
 		fault(p, e->node, "phandle", "missing, so no peer can name this end: link left out");
 	else

@@ -77,8 +77,9 @@ static void map_step(struct vcpu *v, const uint8_t *s)
 	struct gnttab_map_grant_ref *op = guest(v->domain, ARG);
 
 	for (unsigned i = 0; i < 4; i++)
-		op[i] = (struct gnttab_map_grant_ref){ (uint64_t)(s[2] % 48 + i) << PAGE_SHIFT, s[3] % 32, s[4] % 16,
-						       1 + (s[5] & 1), 0, 0, 0 };
+		op[i] = (struct gnttab_map_grant_ref){
+			(uint64_t)(s[2] % 48 + i) << PAGE_SHIFT, s[3] % 32, s[4] % 16, 1 + (s[5] & 1), 0, 0, 0
+		};
 	(void)host_hypercall(v, HC_grant_table_op, GNTTABOP_map_grant_ref, ARG, 1 + s[6] % 4, 0, 0);
 }
 
@@ -87,7 +88,8 @@ static void unmap_step(struct vcpu *v, const uint8_t *s)
 	struct gnttab_unmap_grant_ref *op = guest(v->domain, ARG);
 
 	for (unsigned i = 0; i < 4; i++)
-		op[i] = (struct gnttab_unmap_grant_ref){ (uint64_t)(s[2] % 48 + i) << PAGE_SHIFT, s[7] & 1, s[4] % 24 + i, 0 };
+		op[i] = (struct gnttab_unmap_grant_ref){ (uint64_t)(s[2] % 48 + i) << PAGE_SHIFT, s[7] & 1,
+							 s[4] % 24 + i, 0 };
 	(void)host_hypercall(v, HC_grant_table_op, GNTTABOP_unmap_grant_ref, ARG, 1 + s[6] % 4, 0, 0);
 }
 
@@ -96,8 +98,12 @@ static void copy_step(struct vcpu *v, const uint8_t *s)
 	struct gnttab_copy *op = guest(v->domain, ARG);
 
 	*op = (struct gnttab_copy){
-		.source = { .u.gmfn = s[2] % 32, .domid = s[3] & 1 ? DOMID_SELF : 1 + (s[3] >> 1 & 1), .offset = s[4] * 17 },
-		.dest = { .u.gmfn = s[5] % 32, .domid = s[3] & 4 ? DOMID_SELF : 1 + (s[3] >> 3 & 1), .offset = s[6] * 17 },
+		.source = { .u.gmfn = s[2] % 32,
+			    .domid = s[3] & 1 ? DOMID_SELF : 1 + (s[3] >> 1 & 1),
+			    .offset = s[4] * 17 },
+		.dest = { .u.gmfn = s[5] % 32,
+			  .domid = s[3] & 4 ? DOMID_SELF : 1 + (s[3] >> 3 & 1),
+			  .offset = s[6] * 17 },
 		.len = (uint16_t)(s[7] * 16),
 		.flags = s[3] >> 4 & 3,
 	};

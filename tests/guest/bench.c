@@ -13,17 +13,17 @@ static void result(const char *name, uint64_t ticks, unsigned n)
 }
 
 /* Cost of one run of the code, less that of the empty loop. */
-#define MEASURE(name, n, ...)                              \
-	do {                                               \
-		uint64_t begin_, loop_;                    \
-		__VA_ARGS__;                               \
-		begin_ = rdtsc();                          \
+#define MEASURE(name, n, ...) \
+	do { \
+		uint64_t begin_, loop_; \
+		__VA_ARGS__; \
+		begin_ = rdtsc(); \
 		for (volatile unsigned i_ = 0; i_ < n; i_++) \
-			;                                  \
-		loop_ = rdtsc() - begin_;                  \
-		begin_ = rdtsc();                          \
+			; \
+		loop_ = rdtsc() - begin_; \
+		begin_ = rdtsc(); \
 		for (volatile unsigned i_ = 0; i_ < n; i_++) \
-			__VA_ARGS__;                       \
+			__VA_ARGS__; \
 		result(name, rdtsc() - begin_ - loop_, n); \
 	} while (0)
 

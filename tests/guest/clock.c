@@ -3,7 +3,7 @@
 #include "lib/ops.h"
 
 static volatile uint64_t latest;
-static volatile unsigned turn, backwards, far;
+static volatile unsigned turn, backwards;
 
 static void other(void)
 {

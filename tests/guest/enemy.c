@@ -41,18 +41,38 @@ static void run_at(const void *at, uint64_t a, uint64_t c, uint64_t d)
 	uint64_t b = APIC_PAGE + 0x20, si = (uint64_t)data, di = (uint64_t)data + 2048;
 
 	vector_seen = 0;
-	asm volatile("push %%rbp; push %%r15; lea 1f(%%rip), %%r15; mov %%r15, %[ip]; mov %%rsp, %[sp]; call *%%r8; 1: pop %%r15; pop %%rbp; cld"
-		     : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+D"(di), [ip] "=m"(recover_ip), [sp] "=m"(recover_sp)
-		     : "r"(r8)
-		     : "r9", "r10", "r11", "r12", "r13", "r14", "memory", "cc");
+	asm volatile(
+		"push %%rbp; push %%r15; lea 1f(%%rip), %%r15; mov %%r15, %[ip]; mov %%rsp, %[sp]; call *%%r8; 1: pop %%r15; pop %%rbp; cld"
+		: "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+D"(di), [ip] "=m"(recover_ip), [sp] "=m"(recover_sp)
+		: "r"(r8)
+		: "r9", "r10", "r11", "r12", "r13", "r14", "memory", "cc");
 }
 
 /* Random hypercalls -------------------------------------------------------------------------- */
 
 static uint64_t odd_value(uint64_t *s)
 {
-	static const uint64_t fixed[] = { 0, 1, 2, 3, ~0ull, 0x7ff0, 0x7ff1, 0x7ff2, 0x7fff, 4095, 4096, 0xd0000000, 0x100000000000,
-					  0x800000000000, 0xffff800000000000, 1ull << 63, 0x7fffffff, 0xffffffff, 0xfee00000, 0xfeffc, 0xfefff };
+	static const uint64_t fixed[] = { 0,
+					  1,
+					  2,
+					  3,
+					  ~0ull,
+					  0x7ff0,
+					  0x7ff1,
+					  0x7ff2,
+					  0x7fff,
+					  4095,
+					  4096,
+					  0xd0000000,
+					  0x100000000000,
+					  0x800000000000,
+					  0xffff800000000000,
+					  1ull << 63,
+					  0x7fffffff,
+					  0xffffffff,
+					  0xfee00000,
+					  0xfeffc,
+					  0xfefff };
 
 	switch (chance(s) % 8) {
 	case 0 ... 1:
@@ -105,50 +125,50 @@ static const struct {
 	{ 15, { 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x0f, 0xa2 } },
 	{ 13, { 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0x67, 0x66, 0x48, 0x40, 0x0f, 0x01, 0xd9 } },
 	{ 8, { 0xf2, 0xf3, 0x66, 0x67, 0x2e, 0x65, 0x0f, 0x32 } },
-	{ 4, { 0xf3, 0x67, 0x66, 0x6f } },			     /* rep outsw from [esi] */
-	{ 3, { 0xf3, 0x48, 0x6c } },				     /* rep insb */
-	{ 3, { 0xf0, 0xff, 0x03 } },				     /* lock inc dword [rbx] */
-	{ 4, { 0x48, 0x0f, 0xb1, 0x0b } },			     /* cmpxchg [rbx], rcx */
-	{ 4, { 0x0f, 0xc1, 0x4b, 0x01 } },			     /* xadd [rbx + 1], ecx */
-	{ 4, { 0x0f, 0xc7, 0x0b, 0x90 } },			     /* cmpxchg8b [rbx] */
-	{ 2, { 0xff, 0x33 } },					     /* push [rbx] */
-	{ 2, { 0x8f, 0x03 } },					     /* pop [rbx] */
-	{ 4, { 0x0f, 0xb6, 0x43, 0x03 } },			     /* movzx eax, byte [rbx + 3] */
-	{ 5, { 0x66, 0x0f, 0xbe, 0x43, 0xff } },		     /* movsx ax, byte [rbx - 1] */
-	{ 3, { 0x48, 0x8b, 0x03 } },				     /* mov rax, [rbx] */
-	{ 3, { 0x48, 0x89, 0x03 } },				     /* mov [rbx], rax */
-	{ 6, { 0xc7, 0x83, 0xdc, 0x0f, 0x00, 0x00 } },		     /* mov dword [rbx + fdc], next bytes */
-	{ 7, { 0x48, 0x8b, 0x83, 0xdc, 0x0f, 0x00, 0x00 } },	     /* mov rax, [rbx + fdc]: over the page's end */
-	{ 7, { 0x48, 0x8b, 0x83, 0xdc, 0xff, 0xff, 0xff } },	     /* mov rax, [rbx - 24]: over its start */
-	{ 4, { 0x48, 0x0f, 0xab, 0x0b } },			     /* bts [rbx], rcx */
-	{ 4, { 0x0f, 0xba, 0x2b, 0x05 } },			     /* bts dword [rbx], 5 */
-	{ 3, { 0x0f, 0xae, 0x03 } },				     /* fxsave [rbx] */
-	{ 3, { 0x0f, 0x28, 0x03 } },				     /* movaps xmm0, [rbx] */
-	{ 2, { 0xd9, 0x03 } },					     /* fld dword [rbx] */
-	{ 3, { 0x0f, 0x01, 0x03 } },				     /* sgdt [rbx] */
-	{ 3, { 0x0f, 0x01, 0x3b } },				     /* invlpg [rbx] */
-	{ 3, { 0x48, 0x87, 0x0b } },				     /* xchg [rbx], rcx */
-	{ 2, { 0xf7, 0x33 } },					     /* div dword [rbx] */
-	{ 3, { 0x80, 0x03, 0x01 } },				     /* add byte [rbx], 1 */
-	{ 6, { 0x53, 0x5f, 0xf3, 0x48, 0xab, 0x90 } },		     /* push rbx; pop rdi; rep stosq */
-	{ 6, { 0x53, 0x5e, 0xf3, 0xa4, 0x90, 0x90 } },		     /* push rbx; pop rsi; rep movsb */
-	{ 2, { 0xff, 0xe3 } },					     /* jmp rbx: run the APIC's page */
-	{ 3, { 0x0f, 0x08, 0x90 } },				     /* invd */
-	{ 3, { 0x0f, 0x09, 0x90 } },				     /* wbinvd */
-	{ 3, { 0x0f, 0x01, 0xd8 } },				     /* vmrun */
-	{ 3, { 0x0f, 0x01, 0xdc } },				     /* stgi */
-	{ 3, { 0x0f, 0x01, 0xd1 } },				     /* xsetbv */
-	{ 3, { 0x0f, 0x01, 0xc8 } },				     /* monitor */
-	{ 3, { 0x0f, 0x01, 0xc9 } },				     /* mwait */
-	{ 3, { 0x0f, 0x22, 0xc0 } },				     /* mov cr0, rax */
-	{ 3, { 0x0f, 0x22, 0xe0 } },				     /* mov cr4, rax */
-	{ 4, { 0x44, 0x0f, 0x22, 0xc0 } },			     /* mov cr8, rax */
-	{ 3, { 0x0f, 0x23, 0xf8 } },				     /* mov dr7, rax */
-	{ 2, { 0x0f, 0x33 } },					     /* rdpmc */
-	{ 3, { 0x0f, 0x01, 0xf9 } },				     /* rdtscp */
-	{ 2, { 0xcd, 0x80 } },					     /* int 80 */
-	{ 1, { 0xf1 } },					     /* icebp */
-	{ 2, { 0x0f, 0xaa } },					     /* rsm */
+	{ 4, { 0xf3, 0x67, 0x66, 0x6f } },		     /* rep outsw from [esi] */
+	{ 3, { 0xf3, 0x48, 0x6c } },			     /* rep insb */
+	{ 3, { 0xf0, 0xff, 0x03 } },			     /* lock inc dword [rbx] */
+	{ 4, { 0x48, 0x0f, 0xb1, 0x0b } },		     /* cmpxchg [rbx], rcx */
+	{ 4, { 0x0f, 0xc1, 0x4b, 0x01 } },		     /* xadd [rbx + 1], ecx */
+	{ 4, { 0x0f, 0xc7, 0x0b, 0x90 } },		     /* cmpxchg8b [rbx] */
+	{ 2, { 0xff, 0x33 } },				     /* push [rbx] */
+	{ 2, { 0x8f, 0x03 } },				     /* pop [rbx] */
+	{ 4, { 0x0f, 0xb6, 0x43, 0x03 } },		     /* movzx eax, byte [rbx + 3] */
+	{ 5, { 0x66, 0x0f, 0xbe, 0x43, 0xff } },	     /* movsx ax, byte [rbx - 1] */
+	{ 3, { 0x48, 0x8b, 0x03 } },			     /* mov rax, [rbx] */
+	{ 3, { 0x48, 0x89, 0x03 } },			     /* mov [rbx], rax */
+	{ 6, { 0xc7, 0x83, 0xdc, 0x0f, 0x00, 0x00 } },	     /* mov dword [rbx + fdc], next bytes */
+	{ 7, { 0x48, 0x8b, 0x83, 0xdc, 0x0f, 0x00, 0x00 } }, /* mov rax, [rbx + fdc]: over the page's end */
+	{ 7, { 0x48, 0x8b, 0x83, 0xdc, 0xff, 0xff, 0xff } }, /* mov rax, [rbx - 24]: over its start */
+	{ 4, { 0x48, 0x0f, 0xab, 0x0b } },		     /* bts [rbx], rcx */
+	{ 4, { 0x0f, 0xba, 0x2b, 0x05 } },		     /* bts dword [rbx], 5 */
+	{ 3, { 0x0f, 0xae, 0x03 } },			     /* fxsave [rbx] */
+	{ 3, { 0x0f, 0x28, 0x03 } },			     /* movaps xmm0, [rbx] */
+	{ 2, { 0xd9, 0x03 } },				     /* fld dword [rbx] */
+	{ 3, { 0x0f, 0x01, 0x03 } },			     /* sgdt [rbx] */
+	{ 3, { 0x0f, 0x01, 0x3b } },			     /* invlpg [rbx] */
+	{ 3, { 0x48, 0x87, 0x0b } },			     /* xchg [rbx], rcx */
+	{ 2, { 0xf7, 0x33 } },				     /* div dword [rbx] */
+	{ 3, { 0x80, 0x03, 0x01 } },			     /* add byte [rbx], 1 */
+	{ 6, { 0x53, 0x5f, 0xf3, 0x48, 0xab, 0x90 } },	     /* push rbx; pop rdi; rep stosq */
+	{ 6, { 0x53, 0x5e, 0xf3, 0xa4, 0x90, 0x90 } },	     /* push rbx; pop rsi; rep movsb */
+	{ 2, { 0xff, 0xe3 } },				     /* jmp rbx: run the APIC's page */
+	{ 3, { 0x0f, 0x08, 0x90 } },			     /* invd */
+	{ 3, { 0x0f, 0x09, 0x90 } },			     /* wbinvd */
+	{ 3, { 0x0f, 0x01, 0xd8 } },			     /* vmrun */
+	{ 3, { 0x0f, 0x01, 0xdc } },			     /* stgi */
+	{ 3, { 0x0f, 0x01, 0xd1 } },			     /* xsetbv */
+	{ 3, { 0x0f, 0x01, 0xc8 } },			     /* monitor */
+	{ 3, { 0x0f, 0x01, 0xc9 } },			     /* mwait */
+	{ 3, { 0x0f, 0x22, 0xc0 } },			     /* mov cr0, rax */
+	{ 3, { 0x0f, 0x22, 0xe0 } },			     /* mov cr4, rax */
+	{ 4, { 0x44, 0x0f, 0x22, 0xc0 } },		     /* mov cr8, rax */
+	{ 3, { 0x0f, 0x23, 0xf8 } },			     /* mov dr7, rax */
+	{ 2, { 0x0f, 0x33 } },				     /* rdpmc */
+	{ 3, { 0x0f, 0x01, 0xf9 } },			     /* rdtscp */
+	{ 2, { 0xcd, 0x80 } },				     /* int 80 */
+	{ 1, { 0xf1 } },				     /* icebp */
+	{ 2, { 0x0f, 0xaa } },				     /* rsm */
 };
 #define NR_ODD (sizeof(odd) / sizeof(odd[0]))
 
@@ -238,7 +258,8 @@ static void page_table_loops(void)
 	for (unsigned i = 250; i < 512; i++)
 		for (unsigned k = 0; k < 16; k++) {
 			uint64_t va = 0xffff000000000000 | (uint64_t)i << 39 | (uint64_t)(i & (k & 1 ? 511 : 0)) << 30 |
-				      (uint64_t)(i & (k & 2 ? 511 : 0)) << 21 | (uint64_t)(i & (k & 4 ? 511 : 0)) << 12 | (k & 8 ? 0xff8 : 0);
+				      (uint64_t)(i & (k & 2 ? 511 : 0)) << 21 |
+				      (uint64_t)(i & (k & 4 ? 511 : 0)) << 12 | (k & 8 ? 0xff8 : 0);
 
 			if (i != 256 && i != 511)
 				hypercall2(HC_xen_version, 1, va); /* writes */
@@ -256,9 +277,10 @@ static volatile unsigned rounds;
 
 static void rewriter(void)
 {
-	static const uint8_t variant[][3] = { { 0x0f, 0xa2, 0x90 }, { 0x0f, 0x32, 0x90 }, { 0xee, 0x90, 0x90 }, { 0xec, 0x90, 0x90 },
-					      { 0x0f, 0x01, 0xd9 }, { 0x8b, 0x03, 0x90 }, { 0x89, 0x03, 0x90 }, { 0x0f, 0x09, 0x90 },
-					      { 0x87, 0x0b, 0x90 }, { 0x0f, 0x08, 0x90 }, { 0x0f, 0x31, 0x90 }, { 0x66, 0xee, 0x90 } };
+	static const uint8_t variant[][3] = { { 0x0f, 0xa2, 0x90 }, { 0x0f, 0x32, 0x90 }, { 0xee, 0x90, 0x90 },
+					      { 0xec, 0x90, 0x90 }, { 0x0f, 0x01, 0xd9 }, { 0x8b, 0x03, 0x90 },
+					      { 0x89, 0x03, 0x90 }, { 0x0f, 0x09, 0x90 }, { 0x87, 0x0b, 0x90 },
+					      { 0x0f, 0x08, 0x90 }, { 0x0f, 0x31, 0x90 }, { 0x66, 0xee, 0x90 } };
 	uint64_t s = seed + 1;
 
 	while (!stop) {
@@ -409,7 +431,8 @@ static void peer_one(uint64_t *s)
 		}
 		break;
 	case 8 ... 9:
-		table[ref] = (struct entry){ (uint16_t)(chance(s) % 4 ? 1 | (chance(s) & 4) : chance(s)), other, (uint32_t)gfn };
+		table[ref] = (struct entry){ (uint16_t)(chance(s) % 4 ? 1 | (chance(s) & 4) : chance(s)), other,
+					     (uint32_t)gfn };
 		break;
 	case 10: {
 		struct map m = { gfn << 12, 2 | (chance(s) & 5), ref, other, 77, 0, 0 };
@@ -429,7 +452,11 @@ static void peer_one(uint64_t *s)
 		break;
 	}
 	case 12: {
-		struct copy c = { { ref, other, (uint16_t)(chance(s) % 4097) }, { gfn, SELF, 0 }, (uint16_t)(chance(s) % 4097), 1, 77 };
+		struct copy c = { { ref, other, (uint16_t)(chance(s) % 4097) },
+				  { gfn, SELF, 0 },
+				  (uint16_t)(chance(s) % 4097),
+				  1,
+				  77 };
 
 		gnt(5, &c);
 		break;
@@ -523,10 +550,21 @@ static const struct {
 	const char *name;
 	void (*fn)(void);
 } modes[] = {
-	{ "tick", tick },	    { "calls", random_calls },	      { "odd", odd_instructions },     { "edge", at_the_edge },
-	{ "loops", page_table_loops }, { "code", rewritten_code },    { "balloon", balloon },	       { "peer", peers },
-	{ "end0", end_insn_cpuid }, { "end1", end_insn_call },	      { "end2", end_insn_out },	       { "end3", end_insn_rdmsr },
-	{ "end4", end_insn_whole }, { "end5", end_insn_prefixes }, { "nothing", nothing },
+	{ "tick", tick },
+	{ "calls", random_calls },
+	{ "odd", odd_instructions },
+	{ "edge", at_the_edge },
+	{ "loops", page_table_loops },
+	{ "code", rewritten_code },
+	{ "balloon", balloon },
+	{ "peer", peers },
+	{ "end0", end_insn_cpuid },
+	{ "end1", end_insn_call },
+	{ "end2", end_insn_out },
+	{ "end3", end_insn_rdmsr },
+	{ "end4", end_insn_whole },
+	{ "end5", end_insn_prefixes },
+	{ "nothing", nothing },
 };
 
 void guest_main(void)

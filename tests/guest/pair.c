@@ -147,7 +147,9 @@ static void ping(void)
 	apic_enable();
 	upcall_enable(0, 0x50, on_upcall);
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
-		struct copy c = { { PONG_REF, other_domain(), 0 }, { gfn_of(copied), SELF, 0 }, sizeof(*copied), 1, 77 };
+		struct copy c = {
+			{ PONG_REF, other_domain(), 0 }, { gfn_of(copied), SELF, 0 }, sizeof(*copied), 1, 77
+		};
 
 		fill(page, i, i * 77);
 		wrong += ev_port_op(EV_send, port) != 0;
