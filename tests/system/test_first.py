@@ -1,5 +1,5 @@
 """The shortest path from power-on to a guest's first hypercall, on the kinds of machine we support."""
-from machine import Machine, boot_test, guest, launch
+from machine import Failed, Machine, boot_test, guest, launch
 
 
 def tiny(name, width, **more):
@@ -37,3 +37,13 @@ def no_modules():
         m.expect(r"\(XEN\).*no.*(module|kernel).*", timeout=30)
 
 
+
+
+@boot_test("system", weight=8)
+def vector_state():
+    """Domains with different XCR0 and vector registers share one CPU, and each finds its own again."""
+    domains = [{"name": f"x{i}", "type": "pvh", "kernel": guest(f"xstate{width}"), "memory": 4, "vcpus": 1} for i, width in enumerate((64, 64, 32, 32))]
+    with Machine(launch(domains), memory="256M", cpu="max") as m:
+        m.expect_off()
+        if "WRONG" in m.text or m.text.count("xstate done") != len(domains):
+            raise Failed(m.text)

@@ -10,6 +10,7 @@
 #include "policy.h"
 
 #define XEN_TIME_LEAF 0x40000003u /* the only leaf that shows the clock */
+#define XSTATE_LEAF 0xdu
 #define MSR_HYPERCALL_PAGE 0x40000000u
 #define REG_R8 8
 #define REG_R9 9
@@ -48,7 +49,6 @@ void hvm_exit_cpuid(struct vcpu *v)
 		.vcpu_id = v->id,
 		.domid = v->domain->id,
 		.cr4 = virt->get_cr(v, 4),
-		.xcr0 = v->arch.xcr0,
 		.apic_enabled = vlapic_hw_enabled(v->arch.vlapic),
 		.hypercall_msr = MSR_HYPERCALL_PAGE,
 	};
@@ -59,6 +59,8 @@ void hvm_exit_cpuid(struct vcpu *v)
 		return;
 	if (leaf == XEN_TIME_LEAF)
 		cpuid_time(v, &c);
+	else if (leaf == XSTATE_LEAF)
+		c.xcr0 = hvm_get_xcr0(v);
 	policy_cpuid(v->domain->arch.policy, &c, leaf, (uint32_t)r->gpr[REG_RCX], &out);
 	r->gpr[REG_RAX] = out.a;
 	r->gpr[REG_RBX] = out.b;

@@ -10,8 +10,8 @@
 #include "hvm/hvm.h"
 #include "policy.h"
 
-/* Components we switch: x87, SSE, AVX, AVX-512 (three), protection keys. All of them fit one page. */
-#define XCR0_SWITCHED 0x2e7UL
+/* Components we switch: x87, SSE, AVX, MPX (two), AVX-512 (three), protection keys. All of them fit one page. */
+#define XCR0_SWITCHED 0x2ffUL
 #define XCR0_X87 0x1UL
 #define XCR0_SSE 0x2UL
 #define XCR0_AVX 0x4UL
@@ -101,8 +101,18 @@ void hvm_fpu_save(struct vcpu *v)
 		asm volatile("fxsave64 (%0)" : : "r"(v->arch.fpu) : "memory");
 		return;
 	}
+	v->arch.xcr0 = hvm_get_xcr0(v);
 	xsetbv(0, fpu.xcr0);
 	asm volatile("xsave64 (%0)" : : "r"(v->arch.fpu), "a"(~0u), "d"(~0u) : "memory");
+}
+
+/*
+ * The register itself is asked, not our copy: some emulators never report XSETBV, and then the guest has written it alone. What we do
+ * not switch goes off again.
+ */
+uint64_t hvm_get_xcr0(struct vcpu *v)
+{
+	return fpu.xcr0 ? xgetbv(0) & fpu.xcr0 : 0;
 }
 
 /* Combinations the processor refuses: APM vol. 2, 11.5.2. */

@@ -127,6 +127,8 @@ void hvm_fpu_load(struct vcpu *v);
 void hvm_fpu_save(struct vcpu *v);
 /* XCR0 bits this machine has; 0 without XSAVE. */
 uint64_t hvm_xcr0_mask(void);
+/* XCR0 of @v, which is loaded; 0 without XSAVE. */
+uint64_t hvm_get_xcr0(struct vcpu *v);
 /* The guest writes XCR0 while loaded. 0, or -EINVAL: #GP. */
 int hvm_set_xcr0(struct vcpu *v, uint64_t val) must_check;
 

@@ -85,6 +85,10 @@ unsigned svm_blocked(struct vcpu *v)
 	return b;
 }
 
+static struct {
+	bool equal_prio; /* this CPU takes a virtual interrupt whose priority only equals V_TPR: QEMU does */
+} events;
+
 /* A virtual interrupt that is intercepted when it could be taken, and never delivered itself. */
 void svm_window(struct vcpu *v, int prio)
 {
@@ -99,7 +103,17 @@ void svm_window(struct vcpu *v, int prio)
 	if (prio >= WINDOW_ANY)
 		b->vintr |= VINTR_IRQ | VINTR_IGN_TPR | VINTR_PRIO_MASK;
 	else
-		b->vintr |= VINTR_IRQ | (uint64_t)prio << VINTR_PRIO_SHIFT;
+		b->vintr |= VINTR_IRQ | (uint64_t)(prio - (prio && events.equal_prio)) << VINTR_PRIO_SHIFT;
+}
+
+/* A window must not open before V_TPR is below the priority (15.21.2); where it does, the next ones ask for one class less. */
+void svm_window_exit(struct vcpu *v)
+{
+	uint64_t vintr = v->arch.svm->vmcb->vintr;
+
+	if (!(vintr & VINTR_IGN_TPR) && (vintr & VINTR_TPR_MASK) >= (vintr & VINTR_PRIO_MASK) >> VINTR_PRIO_SHIFT)
+		write_once(events.equal_prio, true);
+	svm_window(v, WINDOW_NONE);
 }
 
 uint8_t svm_get_tpr(struct vcpu *v)

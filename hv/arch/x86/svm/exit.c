@@ -12,7 +12,7 @@ static void exit_none(struct vcpu *v, struct vmcb *b)
 
 static void exit_vintr(struct vcpu *v, struct vmcb *b)
 {
-	svm_window(v, WINDOW_NONE);
+	svm_window_exit(v);
 }
 
 static void exit_cpuid(struct vcpu *v, struct vmcb *b)

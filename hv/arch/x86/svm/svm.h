@@ -58,6 +58,8 @@ void svm_inject_interrupt(struct vcpu *v, uint8_t vector);
 void svm_inject_nmi(struct vcpu *v);
 unsigned svm_blocked(struct vcpu *v);
 void svm_window(struct vcpu *v, int prio);
+/* The window asked for has come: close it. */
+void svm_window_exit(struct vcpu *v);
 uint8_t svm_get_tpr(struct vcpu *v);
 void svm_set_tpr(struct vcpu *v, uint8_t cr8);
 void svm_end_insn(struct vcpu *v);

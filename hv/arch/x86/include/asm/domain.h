@@ -29,8 +29,8 @@ struct arch_vcpu {
 	struct vlapic *vlapic;
 	struct svm_vcpu *svm;
 	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
-	void *fpu; /* XSAVE/FXSAVE area of this vCPU */
-	uint64_t xcr0;
+	void *fpu;	       /* XSAVE/FXSAVE area of this vCPU */
+	uint64_t xcr0;	       /* while not loaded */
 	uint64_t dr[4];	       /* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
 	struct msr_state msrs; /* MTRRs and others served from memory */
 	uint64_t tsc_aux;
