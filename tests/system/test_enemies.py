@@ -9,7 +9,7 @@ def enemy(name, how, vcpus=1, **more):
             "on_reboot": "destroy", "on_crash": "destroy", **more}
 
 
-def attack(enemies, must_finish=(), cpus=2, timeout=240, cpu="qemu64,+svm,+npt,+vgif"):
+def attack(enemies, must_finish=(), cpus=2, timeout=600, cpu="qemu64,+svm,+npt,+vgif"):
     """Run @enemies to their ends. Their domains all existed, but did nothing, in a first boot: free memory must be as after that."""
     def boot(domains):
         with Machine(launch(domains), memory="512M", cpus=cpus, cpu=cpu, append="guest_loglvl=warning") as m:
