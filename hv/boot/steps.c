@@ -58,8 +58,13 @@ static void step_time(void)
 
 static void step_boot_cpu(void)
 {
+	const char *name = param_string("sched", "credit2");
+	const struct sched_policy *policy = sched_find(name);
+
+	if (!policy)
+		printk(LOG_WARN, "sched=%s is not known here: the fair scheduler runs\n", name);
 	domain_table_init();
-	if (sched_init(&sched_fair))
+	if (sched_init(policy ? policy : &sched_fair))
 		panic("the scheduler does not start");
 	smp_boot_cpu_join();
 	irq_enable();

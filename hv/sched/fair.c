@@ -8,8 +8,9 @@
  * getting more than their share.
  *
  * Between CPUs, virtual times are comparable: a CPU that is idle, or about to run something that is well ahead, takes the waiting unit that
- * is furthest behind. So shares hold across CPUs, not only within one. A unit that comes from a queue whose time ran
- * differently (affinity can force that) is brought within CARRY of the new queue's time.
+ * is furthest behind. So shares hold across CPUs, not only within one. Where affinity keeps CPUs from taking each other's
+ * units their times would drift apart and lose that meaning; so each CPU keeps its own time near that of the unit that waits with the
+ * least elsewhere (stay_near()): what cannot be evened out is forgotten.
  *
  * A capped domain has a budget of CPU time per period, shared by its vCPUs; overdraft is paid back.
  */
@@ -22,8 +23,10 @@
 #define SLICE_MAX MILLISECS(4)
 #define SLICE_MIN MICROSECS(250)
 #define SLICE_TIMER_MIN MICROSECS(100) /* shorter slices cost more than they are worth */
-#define CARRY MILLISECS(20)	       /* most debt or credit a unit takes along */
+#define CREDIT_MAX MILLISECS(10)       /* most that a unit takes along to another time or queue ... */
+#define DEBT_MAX SLICE_MAX	       /* ... which bounds how long the others there keep it waiting */
 #define PULL_AHEAD MILLISECS(2)	       /* fetch a unit from another CPU when ours is this much ahead */
+#define DRIFT_MAX MILLISECS(8)	       /* a CPU's time gets no further ahead of others that are overloaded */
 #define CAP_PERIOD MILLISECS(10)
 #define VSHIFT 10 /* virtual time of a unit of weight w is its CPU time * 2^VSHIFT / w */
 
@@ -63,9 +66,12 @@ static int64_t to_virtual(const struct fair_unit *f, stime_t ns)
 	return (ns << VSHIFT) / weight_of(f);
 }
 
-static int64_t clamp(int64_t x, int64_t limit)
+/* @lag (positive: it got less than its share) within what @f may take along. */
+static int64_t bounded_lag(const struct fair_unit *f, int64_t lag)
 {
-	return x > limit ? limit : x < -limit ? -limit : x;
+	int64_t credit = to_virtual(f, CREDIT_MAX), debt = to_virtual(f, DEBT_MAX);
+
+	return lag > credit ? credit : lag < -debt ? -debt : lag;
 }
 
 /* Caps ------------------------------------------------------------------------------------------- */
@@ -262,12 +268,12 @@ static unsigned fair_pick_cpu(struct sched_unit *u)
 	return best < NR_CPUS ? best : cpumask_next(sched_cpus(), 0) % NR_CPUS;
 }
 
-/* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time. Both within CARRY. */
+/* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time. Both within bounds. */
 static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool waking)
 {
 	struct fair_rq *rq = rq_of(cpu);
 	struct fair_unit *f = u->priv;
-	int64_t carry = to_virtual(f, CARRY), vt, weights;
+	int64_t vt, weights;
 
 	account(rq, t);
 	vt = virtual_time(rq);
@@ -275,14 +281,14 @@ static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wak
 	if (waking) {
 		/* Its arrival moves V towards it: place it so that its lag afterwards is what it was. */
 		int64_t w = weight_of(f);
-		int64_t lag = clamp(f->lag, carry);
+		int64_t lag = bounded_lag(f, f->lag);
 
 		if (weights)
 			lag += lag / weights * w + lag % weights * w / weights;
-		f->v = vt - clamp(lag, carry);
+		f->v = vt - bounded_lag(f, lag);
 		f->ran = 0;
 	} else {
-		f->v = vt + clamp(f->v - vt, carry);
+		f->v = vt - bounded_lag(f, vt - f->v);
 	}
 	new_deadline(f);
 	list_add_tail(&rq->units, &f->link);
@@ -340,24 +346,57 @@ static stime_t next_refill(struct fair_rq *rq)
 	return first;
 }
 
-static bool others_wait(unsigned cpu)
+/* The least virtual time of those that wait on other CPUs. False if nobody does. No lock: a hint. */
+static bool least_elsewhere(unsigned cpu, int64_t *least)
 {
+	bool any = false;
 	unsigned other;
 
-	for_each_cpu(other, sched_cpus())
-		if (other != cpu && read_once(rq_of(other)->nr_waiting))
-			return true;
-	return false;
+	for_each_cpu(other, sched_cpus()) {
+		struct fair_rq *rq = rq_of(other);
+		int64_t v = read_once(rq->min_waiting);
+
+		if (other == cpu || !read_once(rq->nr_waiting))
+			continue;
+		if (!any || v - *least < 0)
+			*least = v;
+		any = true;
+	}
+	return any;
 }
 
-/* End of the slice that @f gets from @t on. */
-static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, unsigned cpu, stime_t t)
+static void shift(struct fair_rq *rq, int64_t by)
+{
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
+		f->v += by;
+		f->deadline += by;
+	}
+	rq->floor += by;
+}
+
+/*
+ * Keep this CPU's time near @least, the time of one who waits elsewhere. Ahead of it by more than DRIFT_MAX although it was offered to take
+ * that one: it may not, and never will be even with it. As far behind it with nobody waiting here: whoever runs here gets all he wants,
+ * and the time he did not need must not count as owed to him.
+ */
+static void stay_near(struct fair_rq *rq, int64_t least)
+{
+	int64_t ahead = virtual_time(rq) - least, limit = (DRIFT_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+
+	if (ahead > limit)
+		shift(rq, limit - ahead);
+	else if (ahead < -limit && !rq->nr_waiting && rq->nr <= 1)
+		shift(rq, -limit - ahead);
+}
+
+/* End of the slice that @f gets from @t on. Without an end if nobody competes for the CPU. */
+static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, bool others_wait, stime_t t)
 {
 	int64_t budget = budget_take(share_of(f), 0, t);
 	stime_t length = STIME_MAX;
 
 	/* Throttled ones wait, too, for their budget. */
-	if (rq->nr > 1 || others_wait(cpu)) {
+	if (rq->nr > 1 || others_wait) {
 		int64_t dv = f->deadline - f->v;
 
 		length = (dv / (1 << VSHIFT)) * weight_of(f) + (dv % (1 << VSHIFT)) * weight_of(f) / (1 << VSHIFT);
@@ -372,11 +411,15 @@ static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, unsigned cpu, 
 static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *prev, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	bool waited = rq->nr_waiting, spread;
+	bool waited = rq->nr_waiting, others_wait, spread;
 	struct fair_unit *f;
+	int64_t least = 0;
 	stime_t until;
 
 	account(rq, t);
+	others_wait = least_elsewhere(cpu, &least);
+	if (others_wait)
+		stay_near(rq, least);
 	f = rq->curr;
 	if (f && f->deadline - f->v <= 0) {
 		f->slice = f->slice * 2 > SLICE_MAX ? SLICE_MAX : f->slice * 2;
@@ -391,7 +434,7 @@ static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *pre
 	refresh(rq, t);
 	if (!f)
 		return (struct sched_decision){ .unit = NULL, .until = next_refill(rq) };
-	until = slice_end(rq, f, cpu, t);
+	until = slice_end(rq, f, others_wait, t);
 	/* A budget that was refilled, for example, makes somebody wait without anybody having been woken. */
 	spread = !waited && rq->nr_waiting;
 	return (struct sched_decision){ .unit = f->unit, .until = until, .spread = spread };

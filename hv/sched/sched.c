@@ -41,6 +41,16 @@ int sched_init(const struct sched_policy *policy)
 	return 0;
 }
 
+/* See sched.h. */
+const struct sched_policy *sched_find(const char *name)
+{
+	if (strcmp(name, "null") == 0)
+		return &sched_null;
+	if (strcmp(name, "credit2") == 0 || strcmp(name, "credit") == 0 || strcmp(name, "fair") == 0)
+		return &sched_fair;
+	return NULL;
+}
+
 /* The policy in use. */
 const struct sched_policy *sched_policy(void)
 {

@@ -351,6 +351,34 @@ static void test_affinity(void **state)
 	sim_end();
 }
 
+/* What affinity made unequal is no reason to stay so: once it allows, all CPUs share what waited on one. */
+static void test_balance_after_affinity(void **state)
+{
+	uint64_t before[12];
+	cpumask_t m;
+
+	sim_start(4);
+	for (domid_t i = 0; i < 12; i++) {
+		sim_add(sim_domain((domid_t)(i + 1), 1, 256, 0), 0, 0, 0);
+		cpumask_clear(&m);
+		cpumask_set(&m, i < 3 ? i : 3);
+		assert_int_equal(sched_set_affinity(sim.s[i].v, &m, NULL), 0);
+	}
+	sim_run(MILLISECS(1000));
+	assert_within(ran(sim.s[0].v), 1000000000u, 1, "alone");
+	assert_within(ran(sim.s[5].v), 1000000000u / 9, 5, "one of nine");
+	cpumask_fill(&m);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(sched_set_affinity(sim.s[i].v, &m, NULL), 0);
+	sim_run(MILLISECS(100));
+	for (unsigned i = 0; i < 12; i++)
+		before[i] = ran(sim.s[i].v);
+	sim_run(MILLISECS(1500));
+	for (unsigned i = 0; i < 12; i++)
+		assert_within(ran(sim.s[i].v) - before[i], 500000000u, 5, "one of twelve");
+	sim_end();
+}
+
 static void test_pin_override(void **state)
 {
 	sim_start(3);
@@ -614,27 +642,89 @@ static void test_block_with_event_pending(void **state)
 	sim_end();
 }
 
+static void null_start(unsigned cpus)
+{
+	sim_start(cpus);
+	assert_int_equal(sched_init(&sched_null), 0);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		assert_int_equal(sched_cpu_init(cpu), 0);
+}
+
+/* Each vCPU gets a CPU of its own and stays there, without a tick. */
+static void test_null_one_each(void **state)
+{
+	struct domain *d;
+
+	null_start(4);
+	d = sim_domain(1, 4, 256, 0);
+	for (unsigned i = 0; i < 4; i++)
+		sim_add(d, i, i & 1 ? MILLISECS(1) : 0, MILLISECS(2));
+	sim_run(MILLISECS(100));
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(sim.s[i].v->processor, i);
+		assert_int_equal(sim.s[i].v->arch.loads, 1);
+		assert_int_equal(pcpu_get(i)->arch.timer_deadline, STIME_MAX);
+	}
+	sim_end();
+}
+
+/* Those that share a CPU take turns; affinity is obeyed. */
+static void test_null_shares_alike(void **state)
+{
+	cpumask_t one = { { 2 } };
+	struct domain *d;
+
+	null_start(2);
+	d = sim_domain(1, 6, 256, 0);
+	for (unsigned i = 0; i < 6; i++)
+		sim_add(d, i, 0, 0);
+	sim_run(MILLISECS(600));
+	for (unsigned i = 0; i < 6; i++)
+		assert_within(ran(sim.s[i].v), 200000000u, 6, "turns");
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(sched_set_affinity(sim.s[i].v, &one, NULL), 0);
+	sim_run(MILLISECS(100));
+	assert_null(pcpu_get(0)->current);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(sim.s[i].v->processor, 1);
+	sim_end();
+}
+
+static void test_policy_names(void **state)
+{
+	assert_ptr_equal(sched_find("credit2"), &sched_fair);
+	assert_int_equal(sched_find("credit2")->id, 6);
+	assert_ptr_equal(sched_find("null"), &sched_null);
+	assert_null(sched_find("rtds"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_equal_shares),
-					    cmocka_unit_test(test_weights),
-					    cmocka_unit_test(test_more_than_a_cpu),
-					    cmocka_unit_test(test_sleepers),
-					    cmocka_unit_test(test_no_starvation),
-					    cmocka_unit_test(test_work_conserving),
-					    cmocka_unit_test(test_idle_takes_the_preempted),
-					    cmocka_unit_test(test_affinity),
-					    cmocka_unit_test(test_pin_override),
-					    cmocka_unit_test(test_pause_storm),
-					    cmocka_unit_test(test_lazy_state),
-					    cmocka_unit_test(test_caps),
-					    cmocka_unit_test(test_adjust_values),
-					    cmocka_unit_test(test_nothing_ticks),
-					    cmocka_unit_test(test_yield),
-					    cmocka_unit_test(test_runstates),
-					    cmocka_unit_test(test_runstate_area),
-					    cmocka_unit_test(test_timers_follow),
-					    cmocka_unit_test(test_block_with_event_pending) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equal_shares),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_more_than_a_cpu),
+		cmocka_unit_test(test_sleepers),
+		cmocka_unit_test(test_no_starvation),
+		cmocka_unit_test(test_work_conserving),
+		cmocka_unit_test(test_idle_takes_the_preempted),
+		cmocka_unit_test(test_affinity),
+		cmocka_unit_test(test_balance_after_affinity),
+		cmocka_unit_test(test_pin_override),
+		cmocka_unit_test(test_pause_storm),
+		cmocka_unit_test(test_lazy_state),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_adjust_values),
+		cmocka_unit_test(test_nothing_ticks),
+		cmocka_unit_test(test_yield),
+		cmocka_unit_test(test_runstates),
+		cmocka_unit_test(test_runstate_area),
+		cmocka_unit_test(test_timers_follow),
+		cmocka_unit_test(test_block_with_event_pending),
+		cmocka_unit_test(test_null_one_each),
+		cmocka_unit_test(test_null_shares_alike),
+		cmocka_unit_test(test_policy_names),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #define SCHED_DEFAULT_WEIGHT 256u
 #define XEN_SCHEDULER_CREDIT2 6 /* what the fair class calls itself to tools */
+#define XEN_SCHEDULER_NULL 9
 
 struct sched_unit {
 	struct vcpu *vcpu;
@@ -43,7 +44,7 @@ struct sched_policy {
 	int (*cpu_add)(unsigned cpu);
 	int (*unit_init)(struct sched_unit *u); /* allocates u->priv */
 	void (*unit_free)(struct sched_unit *u);
-	unsigned (*pick_cpu)(struct sched_unit *u); /* no lock: best CPU in affinity; a hint */
+	unsigned (*pick_cpu)(struct sched_unit *u); /* best CPU in affinity; the unit is new, or the lock of its CPU held */
 	/* All below with the run queue lock of @cpu held, unless they say otherwise. */
 	void (*enqueue)(struct sched_unit *u, unsigned cpu, stime_t t, bool waking);
 	void (*dequeue)(struct sched_unit *u, unsigned cpu, stime_t t);
@@ -62,6 +63,8 @@ struct sched_policy {
 
 /* Choose the policy. Boot, before sched_cpu_init(). */
 int sched_init(const struct sched_policy *policy);
+/* The policy that `sched=`@name means: "null", or fair for Xen's other names. NULL for an unknown one. */
+const struct sched_policy *sched_find(const char *name);
 /* The policy in use. */
 const struct sched_policy *sched_policy(void);
 int sched_cpu_init(unsigned cpu);
