@@ -44,7 +44,8 @@ struct sched_policy {
 	int (*cpu_add)(unsigned cpu);
 	int (*unit_init)(struct sched_unit *u); /* allocates u->priv */
 	void (*unit_free)(struct sched_unit *u);
-	unsigned (*pick_cpu)(struct sched_unit *u); /* best CPU in affinity; the unit is new, or the lock of its CPU held */
+	unsigned (*pick_cpu)(
+		struct sched_unit *u); /* best CPU in affinity; the unit is new, or the lock of its CPU held */
 	/* All below with the run queue lock of @cpu held, unless they say otherwise. */
 	void (*enqueue)(struct sched_unit *u, unsigned cpu, stime_t t, bool waking);
 	void (*dequeue)(struct sched_unit *u, unsigned cpu, stime_t t);
