@@ -30,6 +30,15 @@ MATRIX = [
 ]
 
 
+@boot_test("system", weight=50)
+def null_scheduler():
+    """With sched=null two domains of two vCPUs share two CPUs, each vCPU with one of its own or in turns."""
+    domains = [linux(name, memory=128, vcpus=2, do="smp") for name in ("left", "right")]
+    with Machine(launch(domains), append="sched=null", memory="1G", cpus=2) as m:
+        m.expect_all([r"SMP left done on 2", r"SMP right done on 2"], timeout=300)
+        m.expect_off(120)
+
+
 def matrix_test(kernel, vcpus, memory, cpu, chipset, cpus):
     def run():
         """A Debian kernel sees its CPUs and memory (5000 MiB: RAM above 4 GiB too), works on all of them, and powers off."""
