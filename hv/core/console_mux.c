@@ -111,6 +111,22 @@ static void write_lines(struct console_mux *m, struct mux_guest *g, const char *
 	}
 }
 
+/* One character of the focused domain. A line that others have broken starts over, so that it can be read whole. */
+static void show_char(struct console_mux *m, struct mux_guest *g, const char *prefix, char c)
+{
+	if (m->open != g->id) {
+		enter(m, g->id, prefix, true);
+		m->emit(m, g->shown, g->nr_shown, true);
+	}
+	m->emit(m, &c, 1, true);
+	if (c == '\n') {
+		m->open = MUX_NONE;
+		g->nr_shown = 0;
+	} else if (g->nr_shown < MUX_LINE) {
+		g->shown[g->nr_shown++] = c;
+	}
+}
+
 static void write_through(struct console_mux *m, struct mux_guest *g, const char *text, size_t n)
 {
 	char prefix[16];
@@ -122,6 +138,8 @@ static void write_through(struct console_mux *m, struct mux_guest *g, const char
 			continue;
 		}
 		/* A lone return starts the same line over, so its prefix is due again. */
+		if (g->cr && text[i] != '\n')
+			g->nr_shown = 0;
 		if (g->cr && text[i] != '\n' && m->open == g->id) {
 			m->emit(m, "\r", 1, true);
 			m->emit(m, prefix, strlen(prefix), true);
@@ -129,10 +147,7 @@ static void write_through(struct console_mux *m, struct mux_guest *g, const char
 		g->cr = text[i] == '\r';
 		if (g->cr)
 			continue;
-		enter(m, g->id, prefix, true);
-		m->emit(m, text + i, 1, true);
-		if (text[i] == '\n')
-			m->open = MUX_NONE;
+		show_char(m, g, prefix, text[i]);
 	}
 }
 
@@ -151,6 +166,7 @@ void mux_write_guest(struct console_mux *m, struct mux_guest *g, bool focused, c
 		write_through(m, g, text, n);
 	} else {
 		g->cr = false;
+		g->nr_shown = 0;
 		write_lines(m, g, text, n);
 	}
 }

@@ -133,6 +133,14 @@ static void check_link(void)
 	check_eq("with the peer", (long)(s.detail[0] & 0xffff), other_domain());
 }
 
+static bool differs(const char *what, uint32_t round, long got, long want)
+{
+	if (got == want)
+		return false;
+	say("WRONG %s in round %u: got %ld, want %ld\n", what, round, got, want);
+	return true;
+}
+
 static void ping(void)
 {
 	struct message *page = (void *)(PING_GFN * PAGE), *answer = page + 1, *copied = page_alloc(1);
@@ -152,12 +160,13 @@ static void ping(void)
 		};
 
 		fill(page, i, i * 77);
-		wrong += ev_port_op(EV_send, port) != 0;
+		wrong += differs("send", i, ev_port_op(EV_send, port), 0);
 		wait_by_upcall();
-		wrong += !good(answer, i);
+		wrong += differs("answer", i, good(answer, i), true);
 		gnt(5, &c);
-		wrong += c.status != 0 || !good(copied, i + 0x10000);
+		wrong += differs("copy", i, c.status, 0) || differs("copied", i, good(copied, i + 0x10000), true);
 	}
+	ev_port_op(EV_send, port); /* the peer may go: nothing of it is needed any more */
 	check_eq("upcalls", upcalls > 0, 1);
 	say("PAIR ping: %u rounds, %u wrong\n", ROUNDS, wrong);
 }
@@ -176,11 +185,12 @@ static void pong(void)
 	check_eq("mapped", m.status, 0);
 	for (uint32_t i = 1; i <= ROUNDS; i++) {
 		wait_by_poll();
-		wrong += !good(page, i);
+		wrong += differs("question", i, good(page, i), true);
 		fill(answer, i, i * 99);
 		fill(own, i + 0x10000, i * 55);
-		wrong += ev_port_op(EV_send, port) != 0;
+		wrong += differs("send", i, ev_port_op(EV_send, port), 0);
 	}
+	wait_by_poll();
 	u = (struct unmap){ gfn_of(page) * PAGE, 0, m.handle, 77 };
 	gnt(1, &u);
 	check_eq("unmapped", u.status, 0);

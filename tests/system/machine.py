@@ -82,7 +82,7 @@ class Machine:
         return True
 
     def fail(self, why):
-        tail = "\n".join(self.text.splitlines()[-45:])
+        tail = "\n".join(self.text.splitlines()[-120:])
         raise Failed(f"{why}\ncommand: {' '.join(self.argv)}\nconsole ends with:\n{tail}")
 
     def expect(self, pattern, timeout=60):

@@ -74,7 +74,7 @@ static void mux_alone(void **state)
 	mux_write_xen(&m, 0, "(XEN) ", "hello\n", 6);
 	screen_is("\n(XEN) hello\n");
 	guest(&m, &g, true, "root\r\n\x1b[1m# ");
-	screen_is("root\n\x1b[1m# ");
+	screen_is("login: root\n\x1b[1m# ");
 }
 
 static void mux_unfocused(void **state)
@@ -109,7 +109,7 @@ static void mux_two(void **state)
 	guest(&m, &b, false, "boot\n");
 	screen_is("# \n(d2) boot\n");
 	guest(&m, &a, true, "ls\n");
-	screen_is("(d1) ls\n"); /* two have printed: prefixes for all */
+	screen_is("(d1) # ls\n"); /* two have printed: prefixes for all */
 	guest(&m, &a, true, "# l");
 	screen_is("(d1) # l");
 	guest(&m, &a, true, "s");

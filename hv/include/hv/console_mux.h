@@ -19,6 +19,9 @@ struct mux_guest {
 	uint8_t before; /* previous byte of the filtered text */
 	unsigned len;
 	char line[MUX_LINE]; /* the unfinished line of a domain without focus */
+	unsigned nr_shown;
+	char shown
+		[MUX_LINE]; /* the unfinished line of the domain with focus: begun again when somebody else has broken it */
 };
 
 struct console_mux {
