@@ -57,7 +57,7 @@ def instructions():
     attack([(f"odd{i}", f"odd seed={i}", 1) for i in range(52) if i != 43], must_finish=("odd",), timeout=600)
 
 
-@boot_test("system", weight=60)
+@boot_test("soak", weight=60)
 def two_vcpus():
     """Code rewritten while it exits; ballooning and moving the same pages from two vCPUs; two domains at each other's events and grants."""
     attack([("code", "code seed=1", 2), ("balloon1", "balloon seed=1", 2), ("balloon2", "balloon seed=2", 2),
