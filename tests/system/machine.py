@@ -42,8 +42,8 @@ class Machine:
     """QEMU with Hospes (or @kernel) and @modules, or booting from @cdrom; its first serial port is our console."""
 
     def __init__(self, modules, append="", kernel=None, cpus=1, memory="1G", cpu="qemu64,+svm,+npt,+vgif", machine="q35", extra=(),
-                 icount=False, cdrom=None):
-        accel = "tcg,thread=single" if icount else "tcg,thread=multi"
+                 icount=False, thread="multi", cdrom=None):
+        accel = f"tcg,thread={'single' if icount else thread}"
         argv = ["qemu-system-x86_64", "-accel", accel, "-M", machine, "-cpu", cpu, "-smp", str(cpus), "-m", memory,
                 "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none", "-nic", "none"]
         if cdrom:
