@@ -107,6 +107,7 @@ int p2m_init(struct domain *d)
 	p->nr_tables = 0;
 	p->max_gfn = gfn(0);
 	cpumask_clear(&p->running);
+	list_init(&p->listeners);
 	p->root = table_alloc(p);
 	return mfn_valid_value(p->root) ? 0 : err(-ENOMEM);
 }

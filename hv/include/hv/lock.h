@@ -16,6 +16,7 @@
 enum lock_rank {
 	RANK_DOMLIST = 10, /* the table of domains */
 	RANK_DOMAIN = 20,  /* struct domain: life cycle */
+	RANK_PCI = 22,	   /* the list of devices, who owns which, configuration of one device */
 	RANK_HVM = 25,	   /* an emulated device of a domain */
 	RANK_GRANT = 30,   /* a domain's grant table */
 	RANK_MAPTRACK = 32,
@@ -23,6 +24,8 @@ enum lock_rank {
 	RANK_EVTCHN_PORT = 42,	/* one port; all a send takes */
 	RANK_EVTCHN_QUEUE = 44, /* one FIFO event queue of a vCPU */
 	RANK_P2M = 50,		/* a domain's guest-physical map */
+	RANK_IOMMU = 55,	/* an IOMMU's tables and queues, of one domain or one unit */
+	RANK_IRQ = 57,		/* vectors and pins */
 	RANK_SCHED = 60,	/* a CPU's run queue */
 	RANK_SCHED_DOMAIN = 65, /* a capped domain's budget */
 	RANK_TIMER = 70,	/* a CPU's timer heap */

@@ -10,6 +10,7 @@
 #define HV_P2M_H
 
 #include "hv/cpumask.h"
+#include "hv/list.h"
 #include "hv/lock.h"
 #include "hv/mm.h"
 #include "hv/types.h"
@@ -32,6 +33,18 @@ enum p2m_type {
 	P2M_NR_TYPES,
 };
 
+/*
+ * Someone who must follow a map: an IOMMU context, a device model's view. Called with p2m->lock held, after the entries were written:
+ * when p2m_end() returns, every listener has made its own stale translations unusable.
+ */
+struct p2m_listener {
+	struct list list; /* in p2m->listeners */
+	/* [@g, @g + 2^@order) now maps @m as @type (P2M_INVALID: nothing). A listener that cannot follow must refuse that range. */
+	void (*changed)(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned order, enum p2m_type type);
+	/* The batch ends. @narrowed: some translation was removed, replaced or lost a right. */
+	void (*flush)(struct p2m_listener *l, bool narrowed);
+};
+
 struct p2m {
 	spinlock_t lock;    /* RANK_P2M: guards the table and the counters below */
 	mfn_t root;	    /* top table */
@@ -41,6 +54,7 @@ struct p2m {
 	gfn_t max_gfn;	    /* highest gfn ever set */
 	uint64_t
 		retired; /* atomic; bumped before a table page is freed: lock-free walks that saw an older value start over */
+	struct list listeners; /* struct p2m_listener */
 	struct domain *domain;
 };
 
@@ -104,6 +118,10 @@ static inline bool p2m_type_own_ram(enum p2m_type t)
 int p2m_populate(struct domain *d, gfn_t g, unsigned order, unsigned alloc_flags) must_check;
 /* Balloon out: unmap the domain's own page at @g, flush, drop its allocation. -EINVAL if it is not plain RAM of its own. */
 int p2m_depopulate(struct domain *d, gfn_t g) must_check;
+
+/* Follow the map from now on; called for everything it maps already, in order. The domain is paused or not yet started. */
+void p2m_listen(struct domain *d, struct p2m_listener *l);
+void p2m_unlisten(struct domain *d, struct p2m_listener *l);
 
 /* Architecture: TLB. After a change: bump epoch, make every CPU in p2m->running leave the guest. */
 void p2m_flush(struct p2m *p);

@@ -14,6 +14,7 @@ enum softirq {
 	SOFTIRQ_TIMER,	 /* run expired timers */
 	SOFTIRQ_SCHED,	 /* choose again who runs */
 	SOFTIRQ_CONSOLE, /* console input arrived, or output waits */
+	SOFTIRQ_IRQ,	 /* device interrupts for guests: asm/irq.h */
 	SOFTIRQ_TASK,	 /* deferred work of this CPU: hv/task.h */
 	NR_SOFTIRQS,
 };

@@ -99,6 +99,17 @@ void hvm_exit_io(struct vcpu *v, const struct port_exit *x);
 /* Nested page fault at guest-physical @gpa. @access: PF_WRITE, PF_FETCH; @table: while walking the guest's own page tables. */
 void hvm_exit_npf(struct vcpu *v, uint64_t gpa, uint32_t access, bool table);
 
+/* io.c, mmio.c: handlers of one domain, beside what every domain has. Installed before it runs; searched without a lock. */
+struct hvm_io_ops {
+	/* @addr: port or guest-physical address; @size 1, 2, 4 (8 for memory). On the CPU of @v, no lock held. */
+	uint64_t (*read)(struct vcpu *v, void *ctx, uint64_t addr, unsigned size);
+	void (*write)(struct vcpu *v, void *ctx, uint64_t addr, unsigned size, uint64_t val);
+};
+/* Ports [@first, @last] of @d. -ENOMEM. */
+int hvm_port_handler(struct domain *d, uint16_t first, uint16_t last, const struct hvm_io_ops *ops, void *ctx) must_check;
+/* Guest-physical [@start, @start + @size): its pages are not mapped in the p2m. May be added while @d runs. -ENOMEM. */
+int hvm_mmio_handler(struct domain *d, uint64_t start, uint64_t size, const struct hvm_io_ops *ops, void *ctx) must_check;
+
 /* msr.c ------------------------------------------------------------------------------------- */
 /* 0, or -EINVAL: #GP. */
 int hvm_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *val) must_check;
