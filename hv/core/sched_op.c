@@ -24,10 +24,9 @@ static long op_block(struct vcpu *v)
 	return 0;
 }
 
-/* End a poll that need not or must not sleep. */
+/* End a poll that need not or must not sleep. What it polled stays written: it means nothing without the flag. */
 static void poll_cancel(struct vcpu *v)
 {
-	write_once(v->poll_evtchn, 0);
 	__atomic_fetch_and(&v->pause_flags, ~(VPF_BLOCKED | VPF_POLLING), __ATOMIC_SEQ_CST);
 }
 

@@ -377,12 +377,14 @@ void vcpu_block(struct vcpu *v)
 		softirq_raise(this_cpu(), SOFTIRQ_SCHED);
 }
 
-/* Take @v's block away. True if this call did it, which means that @v looks for events again before it enters its guest. */
+/*
+ * Take @v's block away. True if this call did it, which means that @v looks for events again before it enters its guest. What @v polls is
+ * its own to write: a waker that comes late must not spoil the poll that @v has begun meanwhile.
+ */
 static bool unblock(struct vcpu *v)
 {
 	if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VPF_BLOCKED))
 		return false;
-	write_once(v->poll_evtchn, 0);
 	if (!(__atomic_fetch_and(&v->pause_flags, ~(VPF_BLOCKED | VPF_POLLING), __ATOMIC_SEQ_CST) & VPF_BLOCKED))
 		return false;
 	vcpu_wake(v);

@@ -153,7 +153,7 @@ struct vcpu {
 
 	struct timer singleshot_timer, periodic_timer, poll_timer;
 	stime_t periodic_period;
-	int poll_evtchn;	/* 0: not polling one port; >0: that port; -1: many */
+	int poll_evtchn;	/* while VPF_POLLING: that port, or -1: many. Written by the vCPU itself only */
 	unsigned virq_port[24]; /* VIRQ -> port, 0 unbound. Guarded by the evtchn lock */
 	uint8_t upcall_vector;	/* HVMOP_set_evtchn_upcall_vector, 0 = unset */
 
