@@ -1,0 +1,74 @@
+/*
+ * What I/O, persistence and live update ask of the store proper (tree, watches, transactions, quotas), and nothing else.
+ * Implemented beside the tree; called from domain.c, journal.c, recover.c, update.c and main.c.
+ */
+#ifndef XENSTORED_STORE_H
+#define XENSTORED_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conn.h"
+#include "perms.h"
+
+struct domain;
+
+/* The empty store: root and the nodes a fresh daemon makes. Nothing is journalled. 0 or an errno value. */
+int store_init(void);
+/* Limits for a domain that was just heard of. */
+void store_domain_new(struct domain *d);
+/* It is gone from the hypervisor: its nodes with their subtrees, its entries in permission lists, its quota; their events. */
+void store_domain_gone(struct domain *d);
+/* A watch on @introduceDomain or @releaseDomain fires; @domid is the domain it is about. */
+void store_fire_special(const char *name, uint32_t domid);
+
+/* One node as it is kept. */
+struct store_node {
+	const char *path;
+	const void *value;
+	size_t len;
+	const struct perm *perms;
+	unsigned nr_perms;
+};
+
+/* A frozen picture of the committed tree, taken in O(1); parents before children. Pointers hold until the next call. */
+struct store_walk;
+struct store_walk *store_walk_open(void); /* NULL: no memory */
+bool store_walk_next(struct store_walk *w, struct store_node *out);
+void store_walk_close(struct store_walk *w);
+
+/* What a transaction touched, for the update stream. @n.nr_perms 0: the node is absent (removed or read as missing). */
+struct store_tx_node {
+	struct store_node n;
+	bool read, written;
+};
+
+/* State out. */
+void store_each_watch(const struct conn *c, void (*fn)(void *arg, const char *path, const char *token, int depth),
+		      void *arg);
+void store_each_transaction(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg);
+void store_each_tx_node(const struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_tx_node *n),
+			void *arg);
+void store_each_quota(void (*fn)(void *arg, const char *name, uint32_t domid_or_all, uint32_t value, bool soft),
+		      void *arg);
+#define STORE_QUOTA_ALL UINT32_MAX /* @domid_or_all: the global value */
+
+/*
+ * State in: no events, no permission or quota checks (use is counted), nothing is journalled. Input was decoded but not
+ * judged: a bad path, an unknown parent, too many entries are refused. 0 or an errno value.
+ */
+int store_restore_node(const struct store_node *n); /* creates or replaces; its parent is there */
+int store_restore_rm(const char *path);		    /* with its subtree; a missing one is fine */
+int store_restore_watch(struct conn *c, const char *path, const char *token, int depth); /* a double is fine */
+int store_restore_unwatch(struct conn *c, const char *path, const char *token);
+/* @doomed: operations work on a fresh snapshot, its end with T gives EAGAIN. */
+int store_restore_transaction(struct conn *c, uint32_t id, bool doomed);
+/* ENOSYS: this kind of state cannot be taken over, the caller dooms the transaction. */
+int store_restore_tx_node(struct conn *c, uint32_t id, const struct store_tx_node *n);
+int store_restore_tx_end(struct conn *c, uint32_t id);
+int store_restore_quota(const char *name, uint32_t domid_or_all, uint32_t value, bool soft);
+/* Each watch of @c fires once, with its own path. */
+void store_fire_all_watches(struct conn *c);
+
+#endif
