@@ -26,6 +26,7 @@ MEMORY = "4G"
 
 # name, width or "", what, absolute target or None for RATIO times Xen's
 RATIO = 0.6
+NATIVE = 100  # nothing of a hypervisor is seen: no exit
 COUNTED = [
     ("hypercall", "32", "null hypercall, flat 32-bit", 800),
     ("hypercall", "64", "null hypercall, 64-bit", None),
@@ -39,8 +40,11 @@ COUNTED = [
     ("timer_latency", "64", "singleshot timer: lateness of the upcall", None),
     ("grant_copy_64", "64", "grant copy of 64 bytes", None),
     ("grant_copy_4096", "64", "grant copy of a page", None),
+    ("grant_map_unmap", "64", "grant map, touch and unmap", None),
     ("populate_4k", "64", "populate 4 KiB and touch", None),
     ("populate_2m", "64", "populate 2 MiB and touch", None),
+    ("first_touch_4k", "64", "first touch of a 4 KiB page it was built with", NATIVE),
+    ("first_touch_2m", "64", "first touch of 2 MiB it was built with", NATIVE),
     ("world_switch", "64", "yield to another vCPU", None),
 ]
 
@@ -58,7 +62,7 @@ def counts():
     ours = {}
     for g in bench_guests():
         # One at a time: another domain would share the only CPU.
-        lines, _ = oracle.hospes([g], cpus=1, icount=True, memory=MEMORY, timeout=300)
+        lines, _ = oracle.hospes([g], companion="granter64", cpus=1, icount=True, memory=MEMORY, timeout=300)
         ours.update({(n, str(g.width)): v for n, v in numbers(lines[g.name]).items()})
     lines, text = oracle.real_xen(bench_guests(), cpus=1, icount=True, memory=MEMORY, timeout=1500, idle=True)
     xen = {}

@@ -112,11 +112,15 @@ static void memory(void)
 	mem_extent(6, big, 9, SELF);
 	*(volatile long *)(big << 12) = 1;
 	result("populate_2m", rdtsc() - begin, 1);
-	/* What the domain was built with: the first access finds its translation missing or not. */
+	/* What the domain was built with: the first access finds its translation missing or not. Then superpages. */
 	begin = rdtsc();
 	for (unsigned i = 0; i < 200; i++)
 		*(volatile long *)((0xa00ul + i) << 12) = 1;
 	result("first_touch_4k", rdtsc() - begin, 200);
+	begin = rdtsc();
+	for (unsigned i = 0; i < 2; i++)
+		*(volatile long *)((0xc00ul + i * 512) << 12) = 1;
+	result("first_touch_2m", rdtsc() - begin, 2);
 }
 
 struct copy {
@@ -142,6 +146,40 @@ static void grant_copy(void)
 		c = (struct copy){ { gfn_of(from), SELF, 0 }, { gfn_of(to), SELF, 0 }, 4096, 0, 77 };
 		hypercall3(HC_grant_table_op, 5, &c, 1);
 	});
+}
+
+struct map {
+	uint64_t host_addr;
+	uint32_t flags, ref;
+	uint16_t dom;
+	int16_t status;
+	uint32_t handle;
+	uint64_t dev_bus_addr;
+};
+struct unmap {
+	uint64_t host_addr, dev_bus_addr;
+	uint32_t handle;
+	int16_t status;
+};
+
+/* A page of the companion domain (granter.c): in, touched, and out again. */
+static void grant_map(void)
+{
+	uint16_t self = my_domid();
+	volatile char *at = page_alloc(1);
+	struct map m = { 0 };
+	struct unmap u;
+
+	mem_extent(1, gfn_of((void *)at), 0, SELF);
+	MEASURE("grant_map_unmap", LOOPS, {
+		m = (struct map){ gfn_of((void *)at) * 4096, 2, 8u + self, other_domain(), 77, 0, 0 };
+		hypercall3(HC_grant_table_op, 0, &m, 1);
+		*at;
+		u = (struct unmap){ gfn_of((void *)at) * 4096, 0, m.handle, 77 };
+		hypercall3(HC_grant_table_op, 1, &u, 1);
+	});
+	check_eq("mapped", m.status, 0);
+	check_eq("unmapped", u.status, 0);
 }
 
 static volatile bool stop;
@@ -207,6 +245,7 @@ void guest_main(void)
 	event_to_self();
 	timer_latency();
 	grant_copy();
+	grant_map();
 	memory();
 	two();
 	say("BENCH end 0\n");

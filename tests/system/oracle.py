@@ -47,6 +47,7 @@ def guest_archive(wanted, extra, out, idle=False):
             lines.append(f"{g.name} {g.vcpus} {g.memory} {g.timeout} other=0 {extra}".strip())
         if idle:
             (folder / "idle").write_bytes(guest("quiet64").read_bytes())
+            (folder / "granter").write_bytes(guest("granter64").read_bytes())
         (folder / "list").write_text("\n".join(lines) + "\n")
         names = "\n".join(["guests"] + [f"guests/{p.name}" for p in sorted(folder.iterdir())]) + "\n"
         data = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=names.encode(), cwd=tmp,
@@ -86,10 +87,10 @@ def real_xen(wanted, extra="", timeout=600, idle=False, **keys):
 ENDED = {"powered off": "0", "reboot": "1", "suspended": "2", "crashed": "3", "watchdog": "4"}
 
 
-def hospes(wanted, extra="", timeout=120, **keys):
+def hospes(wanted, extra="", timeout=120, companion="quiet64", **keys):
     """Run @wanted all at once, each in a domain of one tree; returns {name: [lines]}, and the console's text.
-    The first domain has the console's focus, which breaks its lines when others print: so that is one that prints nothing and stays."""
-    domains = [{"name": "quiet", "type": "pvh", "kernel": guest("quiet64"), "memory": 4}] + [{"name": g.name, "type": "pvh", "kernel": guest(g.name), "memory": g.memory, "vcpus": g.vcpus, "extra": f"other=1 {extra}",
+    The first domain has the console's focus, which breaks its lines when others print: so that is @companion, which prints little and stays."""
+    domains = [{"name": "quiet", "type": "pvh", "kernel": guest(companion), "memory": 4}] + [{"name": g.name, "type": "pvh", "kernel": guest(g.name), "memory": g.memory, "vcpus": g.vcpus, "extra": f"other=1 {extra}",
                 "on_reboot": "destroy", "on_crash": "destroy", "on_watchdog": "destroy"} for g in wanted]
     # One thread for both CPUs: with two, QEMU 7.2 was seen to raise a page fault at the first fetch after a #VMEXIT although the tables mapped it.
     options = {"memory": "1G", "cpus": 2, "thread": "single", "append": "guest_loglvl=all", **keys}
