@@ -29,10 +29,21 @@ struct conn {
 	unsigned nr_transactions;
 	struct watch *watches; /* list */
 	unsigned nr_watches;
+	/* conflict.c. The I/O half zeroes all of these at birth and serves no message of @c before conn_stalled() is 0. */
+	uint64_t stalled_until; /* ms of store_clock() */
+	uint64_t credit_at;	/* when credit was last counted */
+	unsigned conflicts;	/* commits that failed since the last that went through */
+	int credit_used;
 	/* socket.c, ring.c, queue.c: private */
 	struct conn_io *io;
 	unsigned outstanding; /* requests, replies and events not yet taken by the client */
 };
+
+/*
+ * How many ms input of @c must wait because its changes keep aborting transactions of others; 0: serve it. The I/O half asks before each
+ * message and sets a timer. conflict.c
+ */
+uint64_t conn_stalled(const struct conn *c);
 
 /* Is the client privileged (domain 0's sockets, its kernel, and the store's own domain)? domain.c */
 bool conn_privileged(const struct conn *c);

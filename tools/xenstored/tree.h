@@ -1,0 +1,90 @@
+/*
+ * The tree of nodes: persistent and copied on write. A root is an immutable snapshot as long as anybody else holds a
+ * reference to it; what only one root reaches is changed in place. So a snapshot costs one reference, a change costs the
+ * path from the root, and two versions share all the rest.
+ *
+ * A leaf is one allocation of header, name and value. Children are kept sorted by name in chunks of at most 64 pointers,
+ * and chunks are shared too: to add a child to a directory of 10,000 copies one chunk and some 200 chunk pointers at
+ * worst, and nothing at all if the directory is unshared. No function recurses: depth is the guests' to choose.
+ *
+ * Each function that changes either does all of it or, on ENOMEM, leaves contents as they were.
+ */
+#ifndef XENSTORED_TREE_H
+#define XENSTORED_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "perms.h"
+
+struct dir;
+
+struct node {
+	uint32_t refs;
+	uint16_t name_len;
+	uint16_t value_len;
+	uint64_t generation; /* new with each change of value, permissions or list of children; never repeats */
+	struct perms *perms; /* one reference */
+	struct dir *dir;     /* children, NULL: none */
+	char data[];	     /* name, NUL, value */
+};
+
+static inline const char *node_name(const struct node *n)
+{
+	return n->data;
+}
+static inline const char *node_value(const struct node *n)
+{
+	return n->data + n->name_len + 1;
+}
+/* Number of children; the bytes of their names with a NUL each. */
+uint32_t node_nr_children(const struct node *n);
+size_t node_names_len(const struct node *n);
+/* All names of the children, each with its NUL, to @buf of at least node_names_len() bytes. */
+void node_names(const struct node *n, char *buf);
+/*
+ * Whole names from byte @offset of that list on, as many as fit @room; returns their bytes. @offset inside a name begins
+ * with the rest of it. *end: nothing is left after them.
+ */
+size_t node_names_part(const struct node *n, size_t offset, char *buf, size_t room, bool *end);
+
+/* What node-size quotas count: a fixed header, the permissions, the value and the names of the children. */
+size_t node_size(const struct node *n);
+size_t node_size_of(unsigned nr_perms, size_t value_len, size_t names_len);
+
+/* A new root "/" owned by domain 0 (n0); NULL: out of memory. */
+struct node *tree_new(void);
+struct node *tree_get(struct node *root);
+void tree_put(struct node *root);
+
+/* Paths are absolute and valid. NULL: no such node. */
+struct node *tree_find(struct node *root, const char *path);
+/* The nearest existing node at or above @path; *len is how many bytes of @path name it. */
+struct node *tree_find_nearest(struct node *root, const char *path, size_t *len);
+
+/*
+ * Set the value of @path in *root; permissions stay. Missing nodes down to it are created with empty values and
+ * permissions @perms (a reference is taken for each). ENOMEM.
+ */
+int tree_write(struct node **root, const char *path, const void *value, size_t len, struct perms *perms);
+/* New permissions for an existing node. ENOENT, ENOMEM. */
+int tree_set_perms(struct node **root, const char *path, struct perms *perms);
+/* Remove an existing node other than "/" with its subtree. ENOENT, ENOMEM. */
+int tree_remove(struct node **root, const char *path);
+
+/*
+ * Walk a subtree without recursion: parents before children (TREE_ENTER) and after them (TREE_LEAVE). @path is the
+ * node's own. Any non-zero result of @fn ends the walk and is returned. ENOMEM. The tree must not change meanwhile.
+ */
+enum tree_step { TREE_ENTER, TREE_LEAVE };
+typedef int (*tree_walk_fn)(enum tree_step step, struct node *n, const char *path, size_t depth, void *arg);
+int tree_walk(struct node *top, const char *path, tree_walk_fn fn, void *arg);
+
+/* The generation the next change will get; restored after an update so that none is given twice. */
+uint64_t tree_generation(void);
+void tree_set_generation(uint64_t next);
+/* Bytes allocated for all versions of all trees, for accounting the cost of a snapshot's own pages. */
+size_t tree_bytes(void);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Watches: a tree of path components with the watches set at each. A change looks at its own components only, so
+ * neither the number of watches nor of connections matters to a write.
+ *
+ * A watch fires for its node and all below it, unless it has a depth (0: only the node, 1: its children too, ...). Removing a
+ * node fires each watch inside the removed subtree once with its own path, if that existed.
+ */
+#ifndef XENSTORED_WATCH_H
+#define XENSTORED_WATCH_H
+
+#include "conn.h"
+#include "perms.h"
+
+struct watch_node;
+
+struct watch {
+	struct watch *next_in_conn, **prev_in_conn;
+	struct watch *next_at_node, **prev_at_node;
+	struct watch_node *node; /* NULL: removed while events are being sent, freed after */
+	struct conn *c;
+	int depth;	  /* -1: no limit */
+	bool relative;	  /* events name the path below /local/domain/<id>/ */
+	const char *path; /* as given, for special names and the first event */
+	const char *token;
+	char data[];
+};
+
+#define WATCH_ANY_DEPTH (-1)
+
+/*
+ * Set a watch; @path as given: relative, absolute, or special. Nothing fires: the caller replies, then sends the first event.
+ * EEXIST: same path and token; ENOMEM. Quota is the caller's to check.
+ */
+int watch_add(struct conn *c, const char *path, const char *token, int depth);
+/* ENOENT: there is none. */
+int watch_remove(struct conn *c, const char *path, const char *token);
+/* All of a connection; safe while events are being sent, and twice. */
+void watch_remove_all(struct conn *c);
+
+/* Who may see an event: readers of the node or of its parent, before or after the change. NULL: it did/does not exist. */
+struct watch_perms {
+	const struct perms *node[2], *parent[2];
+};
+/*
+ * Send the events of a change at absolute @path. @exact: only watches set at @path itself (a node that vanished
+ * with an ancestor). Connections may be closed by what this calls.
+ */
+void watch_fire(const char *path, bool exact, const struct watch_perms *ps);
+/*
+ * @introduceDomain or @releaseDomain for domain @id: plain watches get the bare name, watches with "/<id>" or a depth get
+ * "<name>/<id>". The domain's state must already be what the event tells.
+ */
+void watch_fire_special(const char *name, uint32_t id);
+/* Permissions of the two special names: NULL if @name is none. Set: ENOMEM, EINVAL. */
+const struct perms *watch_special_perms(const char *name);
+int watch_set_special_perms(const char *name, const struct perm *p, unsigned nr);
+
+/*
+ * Is any watch set at or below a path? A cursor follows a walk of the tree: NULL from watch_cursor() or watch_child()
+ * means no watch at or below, so the walk need not ask further.
+ */
+struct watch_node *watch_cursor(const char *path);
+struct watch_node *watch_child(struct watch_node *at, const char *name, size_t len);
+bool watch_here(const struct watch_node *at);
+
+/* Number of watches and bytes they take, for the memory report. */
+void watch_stats(unsigned *nr, size_t *bytes);
+
+#endif
