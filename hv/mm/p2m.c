@@ -262,7 +262,7 @@ static bool entries_agree(struct arch_p2m_entry first, struct arch_p2m_entry e, 
 }
 
 /* Does the table, of entries of @level, say one uniform thing? Then @whole is the entry of the level above that says it. */
-static bool table_uniform(const pte_t *t, unsigned level, bool empty_too, pte_t *whole)
+static bool table_uniform(const pte_t *t, unsigned level, unsigned changed, bool empty_too, pte_t *whole)
 {
 	struct arch_p2m_entry first = arch_p2m_decode(t[0], level);
 	uint64_t span = level_span(level);
@@ -276,7 +276,9 @@ static bool table_uniform(const pte_t *t, unsigned level, bool empty_too, pte_t 
 		   (first.mfn.v & (level_span(level + 1) - 1))) {
 		return false;
 	}
-	/* The last entry first: while a map is filled in order, that says no at once. */
+	/* The entry just changed first, and the last one: for a grant, and while a map is filled in order, they say no at once. */
+	if (!entries_agree(first, arch_p2m_decode(t[changed], level), changed * span))
+		return false;
 	for (unsigned i = P2M_ENTRIES - 1; i > 0; i--)
 		if (!entries_agree(first, arch_p2m_decode(t[i], level), i * span))
 			return false;
@@ -296,7 +298,7 @@ static void combine(struct p2m_batch *b, gfn_t g, unsigned level, bool empty_too
 		e = arch_p2m_decode(*up, level + 1);
 		if (!e.is_table)
 			continue;
-		if (!table_uniform(table_va(e.mfn), level, empty_too, &whole))
+		if (!table_uniform(table_va(e.mfn), level, table_index(g, level), empty_too, &whole))
 			return;
 		pte_write(up, whole);
 		table_retire(b, e.mfn, level);
