@@ -133,7 +133,7 @@ int traps_cpu_alloc(struct pcpu *p)
 /* See traps.h. Replaces the previous handler. Boot, or a vector got from irq_alloc_vector(). */
 void irq_set_handler(unsigned vector, irq_handler_fn *fn)
 {
-	ASSERT(vector >= VECTOR_DEVICE_FIRST && vector < NR_VECTORS);
+	ASSERT(vector >= VECTOR_GUEST_FIRST && vector < NR_VECTORS);
 	__atomic_store_n(&traps.handler[vector], fn, __ATOMIC_RELEASE);
 }
 

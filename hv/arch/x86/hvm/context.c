@@ -58,6 +58,7 @@ int arch_domain_create(struct domain *d)
 
 void arch_domain_destroy(struct domain *d)
 {
+	hvm_free_handlers(d);
 	xfree(d->arch.policy);
 	xfree(d->arch.lapics);
 	d->arch.policy = NULL;

@@ -106,9 +106,21 @@ struct hvm_io_ops {
 	void (*write)(struct vcpu *v, void *ctx, uint64_t addr, unsigned size, uint64_t val);
 };
 /* Ports [@first, @last] of @d. -ENOMEM. */
-int hvm_port_handler(struct domain *d, uint16_t first, uint16_t last, const struct hvm_io_ops *ops, void *ctx) must_check;
+int hvm_port_handler(struct domain *d, uint16_t first, uint16_t last, const struct hvm_io_ops *ops,
+		     void *ctx) must_check;
 /* Guest-physical [@start, @start + @size): its pages are not mapped in the p2m. May be added while @d runs. -ENOMEM. */
-int hvm_mmio_handler(struct domain *d, uint64_t start, uint64_t size, const struct hvm_io_ops *ops, void *ctx) must_check;
+int hvm_mmio_handler(struct domain *d, uint64_t start, uint64_t size, const struct hvm_io_ops *ops,
+		     void *ctx) must_check;
+
+/* handler.c: who answers for @size bytes at @addr, NULL nobody. */
+struct hvm_handler {
+	struct hvm_handler *next;
+	uint64_t start, end; /* [start, end) */
+	const struct hvm_io_ops *ops;
+	void *ctx;
+};
+const struct hvm_handler *hvm_find_handler(struct hvm_handler *const *chain, uint64_t addr, unsigned size);
+void hvm_free_handlers(struct domain *d);
 
 /* msr.c ------------------------------------------------------------------------------------- */
 /* 0, or -EINVAL: #GP. */

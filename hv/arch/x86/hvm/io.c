@@ -39,15 +39,25 @@ static const struct port_range *find(uint16_t port)
 
 static uint32_t port_read(struct vcpu *v, uint16_t port, unsigned size)
 {
-	const struct port_range *r = find(port);
+	const struct hvm_handler *h = hvm_find_handler(&v->domain->arch.ports, port, size);
+	const struct port_range *r;
 
+	if (h)
+		return (uint32_t)h->ops->read(v, h->ctx, port, size);
+	r = find(port);
 	return r ? r->read(v, port, size) : ~0u;
 }
 
 static void port_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t val)
 {
-	const struct port_range *r = find(port);
+	const struct hvm_handler *h = hvm_find_handler(&v->domain->arch.ports, port, size);
+	const struct port_range *r;
 
+	if (h) {
+		h->ops->write(v, h->ctx, port, size, val);
+		return;
+	}
+	r = find(port);
 	if (r)
 		r->write(v, port, size, val);
 }

@@ -13,10 +13,14 @@
 /* One access inside a page, by guest-physical address. */
 static uint64_t gpa_read(struct vcpu *v, uint64_t gpa, unsigned size)
 {
+	const struct hvm_handler *h;
 	uint64_t val = ~0UL;
 
 	if (vlapic_mmio_hit(v->arch.vlapic, gpa))
 		return vlapic_mmio_read(v->arch.vlapic, (unsigned)(gpa & ~PAGE_MASK), size);
+	h = hvm_find_handler(&v->domain->arch.mmio, gpa, size);
+	if (h)
+		return h->ops->read(v, h->ctx, gpa, size);
 	if (copy_from_gpa(v->domain, &val, gpa, size))
 		val = ~0UL;
 	return val;
@@ -24,8 +28,15 @@ static uint64_t gpa_read(struct vcpu *v, uint64_t gpa, unsigned size)
 
 static void gpa_write(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t val)
 {
-	if (vlapic_mmio_hit(v->arch.vlapic, gpa))
+	const struct hvm_handler *h;
+
+	if (vlapic_mmio_hit(v->arch.vlapic, gpa)) {
 		vlapic_mmio_write(v->arch.vlapic, (unsigned)(gpa & ~PAGE_MASK), size, val);
+		return;
+	}
+	h = hvm_find_handler(&v->domain->arch.mmio, gpa, size);
+	if (h)
+		h->ops->write(v, h->ctx, gpa, size, val);
 	else if (copy_to_gpa(v->domain, gpa, &val, size))
 		return; /* nothing there, or read-only */
 }
@@ -115,6 +126,9 @@ static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 	p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
 	if ((access & PF_FETCH) && never_executable(type))
 		return false;
+	/* Perhaps the first write since logging was armed. */
+	if ((access & PF_WRITE) && read_once(v->domain->p2m.log.ever))
+		return p2m_write_fault(v->domain, gfn(gpa >> PAGE_SHIFT));
 	switch (type) {
 	case P2M_RAM_RW:
 	case P2M_GRANT_MAP_RW:

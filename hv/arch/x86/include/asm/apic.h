@@ -35,5 +35,10 @@ void ioapic_init(void);
 /* Route ISA interrupt @irq (with the MADT's overrides) to @vector of the boot CPU and unmask. -ENODEV without such a line. */
 int ioapic_route_isa(unsigned irq, unsigned vector) must_check;
 void ioapic_mask_isa(unsigned irq);
+/* Is there a pin @gsi that Hospes does not use itself? */
+bool ioapic_gsi_usable(uint32_t gsi);
+/* How many I/O APICs there are, in the order of acpi_info.ioapics; pins of the @i-th, and its first GSI. */
+unsigned ioapic_count(void);
+unsigned ioapic_pins(unsigned i, uint32_t *gsi_base);
 
 #endif

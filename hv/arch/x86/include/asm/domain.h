@@ -10,9 +10,15 @@ struct cpu_policy; /* policy.h: CPUID leaves and MSRs the domain sees */
 struct vlapic;	   /* hvm/vlapic.h */
 struct svm_vcpu;   /* svm/svm.h */
 
+struct hvm_handler;
+struct hwdom;
+
 struct arch_domain {
 	struct cpu_policy *policy;
-	int64_t tsc_offset; /* guest TSC = boot CPU's TSC + this, on every CPU */
+	struct hvm_handler *ports, *mmio; /* atomic: chains of devices emulated for it, hvm/handler.c */
+	struct hwdom *hwdom;		  /* the machine's own devices, if it drives them: hwdom/ */
+	void *iopm;			  /* port permission map of its own, NULL: every port exits. hvm/hvm.h */
+	int64_t tsc_offset;		  /* guest TSC = boot CPU's TSC + this, on every CPU */
 	uint64_t hypercall_gfn_msr;
 	struct vlapic **lapics; /* by vCPU id, [max_vcpus] */
 };

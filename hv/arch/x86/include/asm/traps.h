@@ -28,9 +28,14 @@ enum {
 	TRAP_CP,
 };
 
-/* Vectors Hospes uses itself; higher means more urgent (APM vol. 2, 16.6.2). Device vectors come from irq_alloc_vector(). */
-#define VECTOR_DEVICE_FIRST 0x30
-#define VECTOR_DEVICE_LAST 0xdf
+/*
+ * Higher means more urgent (APM vol. 2, 16.6.2). Guest vectors differ from CPU to CPU and carry interrupts of devices that domains drive
+ * (asm/irq.h); device vectors are Hospes' own, from irq_alloc_vector().
+ */
+#define VECTOR_GUEST_FIRST 0x30
+#define VECTOR_GUEST_LAST 0xcf
+#define VECTOR_DEVICE_FIRST 0xd0
+#define VECTOR_DEVICE_LAST 0xef
 #define VECTOR_TIMER 0xf0
 #define VECTOR_CALL 0xf8
 #define VECTOR_KICK 0xfa
