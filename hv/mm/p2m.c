@@ -8,9 +8,10 @@
  * processors cache pointers to tables too (AMD APM vol. 2, 15.25); walks by other CPUs notice that p2m->retired moved and start over before
  * they use anything they read from such a page.
  *
- * Turning logging of dirty pages on or off for a whole domain is meant to be O(1): entries would carry the parity of a global type
- * epoch in a software bit and be reinterpreted when they fault or are next set; p2m_get_frame(write) is the one place through which Hospes
- * writes to guest pages and where it would mark them dirty.
+ * Logging of dirty pages is switched, and cleaned, in O(1): the entries of the top table lose the right to write. A write fault gives it
+ * back to the one entry in its way after taking it from the 512 entries below, down to the page, which alone is logged and
+ * becomes writable. A leaf that waits for its first write is of type P2M_RAM_LOGDIRTY; whatever lies below a protected entry
+ * waits too, whatever it says. Nobody else needs to know: lookups answer P2M_RAM_RW.
  */
 #include "hv/p2m.h"
 
@@ -28,6 +29,8 @@
 #define PAGES_PER_TABLE 64u
 /* Entries a slice of teardown looks at. */
 #define TEARDOWN_SLICE 4096u
+/* Foreign pages it lets go. */
+#define TEARDOWN_PUTS 64u
 
 typedef uint64_t pte_t;
 
@@ -45,6 +48,12 @@ static unsigned table_index(gfn_t g, unsigned level)
 static uint64_t level_span(unsigned level)
 {
 	return 1UL << (level * LEVEL_BITS);
+}
+
+/* What readers of the map call an entry of type @t. */
+static enum p2m_type plain_type(enum p2m_type t)
+{
+	return t == P2M_RAM_LOGDIRTY ? P2M_RAM_RW : t;
 }
 
 static bool gfn_in_range(gfn_t g)
@@ -108,6 +117,8 @@ int p2m_init(struct domain *d)
 	p->max_gfn = gfn(0);
 	cpumask_clear(&p->running);
 	list_init(&p->listeners);
+	memset(&p->log, 0, sizeof(p->log));
+	spin_lock_init(&p->log.lock, RANK_LOG_DIRTY);
 	p->root = table_alloc(p);
 	return mfn_valid_value(p->root) ? 0 : err(-ENOMEM);
 }
@@ -147,7 +158,7 @@ mfn_t p2m_lookup(struct domain *d, gfn_t g, enum p2m_type *type, unsigned *order
 		while (!walk(&d->p2m, g, &e, &level))
 			arch_cpu_relax();
 	if (type)
-		*type = e.type;
+		*type = plain_type(e.type);
 	if (order)
 		*order = level * LEVEL_BITS;
 	if (e.type == P2M_INVALID || e.type == P2M_MMIO_DM || e.type == P2M_POD)
@@ -170,8 +181,11 @@ struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write)
 		f = mfn_to_frame(m);
 		if (p2m_type_own_ram(type) ? frame_get(f, d) : frame_get_any(f)) {
 			after = p2m_lookup(d, g, &type_after, NULL);
-			if (mfn_eq(m, after) && type == type_after)
+			if (mfn_eq(m, after) && type == type_after) {
+				if (write && p2m_type_own_ram(type))
+					p2m_mark_dirty(d, g);
 				return f;
+			}
 			frame_put(f);
 			continue;
 		}
@@ -191,6 +205,32 @@ struct p2m_batch p2m_begin(struct domain *d)
 	return (struct p2m_batch){ .p2m = &d->p2m };
 }
 
+/* Tell who follows the map that [@g, @g + 2^@order) changed. */
+static void listeners_changed(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p2m_type type)
+{
+	struct list *pos;
+
+	b->changed = true;
+	list_for_each(pos, &b->p2m->listeners) {
+		struct p2m_listener *l = container_of(pos, struct p2m_listener, list);
+
+		l->changed(l, g, m, order, plain_type(type));
+	}
+}
+
+static void listeners_flush(struct p2m_batch *b)
+{
+	struct list *pos;
+
+	if (!b->changed)
+		return;
+	list_for_each(pos, &b->p2m->listeners) {
+		struct p2m_listener *l = container_of(pos, struct p2m_listener, list);
+
+		l->flush(l, b->narrowed);
+	}
+}
+
 /* End it: one flush if needed, then the lock is dropped and retired tables are freed. */
 void p2m_end(struct p2m_batch *b)
 {
@@ -198,6 +238,7 @@ void p2m_end(struct p2m_batch *b)
 		__atomic_fetch_add(&b->p2m->retired, 1, __ATOMIC_SEQ_CST);
 	if (b->flush)
 		p2m_flush(b->p2m);
+	listeners_flush(b);
 	while (b->tables) {
 		struct frame *f = mfn_to_frame(mfn(b->tables));
 
@@ -221,7 +262,7 @@ static int split(struct p2m *p, pte_t *pte, unsigned level)
 	if (e.type != P2M_INVALID)
 		for (unsigned i = 0; i < P2M_ENTRIES; i++)
 			to[i] = arch_p2m_leaf(mfn_add(e.mfn, i * level_span(level - 1)), e.type, level - 1);
-	pte_write(pte, arch_p2m_table(table));
+	pte_write(pte, arch_p2m_table(table, false));
 	return 0;
 }
 
@@ -300,6 +341,9 @@ static void combine(struct p2m_batch *b, gfn_t g, unsigned level, bool empty_too
 			continue;
 		if (!table_uniform(table_va(e.mfn), level, table_index(g, level), empty_too, &whole))
 			return;
+		/* What the table's entry forbade, the new leaf forbids. */
+		if (e.protected && arch_p2m_decode(whole, level + 1).type == P2M_RAM_RW)
+			whole = arch_p2m_leaf(arch_p2m_decode(whole, level + 1).mfn, P2M_RAM_LOGDIRTY, level + 1);
 		pte_write(up, whole);
 		table_retire(b, e.mfn, level);
 	}
@@ -325,9 +369,10 @@ static void set_entry(struct p2m_batch *b, gfn_t g, mfn_t m, enum p2m_type type,
 	if (!pte) /* nothing below this: only an unmapping is prepared without tables */
 		return;
 	old = arch_p2m_decode(*pte, level);
-	if (!old.is_table && old.type != P2M_INVALID && (old.type != type || !mfn_eq(old.mfn, m)))
-		b->flush = true;
+	if (old.is_table || (old.type != P2M_INVALID && (old.type != type || !mfn_eq(old.mfn, m))))
+		b->flush = b->narrowed = true;
 	pte_write(pte, new);
+	listeners_changed(b, g, type == P2M_INVALID ? INVALID_MFN : m, level * LEVEL_BITS, type);
 	if (old.is_table)
 		table_retire(b, old.mfn, level - 1);
 }
@@ -379,6 +424,8 @@ static void set_commit(struct p2m_batch *b, gfn_t g, mfn_t m, uint64_t nr, enum 
 		if (type != P2M_INVALID && (i >= nr || table_index(gfn_add(g, i), level) == 0))
 			combine(b, at, level, false);
 	}
+	if (read_once(b->p2m->log.on))
+		log_dirty_set(b->p2m->domain, g, nr);
 	if (type != P2M_INVALID && g.v + nr - 1 > b->p2m->max_gfn.v)
 		b->p2m->max_gfn = gfn(g.v + nr - 1);
 }
@@ -390,7 +437,8 @@ int p2m_set_locked(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p
 	int rc;
 
 	ASSERT(spin_is_mine(&b->p2m->lock));
-	if (order > MAX_ORDER || !gfn_in_range(g) || !gfn_in_range(gfn_add(g, nr - 1)) || type >= P2M_NR_TYPES)
+	if (order > MAX_ORDER || !gfn_in_range(g) || !gfn_in_range(gfn_add(g, nr - 1)) || type >= P2M_NR_TYPES ||
+	    type == P2M_RAM_LOGDIRTY)
 		return err(-EINVAL);
 	if (!mfn_valid_value(b->p2m->root))
 		return err(-EINVAL);
@@ -500,29 +548,183 @@ int p2m_depopulate(struct domain *d, gfn_t g)
 	return rc;
 }
 
-/* Teardown ----------------------------------------------------------------------------------------------- */
+/* Write protection --------------------------------------------------------------------------------------- */
 
-/* Empty a table of entries of @level as far as *budget reaches; true when nothing is left in it. */
-static bool table_empty(struct p2m_batch *b, mfn_t table, unsigned level, unsigned *budget)
+/* Take the right to write from all entries of @table, which hold what @level says. */
+static void protect_table(mfn_t table, unsigned level)
 {
 	pte_t *t = table_va(table);
 
 	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
+		struct arch_p2m_entry e = arch_p2m_decode(t[i], level);
+
+		if (e.is_table && !e.protected)
+			pte_write(&t[i], arch_p2m_table(e.mfn, true));
+		else if (!e.is_table && e.type == P2M_RAM_RW)
+			pte_write(&t[i], arch_p2m_leaf(e.mfn, P2M_RAM_LOGDIRTY, level));
+	}
+}
+
+/* See p2m.h. */
+void p2m_write_protect(struct p2m *p)
+{
+	ASSERT(spin_is_mine(&p->lock));
+	if (mfn_valid_value(p->root))
+		protect_table(p->root, TOP_LEVEL);
+}
+
+/* Nothing is logged any more: give the leaves of a whole table back what they waited for, and fold it if that makes it uniform. */
+static void unprotect_leaves(struct p2m_batch *b, mfn_t table, gfn_t g, unsigned level)
+{
+	pte_t *t = table_va(table);
+
+	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
+		struct arch_p2m_entry e = arch_p2m_decode(t[i], level);
+
+		if (!e.is_table && e.type == P2M_RAM_LOGDIRTY)
+			pte_write(&t[i], arch_p2m_leaf(e.mfn, P2M_RAM_RW, level));
+	}
+	combine(b, g, level, false);
+}
+
+/* The leaf at @pte waits for a write, which is here: log it and let it through. false: it became a table, look there. */
+static bool first_write(struct p2m_batch *b, pte_t *pte, gfn_t g, unsigned level)
+{
+	struct arch_p2m_entry e = arch_p2m_decode(*pte, level);
+	uint64_t span = level_span(level);
+
+	/* A large page is logged in small ones, or as a whole where there is no memory to split it. */
+	if (level > 0 && split(b->p2m, pte, level) == 0) {
+		b->flush = true;
+		return false;
+	}
+	log_dirty_set(b->p2m->domain, gfn(g.v & ~(span - 1)), span);
+	pte_write(pte, arch_p2m_leaf(e.mfn, P2M_RAM_RW, level));
+	return true;
+}
+
+/*
+ * See p2m.h. Giving a right needs no flush: a processor that still holds the old entry faults once more, which drops it, and
+ * finds everything done.
+ */
+bool p2m_write_fault(struct domain *d, gfn_t g)
+{
+	struct p2m *p = &d->p2m;
+	struct p2m_batch b;
+	mfn_t table;
+	bool writable = false;
+
+	if (!gfn_in_range(g))
+		return false;
+	b = p2m_begin(d);
+	table = p->root;
+	for (unsigned l = TOP_LEVEL; mfn_valid_value(table); l--) {
+		pte_t *pte = &table_va(table)[table_index(g, l)];
+		struct arch_p2m_entry e = arch_p2m_decode(*pte, l);
+
+		if (!e.is_table && e.type == P2M_RAM_LOGDIRTY) {
+			if (!p->log.on) {
+				unprotect_leaves(&b, table, g, l);
+				writable = true;
+				break;
+			}
+			writable = first_write(&b, pte, g, l);
+			if (writable)
+				break;
+			e = arch_p2m_decode(*pte, l);
+		}
+		if (!e.is_table) {
+			writable = p2m_type_writable(e.type) || e.type == P2M_MMIO_DIRECT;
+			break;
+		}
+		if (e.protected) {
+			if (p->log.on)
+				protect_table(e.mfn, l - 1);
+			pte_write(pte, arch_p2m_table(e.mfn, false));
+		}
+		table = e.mfn;
+	}
+	p2m_end(&b);
+	return writable;
+}
+
+/* See p2m.h. */
+void p2m_mark_dirty(struct domain *d, gfn_t g)
+{
+	if (unlikely(__atomic_load_n(&d->p2m.log.on, __ATOMIC_SEQ_CST)))
+		log_dirty_set(d, g, 1);
+}
+
+/* Listeners ---------------------------------------------------------------------------------------------- */
+
+static void tell_table(struct p2m_batch *b, struct p2m_listener *l, mfn_t table, gfn_t g, unsigned level)
+{
+	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
+		struct arch_p2m_entry e = arch_p2m_decode(table_va(table)[i], level);
+		gfn_t at = gfn_add(g, i * level_span(level));
+
+		if (e.is_table)
+			tell_table(b, l, e.mfn, at, level - 1);
+		else if (e.type != P2M_INVALID)
+			l->changed(l, at, e.mfn, level * LEVEL_BITS, plain_type(e.type));
+	}
+}
+
+/* See p2m.h. */
+void p2m_listen(struct domain *d, struct p2m_listener *l)
+{
+	struct p2m_batch b = p2m_begin(d);
+
+	list_add_tail(&d->p2m.listeners, &l->list);
+	if (mfn_valid_value(d->p2m.root))
+		tell_table(&b, l, d->p2m.root, gfn(0), TOP_LEVEL);
+	l->flush(l, false);
+	p2m_end(&b);
+}
+
+/* See p2m.h. @l hears nothing any more; undoing what it holds is its own affair. */
+void p2m_unlisten(struct domain *d, struct p2m_listener *l)
+{
+	struct p2m_batch b = p2m_begin(d);
+
+	list_del(&l->list);
+	p2m_end(&b);
+}
+
+/* Teardown ----------------------------------------------------------------------------------------------- */
+
+/* What one slice of teardown may do, and the references it drops when listeners have let go of the pages. */
+struct teardown {
+	unsigned budget, nr_puts;
+	struct frame *put[TEARDOWN_PUTS];
+};
+
+/* Empty a table of entries of @level as far as the budget reaches; true when nothing is left in it. */
+static bool table_empty(struct p2m_batch *b, mfn_t table, gfn_t g, unsigned level, struct teardown *td)
+{
+	pte_t *t = table_va(table);
+
+	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
+		gfn_t at = gfn_add(g, i * level_span(level));
 		struct arch_p2m_entry e;
 
 		if (t[i] == 0)
 			continue;
-		if (*budget == 0)
+		if (td->budget == 0 || td->nr_puts == TEARDOWN_PUTS)
 			return false;
-		--*budget;
+		td->budget--;
 		e = arch_p2m_decode(t[i], level);
-		if (e.is_table && !table_empty(b, e.mfn, level - 1, budget))
+		if (e.is_table && !table_empty(b, e.mfn, at, level - 1, td))
 			return false;
 		pte_write(&t[i], 0);
-		if (e.is_table)
+		if (e.is_table) {
 			table_retire(b, e.mfn, 0); /* its own entries are gone */
-		else if (e.type == P2M_FOREIGN)
-			frame_put(mfn_to_frame(e.mfn));
+			continue;
+		}
+		b->narrowed = true;
+		listeners_changed(b, at, INVALID_MFN, level * LEVEL_BITS, P2M_INVALID);
+		if (e.type == P2M_FOREIGN)
+			td->put[td->nr_puts++] = mfn_to_frame(e.mfn);
 	}
 	return true;
 }
@@ -533,20 +735,27 @@ static bool table_empty(struct p2m_batch *b, mfn_t table, unsigned level, unsign
  */
 int p2m_teardown(struct domain *d)
 {
-	struct p2m_batch b = p2m_begin(d);
-	unsigned budget = TEARDOWN_SLICE;
-	mfn_t root = b.p2m->root;
+	struct teardown td = { .budget = TEARDOWN_SLICE };
+	struct p2m_batch b;
+	mfn_t root;
 	bool done = true;
+	int rc = p2m_log_dirty_disable(d);
 
+	if (rc)
+		return rc;
+	b = p2m_begin(d);
+	root = b.p2m->root;
 	if (mfn_valid_value(root)) {
-		p2m_flush(b.p2m);
-		done = table_empty(&b, root, TOP_LEVEL, &budget);
+		b.flush = true;
+		done = table_empty(&b, root, gfn(0), TOP_LEVEL, &td);
 		if (done) {
 			__atomic_store_n(&b.p2m->root.v, INVALID_MFN.v, __ATOMIC_RELEASE);
 			table_retire(&b, root, 0);
 		}
 	}
 	p2m_end(&b);
+	while (td.nr_puts)
+		frame_put(td.put[--td.nr_puts]);
 	return done ? 0 : -ERESTART;
 }
 
@@ -570,6 +779,8 @@ static int copy_gpa(struct domain *d, uint64_t gpa, void *buf, size_t len, bool 
 		else
 			memcpy(p, page + offset, n);
 		frame_put(f);
+		if (write)
+			p2m_mark_dirty(d, gfn(gpa >> PAGE_SHIFT));
 		p += n;
 		gpa += n;
 		len -= n;

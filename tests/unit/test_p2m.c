@@ -254,8 +254,11 @@ static void test_npt_format(void **state)
 				assert_int_equal(!!(pte & NPT_PCD), type == P2M_MMIO_DIRECT);
 			}
 		}
-	assert_true(npt_decode(npt_table(mfn(77)), 3).is_table);
-	assert_int_equal(npt_decode(npt_table(mfn(77)), 1).mfn.v, 77);
+	assert_true(npt_decode(npt_table(mfn(77), false), 3).is_table);
+	assert_int_equal(npt_decode(npt_table(mfn(77), true), 1).mfn.v, 77);
+	assert_true(npt_decode(npt_table(mfn(77), true), 1).protected);
+	assert_false(npt_decode(npt_table(mfn(77), false), 1).protected);
+	assert_int_equal(npt_table(mfn(77), true) ^ npt_table(mfn(77), false), NPT_RW);
 	assert_int_equal(npt_leaf(mfn(1), P2M_RAM_RW, 0), 0x1000 | 0x67 | 1 << 9);
 	assert_int_equal(npt_leaf(mfn(0), P2M_MMIO_DM, 0) & NPT_P, 0);
 }

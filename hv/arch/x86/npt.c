@@ -17,10 +17,10 @@ uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level)
 	return npt_leaf(m, type, level);
 }
 
-/* An entry leading to the table @next. */
-uint64_t arch_p2m_table(mfn_t next)
+/* An entry leading to the table @next; @protect: nothing below it can be written (rights are combined over levels, APM vol. 2, 5.6). */
+uint64_t arch_p2m_table(mfn_t next, bool protect)
 {
-	return npt_table(next);
+	return npt_table(next, protect);
 }
 
 /* What @pte of @level means. */

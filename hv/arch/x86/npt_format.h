@@ -56,9 +56,9 @@ static inline uint64_t npt_leaf(mfn_t m, enum p2m_type type, unsigned level)
 	       (((uint64_t)type & 7) << NPT_TYPE_LOW_SHIFT) | ((uint64_t)type >> 3 << NPT_TYPE_HIGH_SHIFT);
 }
 
-static inline uint64_t npt_table(mfn_t next)
+static inline uint64_t npt_table(mfn_t next, bool protect)
 {
-	return mfn_to_paddr(next) | NPT_P | NPT_RW | NPT_US | NPT_A;
+	return mfn_to_paddr(next) | NPT_P | NPT_US | NPT_A | (protect ? 0 : NPT_RW);
 }
 
 static inline struct arch_p2m_entry npt_decode(uint64_t pte, unsigned level)
@@ -67,6 +67,7 @@ static inline struct arch_p2m_entry npt_decode(uint64_t pte, unsigned level)
 
 	if (level > 0 && (pte & NPT_P) && !(pte & NPT_PS)) {
 		e.is_table = true;
+		e.protected = !(pte & NPT_RW);
 		return e;
 	}
 	e.type = (enum p2m_type)(((pte >> NPT_TYPE_LOW_SHIFT) & 7) | (((pte >> NPT_TYPE_HIGH_SHIFT) & 1) << 3));

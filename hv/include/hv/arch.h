@@ -56,12 +56,13 @@ struct arch_p2m_entry {
 	mfn_t mfn;	    /* of the frame, or of the next table */
 	enum p2m_type type; /* P2M_INVALID: empty */
 	bool is_table;
+	bool protected; /* a table through which nothing may be written, whatever its entries say */
 };
 #define P2M_LEVELS 4u /* level 0 maps 4K, 1 2M, 2 1G; 3 tables only */
 #define P2M_ENTRIES 512u
 /* Pure functions on one 8-byte entry. */
 uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level);
-uint64_t arch_p2m_table(mfn_t next);
+uint64_t arch_p2m_table(mfn_t next, bool protect);
 struct arch_p2m_entry arch_p2m_decode(uint64_t pte, unsigned level);
 /* Largest leaf level the hardware takes (1 or 2). */
 unsigned arch_p2m_max_level(void);

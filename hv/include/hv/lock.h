@@ -24,6 +24,7 @@ enum lock_rank {
 	RANK_EVTCHN_PORT = 42,	/* one port; all a send takes */
 	RANK_EVTCHN_QUEUE = 44, /* one FIFO event queue of a vCPU */
 	RANK_P2M = 50,		/* a domain's guest-physical map */
+	RANK_LOG_DIRTY = 52,	/* which pages of a domain were written */
 	RANK_IOMMU = 55,	/* an IOMMU's tables and queues, of one domain or one unit */
 	RANK_IRQ = 57,		/* vectors and pins */
 	RANK_SCHED = 60,	/* a CPU's run queue */

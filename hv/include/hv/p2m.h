@@ -20,7 +20,7 @@ struct domain;
 enum p2m_type {
 	P2M_INVALID = 0, /* nothing there: reads all ones, writes dropped */
 	P2M_RAM_RW,
-	P2M_RAM_LOGDIRTY,
+	P2M_RAM_LOGDIRTY, /* RAM_RW whose first write is still to be logged: only in tables, lookups say RAM_RW */
 	P2M_RAM_RO,
 	P2M_MMIO_DM,	 /* trapped, emulated */
 	P2M_MMIO_DIRECT, /* device memory, uncached */
@@ -45,6 +45,32 @@ struct p2m_listener {
 	void (*flush)(struct p2m_listener *l, bool narrowed);
 };
 
+/*
+ * Pages of the guest-physical space, a bit each, in a tree that grows where bits are set: leaves of 32768 bits, 512 under a
+ * node, 512 nodes under a top.
+ */
+#define DIRTY_TOPS 8u
+struct dirty_tree {
+	void *top[DIRTY_TOPS];
+	uint64_t count; /* bits set */
+	bool all;	/* there was no memory for a leaf: everything counts as set */
+};
+
+struct log_dirty_stats {
+	uint32_t faults, dirty; /* since the last clean; saturating */
+};
+
+struct log_dirty {
+	spinlock_t lock; /* RANK_LOG_DIRTY: guards the trees and counters */
+	bool on;	 /* written under p2m->lock as well; readers that see it too late or too early are harmless */
+	bool ever;	 /* was on once: entries may be write-protected still */
+	struct dirty_tree live;	     /* written since the last clean */
+	struct dirty_tree taken;     /* what a clean is handing out */
+	uint64_t pages;		     /* of both trees, capped */
+	uint32_t faults;	     /* marks since the last clean */
+	struct log_dirty_stats told; /* when it was taken */
+};
+
 struct p2m {
 	spinlock_t lock;    /* RANK_P2M: guards the table and the counters below */
 	mfn_t root;	    /* top table */
@@ -55,6 +81,7 @@ struct p2m {
 	uint64_t
 		retired; /* atomic; bumped before a table page is freed: lock-free walks that saw an older value start over */
 	struct list listeners; /* struct p2m_listener */
+	struct log_dirty log;
 	struct domain *domain;
 };
 
@@ -87,12 +114,48 @@ int p2m_remove(struct domain *d, gfn_t g, mfn_t m) must_check;
 struct p2m_batch {
 	struct p2m *p2m;
 	bool flush;
-	uint32_t tables; /* chain of table pages to free, by frame number */
+	bool changed, narrowed; /* what listeners shall hear */
+	uint32_t tables;	/* chain of table pages to free, by frame number */
 };
 struct p2m_batch p2m_begin(struct domain *d);
 void p2m_end(struct p2m_batch *b);
 int p2m_set_locked(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p2m_type type) must_check;
 int p2m_remove_locked(struct p2m_batch *b, gfn_t g, mfn_t m) must_check;
+
+/*
+ * Logging of dirty pages (hv/mm/log_dirty.c). Switching it and cleaning walk nothing: the top table's entries lose the right to write, and that
+ * sinks down the tree by the write faults that follow. A page is logged when its guest first writes it, when Hospes writes it, and when
+ * something is mapped or unmapped there.
+ */
+/* -EINVAL: on already, the domain is dying, or somebody follows the map whose writes nobody sees (a device). */
+int p2m_log_dirty_enable(struct domain *d) must_check;
+/* Off, then free the bitmap: -ERESTART until done. Harmless when it is off. */
+int p2m_log_dirty_disable(struct domain *d) must_check;
+bool p2m_log_dirty_enabled(const struct domain *d);
+
+/* Take @len (at most a page) bytes of the bitmap from byte @at on. 0 or an error that ends the operation. */
+typedef int log_dirty_out(void *ctx, uint64_t at, const void *bytes, size_t len);
+/*
+ * The bitmap of the first @pages gfns goes through @out (NULL: nowhere). *@pos is 0 at first; -ERESTART: call again with it as it was left. peek leaves
+ * everything as it is; clean forgets the pages it told and arms write protection again, as of its first call. @stats (may be NULL) are
+ * those before. -EINVAL when logging is off, else what @out says; what was not handed out is then still logged.
+ */
+int p2m_log_dirty_peek(struct domain *d, uint64_t *pos, uint64_t pages, log_dirty_out *out, void *ctx,
+		       struct log_dirty_stats *stats) must_check;
+int p2m_log_dirty_clean(struct domain *d, uint64_t *pos, uint64_t pages, log_dirty_out *out, void *ctx,
+			struct log_dirty_stats *stats) must_check;
+
+/* log_dirty.c: set the bits of [@g, @g + @nr). Locks below RANK_LOG_DIRTY may be held. */
+void log_dirty_set(struct domain *d, gfn_t g, uint64_t nr);
+/* p2m.c: write-protect everything at once. The lock is held; the caller flushes before letting go of it. */
+void p2m_write_protect(struct p2m *p);
+/*
+ * Hospes wrote, or will write, to @g. p2m_get_frame(write) calls it; whoever writes later calls it once more after
+ * frame_put(), whose locked instruction orders the write before the look.
+ */
+void p2m_mark_dirty(struct domain *d, gfn_t g);
+/* The guest's write to @g was refused. true: the map allows it (now), try again. */
+bool p2m_write_fault(struct domain *d, gfn_t g) must_check;
 
 /* May a guest, or Hospes on its behalf, write / read what is mapped as @type? */
 static inline bool p2m_type_writable(enum p2m_type t)

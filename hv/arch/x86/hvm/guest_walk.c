@@ -167,6 +167,7 @@ static int entry_set(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t old, 
 						 __ATOMIC_RELAXED);
 	}
 	frame_put(f);
+	p2m_mark_dirty(v->domain, gfn(gpa >> PAGE_SHIFT));
 	return ok ? 0 : -EAGAIN;
 }
 
@@ -338,6 +339,8 @@ int guest_copy(struct vcpu *v, uint64_t va, void *buf, size_t len, uint32_t acce
 		else
 			memcpy(at, mem, n);
 		frame_put(f);
+		if (access & PF_WRITE)
+			p2m_mark_dirty(v->domain, gfn(gpa >> PAGE_SHIFT));
 		at += n;
 		va += n;
 		len -= n;
