@@ -94,6 +94,40 @@ static void check_model(struct domain *d, uint64_t from, uint64_t nr)
 	}
 }
 
+/* Another's view of the map, kept by what it hears. */
+static struct view {
+	struct p2m_listener l;
+	uint32_t mfn[MODEL_GFNS];
+	uint8_t type[MODEL_GFNS];
+	bool dirty; /* changed since the last flush */
+} view;
+
+static void view_changed(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned order, enum p2m_type type)
+{
+	assert_int_equal(g.v & ((1UL << order) - 1), 0);
+	assert_true(g.v + (1UL << order) <= MODEL_GFNS);
+	for (uint64_t i = 0; i < 1UL << order; i++) {
+		view.mfn[g.v + i] = type ? (uint32_t)(m.v + i) : 0;
+		view.type[g.v + i] = (uint8_t)type;
+	}
+	view.dirty = true;
+}
+
+static void view_flush(struct p2m_listener *l, bool narrowed)
+{
+	view.dirty = false;
+}
+
+static void check_view(void)
+{
+	assert_false(view.dirty);
+	for (uint64_t g = 0; g < MODEL_GFNS; g++) {
+		assert_int_equal(view.type[g], model[g].type);
+		if (model[g].type)
+			assert_int_equal(view.mfn[g], model[g].mfn);
+	}
+}
+
 /* Random changes of random sizes, with memory short now and then: each either happens wholly or not at all. */
 static void test_random_against_model(void **state)
 {
@@ -107,6 +141,7 @@ static void test_random_against_model(void **state)
 	before = mm_free_frames();
 	d = make_domain(1, 1u << 20);
 	memset(model, 0, sizeof(model));
+	view = (struct view){ .l = { .changed = view_changed, .flush = view_flush } };
 	for (unsigned step = 0; step < 4000; step++) {
 		unsigned order = rng(3) ? (unsigned)rng(4) : rng(3) ? 9 + (unsigned)rng(3) : (unsigned)rng(19);
 		uint64_t g = rng(MODEL_GFNS >> order) << order, m = rng(4) ? g : rng(1u << 20);
@@ -134,11 +169,22 @@ static void test_random_against_model(void **state)
 			}
 		}
 		check_model(d, g > 20 ? g - 20 : 0, min_u64((1UL << order) + 40, 3000));
+		if (step == 700 || step == 2500) /* what is there already is told in order */
+			p2m_listen(d, &view.l);
+		if (step == 1800)
+			p2m_unlisten(d, &view.l);
+		if (step == 2499)
+			view = (struct view){ .l = view.l };
 		if (step % 1000 == 999)
 			check_model(d, 0, MODEL_GFNS);
+		if (step == 700 || step == 1700 || step == 3999)
+			check_view();
+		assert_false(view.dirty);
 	}
 	assert_true(refused > 0);
 	end_domain(d);
+	memset(model, 0, sizeof(model));
+	check_view();
 	assert_int_equal(mm_free_frames(), before);
 }
 
