@@ -28,6 +28,7 @@ static struct {
 	struct {
 		const void *p;
 		size_t len;
+		paddr_t at;
 	} table[MAX_TABLES];
 	unsigned nr;
 	uint8_t s5_a, s5_b;
@@ -107,6 +108,7 @@ static void walk_root(void)
 			continue;
 		}
 		acpi.table[acpi.nr].p = t;
+		acpi.table[acpi.nr].at = p;
 		acpi.table[acpi.nr++].len = table_len;
 	}
 }
@@ -121,6 +123,16 @@ const void *acpi_find_table(const char sig[4], size_t *len)
 		return acpi.table[i].p;
 	}
 	return NULL;
+}
+
+/* See hv/acpi.h. No lock: written once at boot. */
+bool acpi_table_at(unsigned i, char sig[4], paddr_t *p)
+{
+	if (i >= acpi.nr)
+		return false;
+	memcpy(sig, acpi.table[i].p, 4);
+	*p = acpi.table[i].at;
+	return true;
 }
 
 static void parse(const char *sig, int (*fn)(struct acpi_info *, const void *, size_t))
@@ -182,6 +194,13 @@ static void enter_acpi_mode(uint16_t cnt)
 	outb((uint16_t)acpi_info.smi_cmd, acpi_info.acpi_enable);
 	for (unsigned i = 0; i < 1000000 && !(inw(cnt) & PM1_SCI_EN); i++)
 		;
+}
+
+/* See hv/acpi.h. */
+void acpi_enable(void)
+{
+	if (port_block(&acpi_info.pm1a_cnt))
+		enter_acpi_mode((uint16_t)acpi_info.pm1a_cnt.address);
 }
 
 static void sleep_write(const struct acpi_gas *g, uint8_t typ)

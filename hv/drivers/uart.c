@@ -8,6 +8,7 @@
 #include "asm/traps.h"
 #include "hv/boot.h"
 #include "hv/console.h"
+#include "hv/hwdom.h"
 #include "hv/printk.h"
 #include "hv/time.h"
 #include "hv/uart.h"
@@ -161,6 +162,7 @@ const struct console_driver *uart_init(unsigned nr)
 		return NULL;
 	set_up(u);
 	u->present = true;
+	hwdom_withhold_ports(u->config.port, (uint16_t)(u->config.port + UART_SCRATCH));
 	if (!uarts.input)
 		uarts.input = u;
 	return &drivers[nr - 1];

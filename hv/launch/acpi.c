@@ -1,5 +1,6 @@
 /*
- * ACPI tables of a guest that has CPUs and nothing else (ACPI 6.5, chapter 5). The FADT says hardware-reduced, no VGA, no CMOS RTC and no
+ * ACPI tables of a guest that has CPUs and nothing else (ACPI 6.5, chapter 5), and the few that replace the machine's own for the
+ * hardware domain. The FADT says hardware-reduced, no VGA, no CMOS RTC and no
  * 8042: Linux decides late in its start from these flags that it really is a PVH guest.
  */
 #include "acpi.h"
@@ -188,8 +189,28 @@ static size_t put_fadt(struct out *o, uint64_t facs, uint64_t dsdt)
 	return start;
 }
 
-/* MADT (5.2.12): APIC id = 2 * vCPU, as CPUID says too. */
-static size_t put_madt(struct out *o, unsigned vcpus)
+/* The interrupt wiring of the machine (5.2.12.3, 5.2.12.5). */
+static void put_wiring(struct out *o, const struct acpi_info *info)
+{
+	for (unsigned i = 0; i < info->nr_ioapics; i++) {
+		put(o, 1, 1); /* type: I/O APIC */
+		put(o, 12, 1);
+		put(o, info->ioapics[i].id, 2);
+		put(o, info->ioapics[i].address, 4);
+		put(o, info->ioapics[i].gsi_base, 4);
+	}
+	for (unsigned i = 0; i < info->nr_overrides; i++) {
+		put(o, 2, 1); /* type: interrupt source override */
+		put(o, 10, 1);
+		put(o, 0, 1); /* bus: ISA */
+		put(o, info->overrides[i].source, 1);
+		put(o, info->overrides[i].gsi, 4);
+		put(o, (uint64_t)info->overrides[i].polarity | (uint64_t)info->overrides[i].trigger << 2, 2);
+	}
+}
+
+/* MADT (5.2.12): APIC id = 2 * vCPU, as CPUID says too. @info NULL: no devices. */
+static size_t put_madt(struct out *o, unsigned vcpus, const struct acpi_info *info)
 {
 	size_t start = table_begin(o, "APIC", 5);
 
@@ -211,8 +232,30 @@ static size_t put_madt(struct out *o, unsigned vcpus)
 			put(o, i, 4);
 		}
 	}
+	if (info)
+		put_wiring(o, info);
 	table_end(o, start);
 	return start;
+}
+
+/* RSDP (5.2.5.3), revision 2; the XSDT's address comes later, by rsdp_end(). */
+static void rsdp_begin(struct out *o)
+{
+	put_text(o, "RSD PTR ", 8);
+	put(o, 0, 1);
+	put_text(o, "HOSPES", 6);
+	put(o, 2, 1);
+	put(o, 0, 4); /* no RSDT */
+	put(o, ACPI_RSDP_LEN, 4);
+	put(o, 0, 8);
+	put(o, 0, 4);
+}
+
+static void rsdp_end(struct out *o, uint64_t xsdt)
+{
+	patch(o, 24, xsdt, 8);
+	checksum(o, 0, 20, 8);
+	checksum(o, 0, ACPI_RSDP_LEN, 32);
 }
 
 size_t acpi_build(uint8_t *buf, size_t size, uint64_t gpa, unsigned vcpus)
@@ -220,27 +263,48 @@ size_t acpi_build(uint8_t *buf, size_t size, uint64_t gpa, unsigned vcpus)
 	struct out o = { buf, size, 0 };
 	size_t xsdt, facs, dsdt, fadt, madt;
 
-	/* RSDP (5.2.5.3), revision 2. */
-	put_text(&o, "RSD PTR ", 8);
-	put(&o, 0, 1);
-	put_text(&o, "HOSPES", 6);
-	put(&o, 2, 1);
-	put(&o, 0, 4); /* no RSDT */
-	put(&o, ACPI_RSDP_LEN, 4);
-	put(&o, 0, 8); /* XSDT, below */
-	put(&o, 0, 4);
+	rsdp_begin(&o);
 	dsdt = put_dsdt(&o, vcpus);
 	facs = put_facs(&o);
 	fadt = put_fadt(&o, gpa + facs, gpa + dsdt);
-	madt = put_madt(&o, vcpus);
+	madt = put_madt(&o, vcpus, NULL);
 	xsdt = table_begin(&o, "XSDT", 1);
 	put(&o, gpa + fadt, 8);
 	put(&o, gpa + madt, 8);
 	table_end(&o, xsdt);
 	if (o.len > size)
 		return 0;
-	patch(&o, 24, gpa + xsdt, 8);
-	checksum(&o, 0, 20, 8);
-	checksum(&o, 0, ACPI_RSDP_LEN, 32);
+	rsdp_end(&o, gpa + xsdt);
 	return o.len;
+}
+
+size_t acpi_build_hwdom(uint8_t *buf, size_t size, uint64_t gpa, unsigned vcpus, const struct acpi_machine *m)
+{
+	struct out o = { buf, size, 0 };
+	size_t xsdt, madt;
+
+	rsdp_begin(&o);
+	madt = put_madt(&o, vcpus, m->info);
+	xsdt = table_begin(&o, "XSDT", 1);
+	for (unsigned i = 0; i < m->nr_pass; i++)
+		put(&o, m->pass[i], 8);
+	put(&o, gpa + madt, 8);
+	table_end(&o, xsdt);
+	if (o.len > size)
+		return 0;
+	rsdp_end(&o, gpa + xsdt);
+	return o.len;
+}
+
+bool acpi_may_pass(const char sig[4])
+{
+	/* DSDT and FACS hang off the FADT. Tables no kernel drives devices by are left out too: what is unknown stays hidden. */
+	static const char list[][5] = { "FACP", "SSDT", "PSDT", "MCFG", "SLIC", "MSDM", "TPM2", "TCPA",
+					"VFCT", "ECDT", "SBST", "BGRT", "FPDT", "UEFI", "BOOT", "WSMT",
+					"LPIT", "ASF!", "DBG2", "NHLT", "PHAT", "SDEV", "WDAT", "WPBT" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(list); i++)
+		if (memcmp(sig, list[i], 4) == 0)
+			return true;
+	return false;
 }

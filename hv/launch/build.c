@@ -7,13 +7,18 @@
  *   fc000000 ..                 ACPI tables
  *   feff8000 .. feffffff        special pages: xenstore ring at feffc000, console ring at fefff000
  *   4 GiB ..                    the rest of RAM
+ *
+ * The hardware domain's map is the machine's own instead (hwmap.c): kernel, initrd and start info go into its largest RAM below 4 GiB, at
+ * whose top its ACPI tables are; the loader's scratch frames are withdrawn before anything of the machine appears in their place.
  */
 #include "acpi.h"
 #include "elf.h"
+#include "hwmap.h"
 #include "hv/arch.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
 #include "hv/grant.h"
+#include "hv/hwdom.h"
 #include "hv/loader_abi.h"
 #include "hv/mm.h"
 #include "hv/p2m.h"
@@ -45,10 +50,12 @@ struct plan {
 	const char *cmdline;
 	bool direct;			 /* plain ELF kernel: segments are copied by Hospes */
 	struct elf_image image;		 /* kernel if direct, else the loader */
+	struct hwmap *hw;		 /* of the hardware domain, NULL for others */
 	uint64_t ram, low_end, high_end; /* bytes; high_end 0: nothing above 4 GiB */
+	uint64_t low_start;		 /* RAM for kernel and initrd is [low_start, low_end) */
 	uint64_t initrd_gpa, info_gpa;
 	uint64_t kernel_gpa, heap_gpa, loader_info_gpa, scratch_end; /* loader only */
-	uint64_t acpi_pages;
+	uint64_t acpi_gpa, acpi_pages;
 	uint32_t entry;
 };
 
@@ -85,40 +92,83 @@ static const char *plan_direct(struct plan *p)
 		return "its kernel has no XEN_ELFNOTE_PHYS32_ENTRY note: not a PVH kernel";
 	if (p->image.pvh_entry < p->image.low || p->image.pvh_entry >= p->image.high)
 		return "its kernel's PVH entry lies outside the kernel";
-	if (p->image.high > p->info_gpa)
+	if (p->image.high > p->info_gpa || p->image.low < p->low_start)
 		return "its kernel and initrd do not fit into its memory";
 	p->entry = p->image.pvh_entry;
 	return NULL;
 }
 
-/* NULL, or why the domain of @in cannot be built. */
+/* An ordinary domain's RAM. */
+static void plan_map(struct plan *p)
+{
+	p->low_end = min_u64(p->ram, LOADER_BASE);
+	p->high_end = p->ram > p->low_end ? FOUR_GIB + (p->ram - p->low_end) : 0;
+	p->acpi_gpa = GUEST_ACPI_BASE;
+}
+
+/* The hardware domain's; fewer bytes than asked for if the machine has not as many. */
+static const char *plan_hw_map(struct plan *p)
+{
+	struct e820_entry *host = xzalloc_array(struct e820_entry, HWMAP_MAX);
+	const char *why = "out of memory while it was planned";
+
+	p->hw = xzalloc(struct hwmap);
+	if (host && p->hw)
+		why = hwmap_make(p->hw, host, hwmap_sanitise(host, launch.bi->e820, launch.bi->nr_e820), p->ram,
+				 GUEST_ACPI_MAX, LOADER_BASE);
+	xfree(host);
+	if (why)
+		return why;
+	p->low_start = p->hw->start;
+	p->low_end = p->hw->end;
+	p->ram = p->hw->ram;
+	p->acpi_gpa = p->hw->acpi;
+	return NULL;
+}
+
+/* NULL, or why the domain of @in cannot be built. plan_free() in both cases. */
 static const char *plan_make(struct plan *p, const struct launch_instance *in)
 {
 	const struct launch_domain *desc = in->desc;
 	const struct boot_info *bi = launch.bi;
-	uint64_t initrd_size, place_end;
+	uint64_t initrd_size, place_min, place_end;
+	const char *why;
 
 	memset(p, 0, sizeof(*p));
 	p->kernel = &bi->modules[desc->kernel];
 	p->initrd = desc->ramdisk >= 0 ? &bi->modules[desc->ramdisk] : NULL;
 	p->cmdline = desc->bootargs[0] ? desc->bootargs : launch_module_args(bi, (unsigned)desc->kernel);
 	p->ram = ROUND_DOWN(desc->memory_kib << 10, PAGE_SIZE);
-	p->low_end = min_u64(p->ram, LOADER_BASE);
-	p->high_end = p->ram > p->low_end ? FOUR_GIB + (p->ram - p->low_end) : 0;
 	p->acpi_pages = GUEST_ACPI_MAX >> PAGE_SHIFT;
+	if (desc->roles & ROLE_HARDWARE) {
+		if (hardware_domain)
+			return "another domain drives the machine's devices already";
+		why = plan_hw_map(p);
+		if (why)
+			return why;
+	} else {
+		plan_map(p);
+	}
 	if (p->kernel->size == 0)
 		return "its kernel module is empty";
 	if (strlen(p->cmdline) >= PAGE_SIZE)
 		return "its command line is longer than 4095 bytes";
 	initrd_size = p->initrd ? p->initrd->size : 0;
+	place_min = max_u64(PLACE_MIN, p->low_start);
 	place_end = min_u64(p->low_end, PLACE_MAX);
-	if (place_end < PLACE_MIN + START_INFO_MAX + PAGE_SIZE ||
-	    initrd_size > place_end - PLACE_MIN - START_INFO_MAX - PAGE_SIZE)
+	if (place_end < place_min + START_INFO_MAX + PAGE_SIZE ||
+	    initrd_size > place_end - place_min - START_INFO_MAX - PAGE_SIZE)
 		return "its initrd does not fit into its memory";
 	p->initrd_gpa = ROUND_DOWN(place_end - initrd_size, PAGE_SIZE);
 	p->info_gpa = p->initrd_gpa - START_INFO_MAX;
 	p->direct = elf_is_elf(module_data(p->kernel), p->kernel->size);
 	return p->direct ? plan_direct(p) : plan_loader(p);
+}
+
+static void plan_free(struct plan *p)
+{
+	xfree(p->hw);
+	p->hw = NULL;
 }
 
 static uint64_t plan_scratch_pages(const struct plan *p)
@@ -156,7 +206,17 @@ static int populate(struct domain *d, uint64_t from, uint64_t to)
 	return 0;
 }
 
-static int populate_all(struct domain *d, const struct plan *p)
+static int populate_hw(struct domain *d, const struct hwmap *m)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->nr && !rc; i++)
+		if (m->e[i].type == E820_RAM || m->e[i].addr == m->acpi)
+			rc = populate(d, m->e[i].addr >> PAGE_SHIFT, (m->e[i].addr + m->e[i].size) >> PAGE_SHIFT);
+	return rc;
+}
+
+static int populate_ordinary(struct domain *d, const struct plan *p)
 {
 	int rc = populate(d, 0, p->low_end >> PAGE_SHIFT);
 
@@ -168,6 +228,13 @@ static int populate_all(struct domain *d, const struct plan *p)
 		rc = populate(d, XENSTORE_GFN, XENSTORE_GFN + 1);
 	if (!rc)
 		rc = populate(d, CONSOLE_GFN, CONSOLE_GFN + 1);
+	return rc;
+}
+
+static int populate_all(struct domain *d, const struct plan *p)
+{
+	int rc = p->hw ? populate_hw(d, p->hw) : populate_ordinary(d, p);
+
 	if (!rc && !p->direct)
 		rc = populate(d, LOADER_BASE >> PAGE_SHIFT, p->scratch_end >> PAGE_SHIFT);
 	return rc;
@@ -195,12 +262,13 @@ static int place_acpi(struct domain *d, const struct plan *p)
 
 	if (rc)
 		return rc;
-	len = acpi_build(buf, GUEST_ACPI_MAX, GUEST_ACPI_BASE, d->max_vcpus);
+	len = p->hw ? hwdom_acpi(d, buf, GUEST_ACPI_MAX, p->acpi_gpa) :
+		      acpi_build(buf, GUEST_ACPI_MAX, p->acpi_gpa, d->max_vcpus);
 	if (len == 0)
 		rc = err(-ENOSPC);
 	if (!rc)
-		rc = copy_to_gpa(d, GUEST_ACPI_BASE, buf, len);
-	if (!rc && p->low_end > RSDP_COPY)
+		rc = copy_to_gpa(d, p->acpi_gpa, buf, len);
+	if (!rc && !p->hw && p->low_end > RSDP_COPY)
 		rc = copy_to_gpa(d, RSDP_COPY, buf, ACPI_RSDP_LEN);
 	xfree(buf);
 	return rc;
@@ -208,10 +276,16 @@ static int place_acpi(struct domain *d, const struct plan *p)
 
 static int make_memory_map(struct domain *d, const struct plan *p)
 {
-	struct e820_entry *m = xzalloc_array(struct e820_entry, 4);
+	struct e820_entry *m = xzalloc_array(struct e820_entry, p->hw ? p->hw->nr : 4);
 
 	if (!m)
 		return err(-ENOMEM);
+	if (p->hw) {
+		memcpy(m, p->hw->e, p->hw->nr * sizeof(*m));
+		d->memory_map = m;
+		d->nr_memory_map = p->hw->nr;
+		return 0;
+	}
 	m[0] = (struct e820_entry){ 0, p->low_end, E820_RAM };
 	m[1] = (struct e820_entry){ GUEST_ACPI_BASE, p->acpi_pages << PAGE_SHIFT, E820_ACPI };
 	m[2] = (struct e820_entry){ SPECIAL_BASE, SPECIAL_END - SPECIAL_BASE, E820_RESERVED };
@@ -231,7 +305,7 @@ static int place_start_info(struct domain *d, const struct plan *p)
 		.cmdline = p->cmdline,
 		.initrd = p->initrd_gpa,
 		.initrd_size = p->initrd ? p->initrd->size : 0,
-		.rsdp = GUEST_ACPI_BASE,
+		.rsdp = p->acpi_gpa,
 		.map = d->memory_map,
 		.nr_map = d->nr_memory_map,
 	};
@@ -251,7 +325,7 @@ static int place_loader(struct domain *d, const struct plan *p)
 {
 	struct loader_info info = {
 		.magic = LOADER_MAGIC,
-		.nr_keep = 3,
+		.nr_keep = 4,
 		.kernel = p->kernel_gpa,
 		.kernel_size = p->kernel->size,
 		.heap = p->heap_gpa,
@@ -261,6 +335,7 @@ static int place_loader(struct domain *d, const struct plan *p)
 			{ p->info_gpa, p->initrd_gpa },
 			{ p->initrd_gpa, min_u64(p->low_end, PLACE_MAX) },
 			{ ROUND_DOWN(RSDP_COPY, PAGE_SIZE), RSDP_COPY + ACPI_RSDP_LEN },
+			{ 0, p->low_start },
 		},
 	};
 	int rc = copy_to_gpa(d, p->loader_info_gpa, &info, sizeof(info));
@@ -410,8 +485,10 @@ static int create(struct launch_instance *in, const struct plan *p, struct domai
 /* All that can be short of something. */
 static int fill(struct launch_instance *in, struct domain *d, const struct plan *p)
 {
-	int rc = make_vcpus(d, in->desc);
+	int rc = p->hw ? hwdom_init(d) : 0;
 
+	if (!rc)
+		rc = make_vcpus(d, in->desc);
 	if (!rc)
 		rc = populate_all(d, p);
 	if (!rc)
@@ -431,20 +508,13 @@ static void set_entry(struct launch_instance *in, struct domain *d, const struct
 	arch_vcpu_set_entry(d->vcpu[0], p->entry, (uint32_t)(p->direct ? p->info_gpa : p->loader_info_gpa));
 }
 
-/* See internal.h. */
-int launch_build(struct launch_instance *in)
+/* The domain of @in by @plan, or everything undone. */
+static int build(struct launch_instance *in, const struct plan *plan)
 {
-	struct plan plan;
-	const char *why = plan_make(&plan, in);
-	uint64_t need;
+	uint64_t need = plan_own_pages(plan) + plan_scratch_pages(plan);
 	struct domain *d;
-	int rc;
+	int rc = create(in, plan, &d);
 
-	if (why) {
-		printk(LOG_WARN, "launch: %s (d%u): %s: left out\n", in->desc->name, in->desc->domid, why);
-		return err(-EINVAL);
-	}
-	rc = create(in, &plan, &d);
 	if (rc == -EEXIST)
 		return rc; /* the caller may try again */
 	if (rc) {
@@ -452,14 +522,13 @@ int launch_build(struct launch_instance *in)
 		       in->desc->domid, -rc);
 		return rc;
 	}
-	need = plan_own_pages(&plan) + plan_scratch_pages(&plan);
 	rc = mm_claim(d, need);
 	if (rc) {
 		printk(LOG_WARN, "launch: %s (d%u): needs %lu MiB, %lu MiB are free: left out\n", in->desc->name,
 		       in->desc->domid, (unsigned long)((need + 255) >> 8), (unsigned long)(mm_free_frames() >> 8));
 		goto err_kill;
 	}
-	rc = fill(in, d, &plan);
+	rc = fill(in, d, plan);
 	if (rc) {
 		printk(LOG_WARN, "launch: %s (d%u): %s (error %d): left out\n", in->desc->name, in->desc->domid,
 		       rc == -ENOMEM ? "out of memory while it was built" : "building failed", -rc);
@@ -467,9 +536,11 @@ int launch_build(struct launch_instance *in)
 	}
 	rc = mm_claim(d, 0); /* what is left of the promise; giving back cannot fail */
 	ASSERT(rc == 0);
-	set_entry(in, d, &plan);
+	set_entry(in, d, plan);
 	d->launch = in;
 	in->d = d;
+	if (plan->hw && domain_get(d))
+		hardware_domain = d;
 	return 0;
 
 err_kill:
@@ -478,10 +549,42 @@ err_kill:
 }
 
 /* See internal.h. */
+int launch_build(struct launch_instance *in)
+{
+	struct plan plan;
+	const char *why = plan_make(&plan, in);
+	int rc;
+
+	if (!why) {
+		rc = build(in, &plan);
+	} else {
+		printk(LOG_WARN, "launch: %s (d%u): %s: left out\n", in->desc->name, in->desc->domid, why);
+		rc = err(-EINVAL);
+	}
+	plan_free(&plan);
+	return rc;
+}
+
+/* See internal.h. */
+int launch_hwdom_ready(struct domain *d)
+{
+	int rc = hwdom_ready(d);
+
+	if (!rc)
+		return 0;
+	printk(LOG_WARN, "launch: %s (d%u): the machine's devices cannot be handed over: error %d\n", d->name, d->id,
+	       -rc);
+	domain_shutdown(d, SHUTDOWN_CRASH);
+	return rc;
+}
+
+/* See internal.h. */
 void launch_start(struct launch_instance *in)
 {
 	struct domain *d = in->d;
 
+	if (d == hardware_domain && !in->in_loader && launch_hwdom_ready(d))
+		return;
 	d->creation_finished = true;
 	d->controller_pause_count = 0;
 	__atomic_fetch_and(&d->vcpu[0]->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST);

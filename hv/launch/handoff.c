@@ -5,6 +5,7 @@
  */
 #include "hv/arch.h"
 #include "hv/errno.h"
+#include "hv/hwdom.h"
 #include "hv/hypercall.h"
 #include "hv/loader_abi.h"
 #include "hv/memory.h"
@@ -34,6 +35,8 @@ static long loader_done(struct vcpu *v, struct launch_instance *in, uint64_t ent
 	}
 	while (in->scratch_pages)
 		withdraw_one(in);
+	if (d == hardware_domain && launch_hwdom_ready(d))
+		return 0;
 	write_once(d->max_pages, in->max_pages);
 	in->in_loader = false;
 	arch_vcpu_set_entry(v, (uint32_t)entry, in->start_info);

@@ -49,6 +49,8 @@ extern struct launch_state launch;
 int launch_build(struct launch_instance *in) must_check;
 /* Give the frames of static grants the domain of @in offers. */
 void launch_seed_grants(struct launch_instance *in);
+/* The kernel of the hardware domain @d comes next: give it the devices. On an error the domain has been shut down. */
+int launch_hwdom_ready(struct domain *d) must_check;
 /* Let it run. */
 void launch_start(struct launch_instance *in);
 /* Prepare @in for ends and restarts. hv/launch/policy.c */

@@ -5,7 +5,7 @@
 #include "hv/boot.h"
 #include "hv/types.h"
 
-#define START_INFO_MAX 0x2000UL /* bytes: a command line of a page and everything else */
+#define START_INFO_MAX 0x3000UL /* bytes: a command line of a page, the longest map and everything else */
 
 struct start_info_desc {
 	uint64_t gpa;	/* where the block will be */

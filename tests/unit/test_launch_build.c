@@ -193,6 +193,8 @@ static void machine(void)
 	memset(&bi, 0, sizeof(bi));
 	bi.protocol = "multiboot";
 	bi.loader = "qemu";
+	bi.e820[0] = (struct e820_entry){ 0, RAM, E820_RAM };
+	bi.nr_e820 = 1;
 	/* One block nobody else gets is as good as boot memory. */
 	struct frame *f = alloc_frames(NULL, 14, 0); /* 64 MiB */
 	assert_non_null(f);

@@ -110,6 +110,10 @@ extern struct acpi_info acpi_info;
 void acpi_init(void);
 /* First table with signature @sig, checked and mapped for good; its length in *@len. NULL: none. */
 const void *acpi_find_table(const char sig[4], size_t *len);
+/* The @i-th table of the root table: signature and machine address. False past the last. */
+bool acpi_table_at(unsigned i, char sig[4], paddr_t *p);
+/* Take the power management registers over from firmware, whose port for that no domain reaches. */
+void acpi_enable(void);
 /* Soft off: enter S5 with the values of \_S5 found in the DSDT, if any. Returns if the machine is still on. */
 void acpi_poweroff(void);
 /* Write the FADT's reset register. Returns if there is none or it did not help. */

@@ -2,6 +2,7 @@
 #include "asm/cpuid.h"
 #include "hv/arch.h"
 #include "hv/errno.h"
+#include "hv/hwdom.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 #include "hv/string.h"
@@ -58,6 +59,7 @@ int arch_domain_create(struct domain *d)
 
 void arch_domain_destroy(struct domain *d)
 {
+	hwdom_destroy(d);
 	hvm_free_handlers(d);
 	xfree(d->arch.policy);
 	xfree(d->arch.lapics);

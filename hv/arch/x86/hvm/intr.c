@@ -8,6 +8,7 @@
 #include "hvm/hvm.h"
 #include "hvm/vlapic.h"
 #include "hvm_params.h"
+#include "hwdom/hwdom.h"
 
 #define CALLBACK_TYPE_SHIFT 56
 #define CALLBACK_TYPE_VECTOR 2
@@ -155,11 +156,19 @@ static void lapic_nmi(struct vlapic *l)
 	vcpu_kick(v);
 }
 
+static void lapic_eoi(struct vlapic *l, uint8_t vector)
+{
+	struct vcpu *v = l->owner;
+
+	hwdom_eoi(v->domain, vector);
+}
+
 const struct vlapic_ops hvm_vlapic_ops = {
 	.kick = lapic_kick,
 	.init = lapic_init,
 	.sipi = lapic_sipi,
 	.nmi = lapic_nmi,
+	.eoi = lapic_eoi,
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "hv/string.h"
 #include "hvm/hvm.h"
 #include "hvm/vlapic.h"
+#include "hwdom/hwdom.h"
 
 /* One access inside a page, by guest-physical address. */
 static uint64_t gpa_read(struct vcpu *v, uint64_t gpa, unsigned size)
@@ -167,5 +168,6 @@ void hvm_exit_npf(struct vcpu *v, uint64_t gpa, uint32_t access, bool table)
 			     v->id, gpa, v->arch.regs.rip);
 		return;
 	}
-	emulate(v, gpa);
+	if (!hwdom_map_mmio(v->domain, gpa))
+		emulate(v, gpa);
 }

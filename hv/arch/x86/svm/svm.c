@@ -173,7 +173,10 @@ static void svm_vcpu_free(struct vcpu *v)
 
 static void svm_load(struct vcpu *v)
 {
-	v->arch.svm->vmcb->n_cr3 = mfn_to_paddr(v->domain->p2m.root);
+	struct vmcb *b = v->arch.svm->vmcb;
+
+	b->n_cr3 = mfn_to_paddr(v->domain->p2m.root);
+	b->iopm_pa = v->domain->arch.iopm ? virt_to_paddr(v->domain->arch.iopm) : svm.iopm_pa;
 }
 
 /* Everything is in the control block already. */

@@ -1,0 +1,41 @@
+/* The hardware domain of the fake machine, which has no devices. */
+#include "hv/hwdom.h"
+
+#include "hv/launch/acpi.h"
+
+struct domain *hardware_domain;
+
+bool hwdom_identity(void)
+{
+	return false;
+}
+
+int hwdom_init(struct domain *d)
+{
+	return 0;
+}
+
+size_t hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa)
+{
+	static const struct acpi_info none;
+	struct acpi_machine m = { .info = &none };
+
+	return acpi_build_hwdom(buf, size, gpa, d->max_vcpus, &m);
+}
+
+int hwdom_ready(struct domain *d)
+{
+	return 0;
+}
+
+void hwdom_destroy(struct domain *d)
+{
+}
+
+void hwdom_withhold(paddr_t start, uint64_t size)
+{
+}
+
+void hwdom_withhold_ports(uint16_t first, uint16_t last)
+{
+}
