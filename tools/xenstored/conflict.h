@@ -9,7 +9,7 @@
 #include "conn.h"
 
 /* The client whose request is being served: changes from here on are its own. NULL: the daemon's. */
-void conflict_author(const struct conn *c);
+void conflict_author(struct conn *c);
 /* A change of generation @g was made by the author. */
 void conflict_note(uint64_t g);
 /* Transaction of @victim failed because of the change with generation @g. */
@@ -17,6 +17,7 @@ void conflict_charge(struct conn *victim, uint64_t g);
 /* It was committed. */
 void conflict_success(struct conn *victim);
 /* @c vanishes. */
-void conflict_forget(const struct conn *c);
+void conflict_forget(struct conn *c);
+void conflict_exit(void);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "store/wire.h" /* struct xsd_sockmsg, types, error names */
 
+struct author;
 struct domain;
 struct transaction;
 struct watch;
@@ -34,6 +35,7 @@ struct conn {
 	uint64_t credit_at;	/* when credit was last counted */
 	unsigned conflicts;	/* commits that failed since the last that went through */
 	int credit_used;
+	struct author *author;
 	/* socket.c, ring.c, queue.c: private */
 	struct conn_io *io;
 	unsigned outstanding; /* requests, replies and events not yet taken by the client */

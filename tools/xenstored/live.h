@@ -7,10 +7,13 @@
 
 #include "tree.h"
 
+struct conn;
+struct view;
+
 /* The live root, not to be kept across requests without tree_get(). */
 struct node *live_root(void);
-/* The place of the live root, for a view that changes it in place. */
-struct node **live_root_place(void);
+/* The view plain requests of @c work in, directly on the live tree; emit or clear it before the next request. NULL: the daemon's own. */
+struct view *live_view(const struct conn *c);
 /* Make @root the live one; one reference is taken over, the old root's is dropped. */
 void live_install(struct node *root);
 /* Changes whenever an answer may: with the tree, a domain, permissions of a special name, a quota. */

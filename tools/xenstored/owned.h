@@ -27,7 +27,7 @@ void owned_free(struct owned *o);
 /* Takes the entry over. A path that is in the set already stays once. */
 void owned_insert(struct owned *o, struct owned_entry *e);
 void owned_remove(struct owned *o, const char *path);
-/* All entries, taken out of the set, sorted so that a parent comes before what is below it. */
+/* All entries, taken out of the set, sorted so that a node comes before what is below it. */
 struct owned_entry *owned_take_all(struct owned *o);
 
 #endif

@@ -36,6 +36,8 @@ struct quota {
 
 /* "nodes", "watches", "outstanding", "memory", "transactions", "transaction-nodes", "node-permissions", "path-max", "node-size". */
 const char *quota_name(enum quota_type type);
+/* All names with blanks between, as GET_QUOTA answers; returns the length. */
+size_t quota_names(char *buf, size_t size);
 /* -1: no such name. "soft-memory" and other "soft-" names set *soft. */
 int quota_find(const char *name, bool *soft);
 
@@ -44,6 +46,8 @@ uint32_t quota_limit(const struct domain *d, enum quota_type type);
 uint32_t quota_soft_limit(const struct domain *d, enum quota_type type);
 /* For one domain, or the common limit with NULL. */
 void quota_set(struct domain *d, enum quota_type type, bool soft, uint32_t value);
+/* Was it ever set, for this domain or (NULL) for all? */
+bool quota_is_own(const struct domain *d, enum quota_type type, bool soft);
 
 /* Would @more beyond the present use exceed the limit? If so the refusal is counted and logged, at most one line a second. */
 bool quota_exceeded(struct domain *d, enum quota_type type, int64_t more);
@@ -52,6 +56,8 @@ bool quota_too_big(struct domain *d, enum quota_type type, uint64_t value);
 /* Change the use; over a soft limit a line is logged. Never refuses. */
 void quota_charge(struct domain *d, enum quota_type type, int64_t delta);
 /* Text for CONTROL quota: common limits, or one domain's use and limits. Returns the length, as snprintf. */
+int quota_format_max(char *buf, size_t size); /* the most any domain has used since quota_reset_max() */
+void quota_reset_max(void);
 int quota_format(char *buf, size_t size, const struct domain *d, bool soft);
 
 #endif

@@ -19,6 +19,7 @@ void request_drop_state(struct conn *c);
 struct request {
 	struct conn *c;
 	uint32_t type;
+	uint32_t tx;
 	const char *body;
 	size_t len;
 	struct view *v;
@@ -29,8 +30,7 @@ struct request {
 	const char *path; /* set once the path is known, for finding who changed it */
 	char *buf;	  /* 4096 bytes */
 };
-/* Run a request of one of the types that work on a tree. 0 or an errno value. ENOSYS: another type. */
+/* Run a request of one of the types that work on a tree, in r->v. 0 or an errno value; ENOSYS: another type. */
 int request_run(struct request *r);
-bool request_is_tree_op(uint32_t type);
 
 #endif

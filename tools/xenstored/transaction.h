@@ -23,12 +23,14 @@ struct transaction *transaction_find(struct conn *c, uint32_t id);
 int transaction_serve(struct transaction *t, struct request *r);
 void transaction_drop_all(struct conn *c);
 
+/* Called whenever the live tree has changed: give up snapshots that have grown old. */
+void transactions_trim(void);
+
 /*
- * After a restart or an update: an open transaction of which no more than its id is known. Its requests are served from the
- * live tree and its end is EAGAIN. ENOMEM.
+ * After a restart or an update: open transaction @id. @doomed: no more than its id is known; its requests are answered
+ * from the live tree and its end is EAGAIN. EINVAL: id 0; ENOMEM.
  */
-int transaction_restore(struct conn *c, uint32_t id);
-/* Ids open on @c, for the stream and the journal: up to @max to @ids, returns how many there are. */
-unsigned transaction_ids(const struct conn *c, uint32_t *ids, unsigned max);
+int transaction_restore(struct conn *c, uint32_t id, bool doomed);
+void transaction_each(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg);
 
 #endif

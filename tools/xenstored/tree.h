@@ -49,6 +49,9 @@ void node_names(const struct node *n, char *buf);
  */
 size_t node_names_part(const struct node *n, size_t offset, char *buf, size_t room, bool *end);
 
+/* Are the children in order and counted right? */
+bool node_check(const struct node *n);
+
 /* What node-size quotas count: a fixed header, the permissions, the value and the names of the children. */
 size_t node_size(const struct node *n);
 size_t node_size_of(unsigned nr_perms, size_t value_len, size_t names_len);
@@ -74,12 +77,17 @@ int tree_set_perms(struct node **root, const char *path, struct perms *perms);
 int tree_remove(struct node **root, const char *path);
 
 /*
- * Walk a subtree without recursion: parents before children (TREE_ENTER) and after them (TREE_LEAVE). @path is the
- * node's own. Any non-zero result of @fn ends the walk and is returned. ENOMEM. The tree must not change meanwhile.
+ * A walk over a subtree without recursion, in pre- and post-order: TREE_ENTER comes before a node's children, TREE_LEAVE
+ * after them. The tree must not change meanwhile; the caller holds a reference to @top or its root.
  */
 enum tree_step { TREE_ENTER, TREE_LEAVE };
-typedef int (*tree_walk_fn)(enum tree_step step, struct node *n, const char *path, size_t depth, void *arg);
-int tree_walk(struct node *top, const char *path, tree_walk_fn fn, void *arg);
+struct tree_cursor;
+struct tree_cursor *tree_cursor_open(struct node *top, const char *path);     /* @path: of @top; NULL: out of memory */
+struct node *tree_cursor_next(struct tree_cursor *cur, enum tree_step *step); /* NULL: the walk is over */
+const char *tree_cursor_path(const struct tree_cursor *cur);		      /* of the node just returned */
+unsigned tree_cursor_depth(const struct tree_cursor *cur);		      /* of that node below @top */
+void tree_cursor_skip(struct tree_cursor *cur); /* after TREE_ENTER: leave the children out */
+void tree_cursor_close(struct tree_cursor *cur);
 
 /* The generation the next change will get; restored after an update so that none is given twice. */
 uint64_t tree_generation(void);

@@ -42,6 +42,17 @@ int view_mkdir(struct view *v, const char *path);
 int view_rm(struct view *v, const char *path);
 int view_set_perms(struct view *v, const char *path, const struct perm *p, unsigned nr);
 
+/* Remove @path with its subtree, whoever owns it. ENOENT (or it is "/"), ENOMEM. */
+int view_remove(struct view *v, const char *path);
+
+/* A node as it was recorded, settled at once. ENOMEM. Its parent is there. */
+int view_restore(struct view *v, const char *path, const void *value, size_t len, struct perms *ps);
+
+/*
+ * Only the owners' counts and sets, for state that is restored: nobody is told, nothing is recorded. The view has no
+ * effects afterwards.
+ */
+void view_settle(struct view *v);
 /* Make the effects happen: owners, journal, events, in this order; @root is now the live one. The view is empty then. */
 void view_emit(struct view *v);
 

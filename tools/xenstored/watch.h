@@ -16,8 +16,8 @@ struct watch_node;
 struct watch {
 	struct watch *next_in_conn, **prev_in_conn;
 	struct watch *next_at_node, **prev_at_node;
-	struct watch_node *node; /* NULL: removed while events are being sent, freed after */
-	struct conn *c;
+	struct watch_node *node;
+	struct conn *c;	  /* NULL: removed while events are being sent, freed after */
 	int depth;	  /* -1: no limit */
 	bool relative;	  /* events name the path below /local/domain/<id>/ */
 	const char *path; /* as given, for special names and the first event */
@@ -32,6 +32,7 @@ struct watch {
  * EEXIST: same path and token; ENOMEM. Quota is the caller's to check.
  */
 int watch_add(struct conn *c, const char *path, const char *token, int depth);
+bool watch_exists(const struct conn *c, const char *path, const char *token);
 /* ENOENT: there is none. */
 int watch_remove(struct conn *c, const char *path, const char *token);
 /* All of a connection; safe while events are being sent, and twice. */
@@ -52,8 +53,16 @@ void watch_fire(const char *path, bool exact, const struct watch_perms *ps);
  */
 void watch_fire_special(const char *name, uint32_t id);
 /* Permissions of the two special names: NULL if @name is none. Set: ENOMEM, EINVAL. */
+/* All of a connection, in the order they were set. */
+void watch_each(const struct conn *c, void (*fn)(void *arg, const char *path, const char *token, int depth), void *arg);
+/* Send the first event of each watch of @c again, with its path as given. */
+void watch_fire_all(struct conn *c);
 const struct perms *watch_special_perms(const char *name);
 int watch_set_special_perms(const char *name, const struct perm *p, unsigned nr);
+/* Permissions set for one domain ("@releaseDomain/7") go with it, once its last event was sent. */
+void watch_forget_special(uint32_t id);
+/* Free what is left (tests). */
+void watch_exit(void);
 
 /*
  * Is any watch set at or below a path? A cursor follows a walk of the tree: NULL from watch_cursor() or watch_child()

@@ -1,0 +1,380 @@
+/* Transactions: a snapshot, a log of requests with hashes of their answers, and a replay at the end. */
+#include "transaction.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conflict.h"
+#include "domain.h"
+#include "hash.h"
+#include "journal.h"
+#include "live.h"
+
+/*
+ * An old snapshot keeps alive all that has changed since. Beyond this many changes it is given up; if its owner goes on, the log
+ * tells whether the same answers hold now.
+ */
+#define SNAPSHOT_AGE 4096
+/* Times a transaction may be brought up to date because a read would see something newer. */
+#define REFRESHES 8
+
+/* One request as it came, and what it got. */
+struct record {
+	struct record *next;
+	uint64_t answer;
+	uint32_t type;
+	uint32_t len;
+	char body[];
+};
+
+struct transaction {
+	struct transaction *next; /* of the connection */
+	struct conn *c;
+	uint32_t id;
+	bool has_view;
+	bool doomed; /* an answer has changed for good, or the log is not known: its end is EAGAIN */
+	bool failed; /* no memory or quota for one of its requests: its end is ENOMEM */
+	bool writes;
+	uint8_t refreshes;
+	struct view view;
+	uint64_t base;			    /* version of the live tree its view began with */
+	struct transaction *newer, **older; /* all with a view, by age */
+	struct record *first, **last;
+	unsigned nr;
+	int64_t charged; /* bytes of log and own pages */
+};
+
+static struct {
+	struct transaction *oldest, **newest;
+	char replay_buf[XENSTORE_PAYLOAD_MAX];
+} all;
+
+static void charge(struct transaction *t, int64_t bytes)
+{
+	t->charged += bytes;
+	quota_charge(t->c->domain, QUOTA_MEMORY, bytes);
+}
+
+/*
+ * Snapshots and their age.
+ */
+
+static void view_begin(struct transaction *t, struct node *root)
+{
+	view_init(&t->view, root, t->c, false);
+	t->has_view = true;
+	t->base = live_version();
+	if (!all.oldest)
+		all.newest = &all.oldest;
+	t->newer = NULL;
+	t->older = all.newest;
+	*all.newest = t;
+	all.newest = &t->newer;
+}
+
+static void view_end(struct transaction *t)
+{
+	if (!t->has_view)
+		return;
+	*t->older = t->newer;
+	if (t->newer)
+		t->newer->older = t->older;
+	else
+		all.newest = t->older;
+	t->has_view = false;
+	view_drop(&t->view);
+}
+
+void transactions_trim(void)
+{
+	while (all.oldest && live_version() - all.oldest->base > SNAPSHOT_AGE)
+		view_end(all.oldest);
+}
+
+/*
+ * The log.
+ */
+
+static uint64_t answer_hash(const struct request *r, int err)
+{
+	if (err)
+		return hash_bytes((uint64_t)err, NULL, 0);
+	return hash_bytes(0, r->out + r->out_skip, r->out_len - r->out_skip);
+}
+
+static bool is_read(uint32_t type)
+{
+	return type == XS_READ || type == XS_DIRECTORY || type == XS_DIRECTORY_PART || type == XS_GET_PERMS;
+}
+
+static int record(struct transaction *t, const struct request *r, int err)
+{
+	struct record *rec = malloc(sizeof(*rec) + r->len);
+
+	if (!rec)
+		return ENOMEM;
+	rec->next = NULL;
+	rec->answer = answer_hash(r, err);
+	rec->type = r->type;
+	rec->len = (uint32_t)r->len;
+	if (r->len)
+		memcpy(rec->body, r->body, r->len);
+	*t->last = rec;
+	t->last = &rec->next;
+	t->nr++;
+	t->writes |= !is_read(r->type);
+	charge(t, (int64_t)(sizeof(*rec) + r->len));
+	return 0;
+}
+
+/*
+ * All requests again, in @v. EAGAIN: an answer differs, *culprit is then the generation of the live node it is about.
+ * ENOMEM.
+ */
+static int replay(struct transaction *t, struct view *v, uint64_t *culprit)
+{
+	for (struct record *rec = t->first; rec; rec = rec->next) {
+		struct request r = {
+			.c = t->c, .type = rec->type, .body = rec->body, .len = rec->len, .v = v, .buf = all.replay_buf
+		};
+		int err = request_run(&r);
+		size_t len;
+
+		if (err == ENOMEM)
+			return ENOMEM;
+		if (answer_hash(&r, err) != rec->answer) {
+			*culprit = r.path ? tree_find_nearest(live_root(), r.path, &len)->generation : 0;
+			return EAGAIN;
+		}
+	}
+	return 0;
+}
+
+/* A view on the live tree in which the log holds. EAGAIN, ENOMEM. */
+static int rebase(struct transaction *t)
+{
+	uint64_t culprit;
+	struct view v;
+	int err;
+
+	view_init(&v, tree_get(live_root()), t->c, false);
+	err = replay(t, &v, &culprit);
+	if (err) {
+		view_drop(&v);
+		return err;
+	}
+	view_end(t);
+	view_begin(t, v.root);
+	t->view.nodes = v.nodes;
+	t->view.bytes = v.bytes;
+	return 0;
+}
+
+/* Its view, taken at the first request, or again if it was given up. */
+static int need_view(struct transaction *t)
+{
+	int err;
+
+	if (t->has_view)
+		return 0;
+	err = t->doomed ? EAGAIN : rebase(t);
+	if (err != EAGAIN)
+		return err;
+	/* Nothing it does from here on counts; it is answered all the same. */
+	t->doomed = true;
+	view_begin(t, tree_get(live_root()));
+	return 0;
+}
+
+/* Run @r in the transaction's view; its own pages are the client's to pay. */
+static int run(struct transaction *t, struct request *r)
+{
+	size_t before = tree_bytes();
+	int err;
+
+	r->v = &t->view;
+	err = request_run(r);
+	charge(t, (int64_t)(tree_bytes() - before));
+	return err;
+}
+
+/*
+ * A read in a view that is no longer the newest: if the live tree has another answer, and all earlier ones still hold
+ * there, the transaction goes on from there instead of failing at its end.
+ */
+static int read_fresh(struct transaction *t, struct request *r, int err)
+{
+	uint64_t stale = answer_hash(r, err);
+	struct view now;
+
+	view_init(&now, live_root(), t->c, false);
+	r->v = &now;
+	if (answer_hash(r, request_run(r)) != stale) {
+		t->refreshes++;
+		if (rebase(t) == ENOMEM)
+			return ENOMEM;
+	}
+	return run(t, r);
+}
+
+int transaction_serve(struct transaction *t, struct request *r)
+{
+	struct domain *d = t->c->domain;
+	int err;
+
+	if (!t->doomed && !t->failed &&
+	    (quota_too_big(d, QUOTA_TRANSACTION_NODES, t->nr + 1u) ||
+	     quota_exceeded(d, QUOTA_MEMORY, (int64_t)(sizeof(struct record) + r->len)))) {
+		t->failed = true;
+		return ENOSPC;
+	}
+	err = need_view(t);
+	if (!err)
+		err = run(t, r);
+	if (is_read(r->type) && err != ENOMEM && !t->doomed && t->base != live_version() && t->refreshes < REFRESHES)
+		err = read_fresh(t, r, err);
+	if (t->doomed)
+		return err;
+	if (err == ENOMEM || record(t, r, err)) {
+		t->failed = true;
+		return ENOMEM;
+	}
+	return err;
+}
+
+/*
+ * Beginning and end.
+ */
+
+struct transaction *transaction_find(struct conn *c, uint32_t id)
+{
+	struct transaction *t;
+
+	for (t = c->transactions; t; t = t->next)
+		if (t->id == id)
+			return t;
+	return NULL;
+}
+
+static int transaction_new(struct conn *c, uint32_t id)
+{
+	struct transaction *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return ENOMEM;
+	t->c = c;
+	t->id = id;
+	t->last = &t->first;
+	t->next = c->transactions;
+	c->transactions = t;
+	c->nr_transactions++;
+	quota_charge(c->domain, QUOTA_TRANSACTIONS, 1);
+	charge(t, sizeof(*t));
+	return 0;
+}
+
+int transaction_start(struct conn *c, uint32_t *id)
+{
+	if (quota_exceeded(c->domain, QUOTA_TRANSACTIONS, 1))
+		return ENOSPC;
+	do
+		c->next_tx++;
+	while (!c->next_tx || transaction_find(c, c->next_tx));
+	*id = c->next_tx;
+	return transaction_new(c, *id);
+}
+
+static void transaction_free(struct transaction *t)
+{
+	struct transaction **at;
+	struct record *rec;
+
+	for (at = &t->c->transactions; *at != t; at = &(*at)->next)
+		;
+	*at = t->next;
+	t->c->nr_transactions--;
+	quota_charge(t->c->domain, QUOTA_TRANSACTIONS, -1);
+	charge(t, -t->charged);
+	view_end(t);
+	while ((rec = t->first)) {
+		t->first = rec->next;
+		free(rec);
+	}
+	free(t);
+}
+
+static int commit(struct transaction *t)
+{
+	struct conn *c = t->c;
+	uint64_t culprit = 0;
+	struct view v;
+	int err;
+
+	if (t->failed)
+		return ENOMEM;
+	if (t->doomed) {
+		c->conflicts++;
+		return EAGAIN;
+	}
+	if (!t->first || (!t->writes && t->has_view && t->base == live_version()))
+		return 0;
+	/* Its snapshot goes first: what only that shares with the live tree need not be copied. */
+	view_end(t);
+	view_init(&v, tree_get(live_root()), c, true);
+	err = replay(t, &v, &culprit);
+	if (err) {
+		view_drop(&v);
+		if (err == EAGAIN)
+			conflict_charge(c, culprit);
+		return err;
+	}
+	conflict_success(c);
+	if (v.root != live_root()) {
+		live_install(tree_get(v.root));
+		view_emit(&v);
+	}
+	view_drop(&v);
+	return 0;
+}
+
+int transaction_end(struct conn *c, uint32_t id, bool wanted)
+{
+	struct transaction *t = transaction_find(c, id);
+	int err;
+
+	if (!t)
+		return ENOENT;
+	err = wanted ? commit(t) : 0;
+	transaction_free(t);
+	return err;
+}
+
+void transaction_drop_all(struct conn *c)
+{
+	while (c->transactions)
+		transaction_free(c->transactions);
+}
+
+int transaction_restore(struct conn *c, uint32_t id, bool doomed)
+{
+	struct transaction *t = transaction_find(c, id);
+	int err;
+
+	if (!id)
+		return EINVAL;
+	err = t ? 0 : transaction_new(c, id);
+	if (err)
+		return err;
+	t = transaction_find(c, id);
+	t->doomed |= doomed;
+	if (c->next_tx < id)
+		c->next_tx = id;
+	return 0;
+}
+
+void transaction_each(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg)
+{
+	for (const struct transaction *t = c->transactions; t; t = t->next)
+		fn(arg, t->id);
+}

@@ -1,0 +1,645 @@
+/* Operations on nodes, and their effects. */
+#include "view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain.h"
+#include "hash.h"
+#include "journal.h"
+#include "live.h"
+#include "owned.h"
+#include "watch.h"
+
+#define TABLE_FROM 16 /* effects; below that a search in the list is as good */
+
+/* What one changed path will have to do to the world. */
+struct effect {
+	struct effect *next, **prev; /* in order */
+	struct effect *same_bucket;
+	uint32_t hash;
+	uint32_t bytes_before;	 /* charged to the owner before */
+	bool event, exact;	 /* watches fire; only those set at this very path */
+	bool removed;		 /* at least once: the journal must forget what was below */
+	struct perms *before;	 /* of the node when the view began; NULL: it was not there */
+	struct perms *parent;	 /* of its parent then; NULL: not there, or not worth knowing */
+	struct node *now;	 /* while emitting; NULL: not there */
+	struct owned_entry *own; /* in case an unprivileged owner gains it */
+	char path[];
+};
+
+void view_init(struct view *v, struct node *root, const struct conn *c, bool collect)
+{
+	*v = (struct view){ .root = root, .c = c, .collect = collect };
+	v->last = &v->first;
+}
+
+static void effect_free(struct effect *e)
+{
+	perms_put(e->before);
+	perms_put(e->parent);
+	free(e->own);
+	free(e);
+}
+
+void view_clear(struct view *v)
+{
+	struct effect *e, *next;
+
+	for (e = v->first; e; e = next) {
+		next = e->next;
+		effect_free(e);
+	}
+	free(v->table);
+	v->table = NULL;
+	v->first = NULL;
+	v->last = &v->first;
+	v->nr = v->nr_buckets = 0;
+	v->nodes = v->bytes = 0;
+}
+
+void view_drop(struct view *v)
+{
+	view_clear(v);
+	tree_put(v->root);
+	v->root = NULL;
+}
+
+/*
+ * Noting effects.
+ */
+
+static struct effect *effect_find(const struct view *v, const char *path, uint32_t hash)
+{
+	struct effect *e;
+
+	if (v->table) {
+		for (e = v->table[hash & (v->nr_buckets - 1)]; e; e = e->same_bucket)
+			if (e->hash == hash && !strcmp(e->path, path))
+				return e;
+		return NULL;
+	}
+	for (e = v->first; e; e = e->next)
+		if (e->hash == hash && !strcmp(e->path, path))
+			return e;
+	return NULL;
+}
+
+static int table_grow(struct view *v)
+{
+	unsigned n = v->nr_buckets ? v->nr_buckets * 2 : TABLE_FROM * 4;
+	struct effect **table, *e;
+
+	if (v->nr < TABLE_FROM || v->nr < v->nr_buckets)
+		return 0;
+	table = calloc(n, sizeof(*table));
+	if (!table)
+		return v->table ? 0 : ENOMEM;
+	for (e = v->first; e; e = e->next) {
+		e->same_bucket = table[e->hash & (n - 1)];
+		table[e->hash & (n - 1)] = e;
+	}
+	free(v->table);
+	v->table = table;
+	v->nr_buckets = n;
+	return 0;
+}
+
+static void effect_append(struct view *v, struct effect *e)
+{
+	e->next = NULL;
+	e->prev = v->last;
+	*v->last = e;
+	v->last = &e->next;
+}
+
+static void effect_to_end(struct view *v, struct effect *e)
+{
+	if (!e->next)
+		return;
+	*e->prev = e->next;
+	e->next->prev = e->prev;
+	effect_append(v, e);
+}
+
+/* Bytes an owner is charged for a node: the node, its place in the set of owned paths, its place in its parent. */
+static uint32_t charge_of(const struct node *n, size_t path_len)
+{
+	return (uint32_t)(sizeof(*n) + n->name_len + 1 + n->value_len + sizeof(void *) + sizeof(struct owned_entry) +
+			  path_len + 1);
+}
+
+/* The effect for @path: the one noted before, or a new one that remembers @n as it is now. NULL: out of memory. */
+static struct effect *effect_note(struct view *v, const char *path, const struct node *n, const struct node *parent)
+{
+	size_t len = strlen(path);
+	uint32_t hash = (uint32_t)hash_bytes(0, path, len);
+	struct effect *e = effect_find(v, path, hash);
+
+	if (e)
+		return e;
+	if (table_grow(v))
+		return NULL;
+	e = malloc(sizeof(*e) + len + 1);
+	if (!e)
+		return NULL;
+	*e = (struct effect){ .hash = hash, .exact = true };
+	memcpy(e->path, path, len + 1);
+	if (n) {
+		e->before = perms_get(n->perms);
+		e->bytes_before = charge_of(n, len);
+	}
+	if (parent)
+		e->parent = perms_get(parent->perms);
+	effect_append(v, e);
+	if (v->table) {
+		e->same_bucket = v->table[hash & (v->nr_buckets - 1)];
+		v->table[hash & (v->nr_buckets - 1)] = e;
+	}
+	v->nr++;
+	return e;
+}
+
+/* A future owner's entry, made now so that nothing can fail later. */
+static int effect_prepare_owner(struct effect *e, const struct perms *ps)
+{
+	if (e->own || !perms_owner(ps))
+		return 0;
+	e->own = owned_entry_new(e->path);
+	return e->own ? 0 : ENOMEM;
+}
+
+/* Node @path changes: an event, and permissions @ps afterwards. */
+static int note_change(struct view *v, const char *path, const struct node *n, const struct node *parent,
+		       const struct perms *ps, bool event)
+{
+	struct effect *e;
+
+	if (!v->collect)
+		return 0;
+	e = effect_note(v, path, n, parent);
+	if (!e)
+		return ENOMEM;
+	/* Created: what is made now must come after its parent, which may have been made just now too. */
+	if (!n)
+		effect_to_end(v, e);
+	if (event) {
+		e->event = true;
+		e->exact = false;
+	}
+	return effect_prepare_owner(e, ps);
+}
+
+/* Does the client, an unprivileged one, count this node against its own domain? */
+static bool counts(const struct view *v, const struct perms *ps)
+{
+	return v->c && !conn_privileged(v->c) && perms_owner(ps) == v->c->domain;
+}
+
+static void count(struct view *v, const struct perms *ps, int sign, size_t bytes)
+{
+	if (!counts(v, ps))
+		return;
+	v->nodes += sign;
+	v->bytes += sign * (int64_t)bytes;
+}
+
+static bool privileged(const struct view *v)
+{
+	return !v->c || conn_privileged(v->c);
+}
+
+/*
+ * Access. For a missing node the nearest existing one above decides whether the client may know that it is missing.
+ */
+
+/* ENOENT, or EACCES if the client has none of @access at @nearest. */
+static int missing(const struct view *v, const struct node *nearest, unsigned access)
+{
+	return perms_access(nearest->perms, v->c) & access ? ENOENT : EACCES;
+}
+
+int view_read(struct view *v, const char *path, struct node **n)
+{
+	size_t len;
+
+	*n = tree_find_nearest(v->root, path, &len);
+	if (path[len])
+		return missing(v, *n, WIRE_PERM_READ);
+	return perms_access((*n)->perms, v->c) & WIRE_PERM_READ ? 0 : EACCES;
+}
+
+/* The parent of an existing node; NULL for "/". */
+static struct node *parent_of(const struct view *v, const char *path)
+{
+	char buf[XENSTORE_ABS_PATH_MAX + 1];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash > path ? (size_t)(slash - path) : 1;
+
+	if (!path[1])
+		return NULL;
+	memcpy(buf, path, len);
+	buf[len] = '\0';
+	return tree_find(v->root, buf);
+}
+
+/* Refusals of a guest's node of this size. The classic daemon refuses from the limit on, not beyond it. */
+static int check_size(const struct view *v, size_t size)
+{
+	return quota_too_big(v->c->domain, QUOTA_NODE_SIZE, size + 1) ? ENOSPC : 0;
+}
+
+static int check_memory(struct view *v, int64_t more)
+{
+	return more > 0 && quota_exceeded(v->c->domain, QUOTA_MEMORY, v->bytes + more) ? ENOSPC : 0;
+}
+
+/* A new value for an existing node. */
+static int set_value(struct view *v, const char *path, struct node *n, const void *value, size_t len)
+{
+	size_t size = node_size(n) - n->value_len + len, path_len = strlen(path);
+	uint32_t before = charge_of(n, path_len);
+	int err = 0;
+
+	if (!privileged(v)) {
+		if (len > n->value_len)
+			err = check_size(v, size);
+		if (!err && counts(v, n->perms))
+			err = check_memory(v, (int64_t)len - n->value_len);
+	}
+	if (!err)
+		err = note_change(v, path, n, v->collect ? parent_of(v, path) : NULL, n->perms, true);
+	if (!err)
+		err = tree_write(&v->root, path, value, len, n->perms);
+	if (err)
+		return err;
+	n = tree_find(v->root, path);
+	if (counts(v, n->perms))
+		v->bytes += (int64_t)charge_of(n, path_len) - before;
+	return 0;
+}
+
+/* Quotas for the nodes that @rest, below @nearest, would add. */
+static int check_create(struct view *v, const char *path, const char *rest, const struct node *nearest,
+			const struct perms *ps, size_t len)
+{
+	unsigned nr = 1;
+	int64_t bytes = 0;
+	int err = 0;
+
+	if (privileged(v))
+		return 0;
+	for (const char *at = rest, *end; *at && !err; at = end + (*end == '/')) {
+		size_t name = strcspn(at, "/"), child;
+
+		end = at + name;
+		nr += *end == '/';
+		child = *end ? strcspn(end + 1, "/") + 1 : 0;
+		err = check_size(v, node_size_of(ps->nr, *end ? 0 : len, child));
+		bytes += (int64_t)(sizeof(struct node) + name + 1 + (*end ? 0 : len) + sizeof(void *) +
+				   sizeof(struct owned_entry) + (size_t)(end - path) + 1);
+	}
+	if (!err)
+		err = check_size(v, node_size(nearest) + strcspn(rest, "/") + 1);
+	if (!err && quota_exceeded(v->c->domain, QUOTA_NODES, v->nodes + nr))
+		err = ENOSPC;
+	if (!err)
+		err = check_memory(v, bytes);
+	return err;
+}
+
+/* Note the creation of each node of @rest; only the last has an event. Counts go up at the end, when it is done. */
+static int note_create(struct view *v, const char *path, const char *rest, const struct node *nearest,
+		       const struct perms *ps)
+{
+	char buf[XENSTORE_ABS_PATH_MAX + 1];
+	const struct node *parent = nearest;
+	int err = 0;
+
+	if (!v->collect)
+		return 0;
+	for (const char *at = rest; *at && !err; parent = NULL) {
+		size_t len = (size_t)(at - path) + strcspn(at, "/");
+
+		memcpy(buf, path, len);
+		buf[len] = '\0';
+		err = note_change(v, buf, NULL, parent, ps, !path[len]);
+		at = path + len + (path[len] == '/');
+	}
+	return err;
+}
+
+static void count_created(struct view *v, const char *path, const char *rest, const struct perms *ps, size_t value_len)
+{
+	for (const char *at = rest; *at;) {
+		size_t name = strcspn(at, "/");
+		const char *end = at + name;
+
+		count(v, ps, 1,
+		      sizeof(struct node) + name + 1 + (*end ? 0 : value_len) + sizeof(void *) +
+			      sizeof(struct owned_entry) + (size_t)(end - path) + 1);
+		at = end + (*end == '/');
+	}
+}
+
+/* Create @path below @nearest, which @known bytes of it name. */
+static int create(struct view *v, const char *path, size_t known, struct node *nearest, const void *value, size_t len)
+{
+	const char *rest = path + known + (path[known] == '/');
+	struct perms *ps;
+	int err;
+
+	if (!(perms_access(nearest->perms, v->c) & WIRE_PERM_WRITE))
+		return EACCES;
+	ps = perms_inherit(nearest->perms, v->c);
+	if (!ps)
+		return ENOMEM;
+	err = check_create(v, path, rest, nearest, ps, len);
+	if (!err)
+		err = note_create(v, path, rest, nearest, ps);
+	if (!err)
+		err = tree_write(&v->root, path, value, len, ps);
+	if (!err)
+		count_created(v, path, rest, ps, len);
+	perms_put(ps);
+	return err;
+}
+
+int view_write(struct view *v, const char *path, const void *value, size_t len)
+{
+	size_t known;
+	struct node *n = tree_find_nearest(v->root, path, &known);
+
+	if (path[known])
+		return create(v, path, known, n, value, len);
+	if (!(perms_access(n->perms, v->c) & WIRE_PERM_WRITE))
+		return EACCES;
+	return set_value(v, path, n, value, len);
+}
+
+int view_mkdir(struct view *v, const char *path)
+{
+	size_t known;
+	struct node *n = tree_find_nearest(v->root, path, &known);
+
+	if (path[known])
+		return create(v, path, known, n, NULL, 0);
+	return perms_access(n->perms, v->c) & WIRE_PERM_WRITE ? 0 : EACCES;
+}
+
+/*
+ * Removal. Descendants matter only if somebody watches one, owns one, or this view has changed one; they are noted before
+ * the root of the subtree.
+ */
+
+static bool descendant_matters(const struct view *v, const struct node *n, const struct watch_node *watched,
+			       const char *path)
+{
+	return watch_here(watched) || perms_owner(n->perms) ||
+	       (v->nr && effect_find(v, path, (uint32_t)hash_bytes(0, path, strlen(path))));
+}
+
+static int note_descendant(struct view *v, const char *path, const struct node *n, const struct node *parent,
+			   const struct watch_node *watched)
+{
+	struct effect *e;
+
+	count(v, n->perms, -1, charge_of(n, strlen(path)));
+	if (!v->collect || !descendant_matters(v, n, watched, path))
+		return 0;
+	e = effect_note(v, path, n, parent);
+	if (!e)
+		return ENOMEM;
+	e->event = true;
+	e->removed = true;
+	return 0;
+}
+
+/* All below @top, children before parents, and @top's own count. */
+static int note_subtree(struct view *v, const char *path, struct node *top)
+{
+	struct {
+		struct node *n;
+		struct watch_node *watched;
+	} *stack = NULL;
+	struct tree_cursor *cur;
+	enum tree_step step;
+	unsigned room = 0;
+	struct node *n;
+	int err = 0;
+
+	if (!top->dir || (!v->collect && privileged(v))) {
+		count(v, top->perms, -1, charge_of(top, strlen(path)));
+		return 0;
+	}
+	cur = tree_cursor_open(top, path);
+	while (cur && !err && (n = tree_cursor_next(cur, &step))) {
+		unsigned depth = tree_cursor_depth(cur);
+
+		if (step == TREE_ENTER) {
+			if (depth >= room) {
+				unsigned more = room ? room * 2 : 16;
+				void *grown = realloc(stack, more * sizeof(*stack));
+
+				if (!grown) {
+					err = ENOMEM;
+					break;
+				}
+				stack = grown;
+				room = more;
+			}
+			stack[depth].n = n;
+			stack[depth].watched = depth ? watch_child(stack[depth - 1].watched, n->data, n->name_len) :
+						       watch_cursor(path);
+		} else if (depth) {
+			err = note_descendant(v, tree_cursor_path(cur), n, stack[depth - 1].n, stack[depth].watched);
+		} else {
+			count(v, n->perms, -1, charge_of(n, strlen(path)));
+		}
+	}
+	if (!cur)
+		err = ENOMEM;
+	else
+		tree_cursor_close(cur);
+	free(stack);
+	return err;
+}
+
+/* Remove an existing node other than "/", whoever asks. */
+static int remove_node(struct view *v, const char *path, struct node *n)
+{
+	int64_t nodes = v->nodes, bytes = v->bytes;
+	int err = note_subtree(v, path, n);
+
+	if (!err && v->collect) {
+		struct effect *e = effect_note(v, path, n, parent_of(v, path));
+
+		if (e) {
+			e->event = true;
+			e->exact = false;
+			e->removed = true;
+		} else {
+			err = ENOMEM;
+		}
+	}
+	if (!err)
+		err = tree_remove(&v->root, path);
+	if (err) {
+		v->nodes = nodes;
+		v->bytes = bytes;
+	}
+	return err;
+}
+
+int view_rm(struct view *v, const char *path)
+{
+	size_t known;
+	struct node *n = tree_find_nearest(v->root, path, &known);
+
+	if (path[known]) {
+		int err = missing(v, n, WIRE_PERM_WRITE);
+
+		/* Nothing to remove is fine where there is a place for it. */
+		return err == ENOENT && !strchr(path + known + 1, '/') ? 0 : err;
+	}
+	if (!(perms_access(n->perms, v->c) & WIRE_PERM_WRITE))
+		return EACCES;
+	if (!path[1])
+		return EINVAL;
+	return remove_node(v, path, n);
+}
+
+int view_remove(struct view *v, const char *path)
+{
+	struct node *n = tree_find(v->root, path);
+
+	return n && path[1] ? remove_node(v, path, n) : ENOENT;
+}
+
+int view_set_perms(struct view *v, const char *path, const struct perm *p, unsigned nr)
+{
+	size_t known, len = strlen(path);
+	struct node *n = tree_find_nearest(v->root, path, &known);
+	struct perms *ps;
+	int err = 0;
+
+	if (path[known])
+		return perms_owned_by(n->perms, v->c) ? ENOENT : missing(v, n, WIRE_PERM_WRITE);
+	if (!perms_owned_by(n->perms, v->c))
+		return EACCES;
+	if (!privileged(v)) {
+		if (p[0].id != n->perms->p[0].id)
+			return EPERM;
+		if (quota_too_big(v->c->domain, QUOTA_NODE_PERMISSIONS, nr))
+			return ENOSPC;
+		if (nr > n->perms->nr)
+			err = check_size(v, node_size_of(nr, n->value_len, node_names_len(n)));
+		if (err)
+			return err;
+	}
+	ps = perms_intern(p, nr);
+	if (!ps)
+		return ENOMEM;
+	err = note_change(v, path, n, v->collect ? parent_of(v, path) : NULL, ps, true);
+	if (!err) {
+		count(v, n->perms, -1, charge_of(n, len));
+		err = tree_set_perms(&v->root, path, ps);
+		n = tree_find(v->root, path);
+		count(v, n->perms, 1, charge_of(n, len));
+	}
+	perms_put(ps);
+	return err;
+}
+
+/*
+ * Emitting.
+ */
+
+/* The set of owned paths and the counts of the owners before and after. */
+static void emit_owner(struct effect *e, const struct node *now)
+{
+	struct domain *before = e->before ? perms_owner(e->before) : NULL,
+		      *after = now ? perms_owner(now->perms) : NULL;
+
+	if (before) {
+		quota_charge(before, QUOTA_MEMORY, -(int64_t)e->bytes_before);
+		if (before != after) {
+			quota_charge(before, QUOTA_NODES, -1);
+			if (before->owned)
+				owned_remove(before->owned, e->path);
+		}
+	}
+	if (after) {
+		quota_charge(after, QUOTA_MEMORY, charge_of(now, strlen(e->path)));
+		if (before != after) {
+			quota_charge(after, QUOTA_NODES, 1);
+			/* The set was made when the domain came; without memory for one its nodes outlive it as nobody's. */
+			if (after->owned && e->own) {
+				owned_insert(after->owned, e->own);
+				e->own = NULL;
+			}
+		}
+	}
+}
+
+static void emit_event(struct view *v, struct effect *e)
+{
+	struct watch_perms ps = { { e->before, e->now ? e->now->perms : NULL }, { e->parent, NULL } };
+	struct node *parent = e->exact ? NULL : parent_of(v, e->path);
+
+	if (parent)
+		ps.parent[1] = parent->perms;
+	watch_fire(e->path, e->exact, &ps);
+}
+
+/* Look each path up once; nothing changes the tree from here on. */
+static void settle(struct view *v)
+{
+	for (struct effect *e = v->first; e; e = e->next) {
+		e->now = tree_find(v->root, e->path);
+		emit_owner(e, e->now);
+	}
+}
+
+void view_settle(struct view *v)
+{
+	settle(v);
+	view_clear(v);
+}
+
+int view_restore(struct view *v, const char *path, const void *value, size_t len, struct perms *ps)
+{
+	int err = note_change(v, path, tree_find(v->root, path), NULL, ps, false);
+
+	if (!err)
+		err = tree_write(&v->root, path, value, len, ps);
+	if (!err)
+		err = tree_set_perms(&v->root, path, ps);
+	if (err)
+		view_clear(v);
+	else
+		view_settle(v);
+	return err;
+}
+
+void view_emit(struct view *v)
+{
+	struct effect *e;
+
+	if (!v->first)
+		return;
+	settle(v);
+	/* What vanished with an ancestor is covered by that one's record. */
+	for (e = v->first; e; e = e->next)
+		if (e->removed && !e->exact)
+			journal_rm(e->path);
+	for (e = v->first; e; e = e->next)
+		if (e->now)
+			journal_node(e->path, node_value(e->now), e->now->value_len, e->now->perms->p,
+				     e->now->perms->nr);
+	for (e = v->first; e; e = e->next)
+		if (e->event)
+			emit_event(v, e);
+	view_clear(v);
+}
