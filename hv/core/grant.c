@@ -111,6 +111,28 @@ int grant_table_frame(struct domain *d, unsigned idx, mfn_t *out)
 	return rc;
 }
 
+/* See hv/grant.h. -EINVAL beyond the limit or dying, -ENOMEM. */
+int grant_table_frame_get(struct domain *d, unsigned idx, struct frame **out)
+{
+	struct grant_table *gt = d->grant;
+	int rc;
+
+	spin_lock(&gt->lock);
+	rc = grant_grow(d, idx);
+	if (rc == 0 && !frame_get(gt->frame[idx], d))
+		rc = err(-EINVAL);
+	if (rc == 0)
+		*out = gt->frame[idx];
+	spin_unlock(&gt->lock);
+	return rc;
+}
+
+/* Fixed when the domain is made. */
+unsigned grant_max_frames(const struct domain *d)
+{
+	return d->grant->max_frames;
+}
+
 bool grant_entry(struct grant_table *gt, grant_ref_t ref, struct grant_entry_v1 **shared, struct active_entry **act)
 {
 	unsigned i = ref / ENTRIES_PER_FRAME, slot = ref % ENTRIES_PER_FRAME;
@@ -275,10 +297,12 @@ void grant_unpin(struct domain *granter, grant_ref_t ref, bool readonly, struct 
 	spin_lock(&gt->lock);
 	/* The shared table of a dead domain is gone, the active entries are not. */
 	act = &gt->active[i][ref % ENTRIES_PER_FRAME];
-	if (readonly)
+	if (readonly) {
 		act->readers--;
-	else
+	} else {
 		act->writers--;
+		p2m_mark_dirty(granter, gfn(act->gfn));
+	}
 	if (grant_entry(gt, ref, &shared, &act))
 		status_clear(shared, act);
 	spin_unlock(&gt->lock);

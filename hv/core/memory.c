@@ -4,6 +4,7 @@
  * Extent operations report how many extents they finished; their progress between slices is kept in the command's bits 6 and
  * up, as Xen's ABI has it. Nothing here holds a lock across guest accesses.
  */
+#include "abi/memory.h"
 #include "hv/boot.h"
 #include "hv/errno.h"
 #include "hv/grant.h"
@@ -14,68 +15,30 @@
 #include "hv/mm.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
+#include "memory_op.h"
 
-enum {
-	XENMEM_increase_reservation = 0,
-	XENMEM_decrease_reservation = 1,
-	XENMEM_maximum_ram_page = 2,
-	XENMEM_current_reservation = 3,
-	XENMEM_maximum_reservation = 4,
-	XENMEM_populate_physmap = 6,
-	XENMEM_add_to_physmap = 7,
-	XENMEM_memory_map = 9,
-	XENMEM_machine_memory_map = 10,
-	XENMEM_exchange = 11,
-	XENMEM_set_memory_map = 13,
-	XENMEM_maximum_gpfn = 14,
-	XENMEM_remove_from_physmap = 15,
-	XENMEM_get_sharing_freed_pages = 18,
-	XENMEM_get_sharing_shared_pages = 19,
-	XENMEM_add_to_physmap_batch = 23,
-	XENMEM_claim_pages = 24,
-	XENMEM_get_vnumainfo = 26,
-	XENMEM_acquire_resource = 28,
-};
-
-#define MEMOP_CMD_MASK 0x3fu
-#define MEMOP_EXTENT_SHIFT 6
-
-enum {
-	XENMAPSPACE_shared_info = 0,
-	XENMAPSPACE_grant_table = 1,
-	XENMAPSPACE_gmfn = 2,
-	XENMAPSPACE_gmfn_range = 3,
-	XENMAPSPACE_gmfn_foreign = 4,
-};
-
-/* Highest gfn an entry may name: the guest-physical width the CPUID policy promises is checked below it. */
-#define MAX_GFN ((1UL << (48 - PAGE_SHIFT)) - 1)
-
-/* Largest extent order of an ordinary domain (Xen's memop-max-order default) and of one with hardware or control role. */
-static unsigned max_order(const struct domain *d)
+/* Largest extent order by role, as Xen's memop-max-order has it by default. What is larger than 2 MiB is given back in smaller pieces. */
+static unsigned max_order(const struct domain *d, uint32_t op)
 {
-	return d->roles & (ROLE_CONTROL | ROLE_HARDWARE) ? 12 : 9;
+	if (op == XENMEM_decrease_reservation)
+		return ORDER_2M;
+	if (domain_has_role(d, ROLE_CONTROL))
+		return MAX_ORDER;
+	return domain_has_role(d, ROLE_HARDWARE) ? 12 : ORDER_2M;
 }
 
-/* Work the current slice allows before others get their turn. */
-static bool slice_over(uint64_t done)
+bool memory_op_slice_over(uint64_t done)
 {
 	return (done & 15) == 15 && hypercall_preempt_check();
 }
 
-static long continue_at(struct vcpu *v, uint32_t op, uint64_t extent)
+long memory_op_again(struct vcpu *v, uint32_t op, uint64_t extent)
 {
 	v->hc.args[0] = (uint32_t)(extent << MEMOP_EXTENT_SHIFT | op);
 	return hypercall_again(v);
 }
 
 /* Extents -------------------------------------------------------------------------------------- */
-
-struct reservation {
-	uint64_t extent_start, nr_extents;
-	uint32_t extent_order, mem_flags;
-	uint16_t domid;
-};
 
 static bool gfn_range_ok(uint64_t g, unsigned order)
 {
@@ -117,6 +80,35 @@ static void give_back(struct frame *gone, bool keep)
 	frame_put(gone);
 }
 
+/*
+ * A domain whose devices see machine addresses, its memory being mapped one to one, keeps what it balloons out: nobody else may get a frame such a device
+ * may still write, and nothing but that frame can ever take its place again.
+ */
+static bool stays_reserved(const struct domain *d, const struct frame *f, gfn_t g)
+{
+	return d->direct_mapped && f && frame_to_mfn(f).v == g.v;
+}
+
+/* Put the reserved frame of @g back. -ENOMEM: there is none. */
+static int populate_reserved(struct domain *d, gfn_t g)
+{
+	struct p2m_batch b;
+	struct frame *f;
+	int rc = -ENOMEM;
+
+	if (!mfn_is_ram(mfn(g.v)))
+		return err(-ENOMEM);
+	f = mfn_to_frame(mfn(g.v));
+	if (!frame_get(f, d))
+		return err(-ENOMEM);
+	b = p2m_begin(d);
+	if (!(read_once(f->flags) & FRAME_F_XEN) && !mfn_valid_value(p2m_lookup(d, g, NULL, NULL)))
+		rc = p2m_set_locked(&b, g, mfn(g.v), ORDER_4K, P2M_RAM_RW);
+	p2m_end(&b);
+	frame_put(f);
+	return rc;
+}
+
 /* Pages that share one hold of the map's lock and one flush. */
 #define RELEASE_BATCH 64u
 
@@ -140,7 +132,7 @@ static int release_some(struct domain *d, gfn_t g, unsigned nr)
 	}
 	p2m_end(&b);
 	for (unsigned i = 0; i < done; i++)
-		give_back(gone[i], false);
+		give_back(gone[i], stays_reserved(d, gone[i], gfn_add(g, i)));
 	if (done < nr)
 		give_back(gone[done], true);
 	return rc;
@@ -162,38 +154,49 @@ static void depopulate_range(struct domain *d, uint64_t from, uint64_t to)
 }
 
 /* One small page at @g. A page already there is given back first, as a guest expects who balloons in over it. */
-static int populate_page(struct domain *d, gfn_t g)
+static int populate_page(struct domain *d, gfn_t g, unsigned flags)
 {
 	int rc = physmap_release(d, g);
 
-	return rc && rc != -ENOENT ? rc : p2m_populate(d, g, ORDER_4K, 0);
+	if (rc && rc != -ENOENT)
+		return rc;
+	return d->direct_mapped ? populate_reserved(d, g) : p2m_populate(d, g, ORDER_4K, flags);
 }
 
-/* Back the naturally aligned extent at @g with fresh RAM, in the largest sizes the map takes. */
-static int populate_extent(struct domain *d, uint64_t g, unsigned order)
+/* Back the extent at @g with fresh RAM: in one piece, or up to 2 MiB in small pages if there is no such piece or something is there already. */
+static int populate_extent(struct domain *d, uint64_t g, unsigned order, unsigned flags)
 {
-	unsigned step = order >= ORDER_1G ? ORDER_1G : order >= ORDER_2M ? ORDER_2M : ORDER_4K;
 	uint64_t end = g + (1UL << order);
 
 	if (!gfn_range_ok(g, order))
 		return err(-EINVAL);
-	if (g & ((1UL << step) - 1))
-		step = ORDER_4K;
-	for (uint64_t at = g; at < end; at += 1UL << step) {
-		int rc = 0;
+	if (order >= ORDER_2M && !d->direct_mapped && p2m_populate(d, gfn(g), order, flags) == 0)
+		return 0;
+	if (order > ORDER_2M)
+		return err(-ENOMEM);
+	for (uint64_t at = g; at < end; at++) {
+		int rc = populate_page(d, gfn(at), flags);
 
-		/* No large page, or something is there already: small ones from here on. */
-		if (step != ORDER_4K && p2m_populate(d, gfn(at), step, 0))
-			step = ORDER_4K;
-		else if (step != ORDER_4K)
-			continue;
-		rc = populate_page(d, gfn(at));
 		if (rc) {
 			depopulate_range(d, g, at);
 			return rc;
 		}
 	}
 	return 0;
+}
+
+/* Where memory is to come from. false: from where there is none, which is another node than the only one, or populated on demand. */
+static bool alloc_flags(uint32_t mem_flags, unsigned *flags)
+{
+	unsigned node = XENMEMF_get_node(mem_flags), bits = XENMEMF_get_address_bits(mem_flags);
+
+	*flags =
+		bits && bits < 64 && mm_max_mfn().v >> (bits > PAGE_SHIFT ? bits - PAGE_SHIFT : 0) ? ALLOC_BELOW_4G : 0;
+	if (*flags && bits < 32)
+		return false;
+	if ((mem_flags & XENMEMF_exact_node_request) && node != 0 && node != 0xff)
+		return false;
+	return !(mem_flags & XENMEMF_populate_on_demand);
 }
 
 static int release_extent(struct domain *d, uint64_t g, unsigned order)
@@ -206,22 +209,25 @@ static int release_extent(struct domain *d, uint64_t g, unsigned order)
 	return 0;
 }
 
-static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struct reservation *r, uint64_t i)
+static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struct xen_memory_reservation *r, uint64_t i)
 {
+	unsigned flags;
 	uint64_t g;
 
+	if (op != XENMEM_decrease_reservation && !alloc_flags(r->mem_flags, &flags))
+		return err(-ENOMEM);
 	/* As in Xen: the pages are the domain's, but have no place in its map. The list is for guests that know machine frames. */
 	if (op == XENMEM_increase_reservation)
-		return alloc_frames(d, r->extent_order, 0) ? 0 : err(-ENOMEM);
+		return alloc_frames(d, r->extent_order, flags) ? 0 : err(-ENOMEM);
 	if (get_element(v, &g, r->extent_start, i, LAYOUT_ulong))
 		return err(-EFAULT);
 	return op == XENMEM_decrease_reservation ? release_extent(d, g, r->extent_order) :
-						   populate_extent(d, g, r->extent_order);
+						   populate_extent(d, g, r->extent_order, flags);
 }
 
 static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t arg)
 {
-	struct reservation r;
+	struct xen_memory_reservation r;
 	struct domain *d;
 	uint64_t i;
 
@@ -230,13 +236,13 @@ static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t
 	/* A count that would not survive the command's progress bits, or a start the guest made up. */
 	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start > r.nr_extents)
 		return (long)start;
-	if (r.extent_order > max_order(v->domain))
+	if (r.extent_order > max_order(v->domain, op))
 		return (long)start;
 	if (domain_from_guest(v, r.domid, RELATION_CONTROL, &d))
 		return (long)start;
 	for (i = start; i < r.nr_extents; i++) {
 		/* Large extents are a slice's work each. */
-		if (i != start && (r.extent_order ? hypercall_preempt_check() : slice_over(i)))
+		if (i != start && (r.extent_order ? hypercall_preempt_check() : memory_op_slice_over(i)))
 			break;
 		if (one_extent(v, d, op, &r, i)) {
 			domain_put(d);
@@ -244,16 +250,10 @@ static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t
 		}
 	}
 	domain_put(d);
-	return i < r.nr_extents && i != start ? continue_at(v, op, i) : (long)i;
+	return i < r.nr_extents && i != start ? memory_op_again(v, op, i) : (long)i;
 }
 
 /* Placing things in the map ----------------------------------------------------------------------- */
-
-struct add_to_physmap {
-	uint16_t domid, size;
-	uint32_t space;
-	uint64_t idx, gpfn;
-};
 
 /* Where a page Hospes shares with its domain is mapped: its entry has no typed uses, so gfn + 1 is kept in their place. Lock held. */
 static gfn_t special_place(const struct frame *f)
@@ -293,7 +293,7 @@ static int relocate(struct p2m_batch *b, struct domain *d, mfn_t m, gfn_t from, 
 	if (rc == 0 && (read_once(f->flags) & FRAME_F_XEN))
 		special_set_place(f, to);
 	p2m_end(b);
-	give_back(gone, rc != 0);
+	give_back(gone, rc != 0 || stays_reserved(d, gone, to));
 	return rc;
 }
 
@@ -315,13 +315,44 @@ static int move_gmfn(struct domain *d, gfn_t from, gfn_t to)
 	struct p2m_batch b = p2m_begin(d);
 	enum p2m_type t;
 	mfn_t m = p2m_lookup(d, from, &t, NULL);
-	bool own = mfn_valid_value(m) && t == P2M_RAM_RW && mfn_is_ram(m);
+	bool own = mfn_valid_value(m) && t == P2M_RAM_RW && mfn_is_ram(m) && (!d->direct_mapped || gfn_eq(from, to));
 
 	if (!own || gfn_eq(from, to)) {
 		p2m_end(&b);
 		return own ? 0 : err(-EINVAL);
 	}
 	return relocate(&b, d, m, from, to);
+}
+
+int physmap_insert_foreign(struct domain *d, gfn_t g, struct frame *f)
+{
+	struct p2m_batch b = p2m_begin(d);
+	struct frame *gone;
+	mfn_t old;
+	int rc = occupant(d, g, &old, &gone);
+
+	if (rc == 0 || rc == -ENOENT)
+		rc = p2m_set_locked(&b, g, frame_to_mfn(f), ORDER_4K, P2M_FOREIGN);
+	p2m_end(&b);
+	give_back(gone, rc != 0 || stays_reserved(d, gone, g));
+	return rc;
+}
+
+int physmap_add_foreign(struct domain *d, struct domain *owner, gfn_t fgfn, gfn_t g)
+{
+	struct frame *f;
+	int rc;
+
+	if (fgfn.v > MAX_GFN || g.v > MAX_GFN)
+		return err(-EINVAL);
+	f = p2m_get_frame(owner, fgfn, false);
+	if (!f)
+		return err(-EINVAL);
+	/* Only its own: what it has mapped of others is theirs to give. */
+	rc = f->owner == owner->id ? physmap_insert_foreign(d, g, f) : err(-EINVAL);
+	if (rc)
+		frame_put(f);
+	return rc;
 }
 
 int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
@@ -347,15 +378,15 @@ int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
 }
 
 /* XENMAPSPACE_gmfn_range from page @start of it. */
-static long add_range(struct vcpu *v, struct domain *d, const struct add_to_physmap *x, uint64_t start)
+static long add_range(struct vcpu *v, struct domain *d, const struct xen_add_to_physmap *x, uint64_t start)
 {
 	if (start > x->size)
 		return err(-EILSEQ);
 	for (uint64_t i = start; i < x->size; i++) {
 		int rc;
 
-		if (i != start && slice_over(i))
-			return continue_at(v, XENMEM_add_to_physmap, i);
+		if (i != start && memory_op_slice_over(i))
+			return memory_op_again(v, XENMEM_add_to_physmap, i);
 		if (x->idx > MAX_GFN || x->gpfn > MAX_GFN)
 			return err(-EINVAL);
 		rc = physmap_add(d, XENMAPSPACE_gmfn, x->idx + i, gfn(x->gpfn + i));
@@ -367,7 +398,7 @@ static long add_range(struct vcpu *v, struct domain *d, const struct add_to_phys
 
 static long add_to_physmap(struct vcpu *v, uint64_t start, uint64_t arg)
 {
-	struct add_to_physmap x;
+	struct xen_add_to_physmap x;
 	struct domain *d;
 	long rc;
 
@@ -384,17 +415,52 @@ static long add_to_physmap(struct vcpu *v, uint64_t start, uint64_t arg)
 	return rc;
 }
 
-struct add_to_physmap_batch {
-	uint16_t domid, space, size, foreign_domid;
-	uint64_t idxs, gpfns, errs;
-};
+/* Whose pages a batch maps into @d: NULL when not another's. -EINVAL, -ESRCH, -EPERM. */
+static int batch_owner(struct vcpu *v, struct domain *d, const struct xen_add_to_physmap_batch *b,
+		       struct domain **owner)
+{
+	int rc;
 
+	*owner = NULL;
+	if (b->space != XENMAPSPACE_gmfn_foreign)
+		return 0;
+	if (b->u.foreign_domid == DOMID_SELF)
+		return err(-EINVAL);
+	rc = domain_from_guest(v, b->u.foreign_domid, RELATION_FOREIGN, owner);
+	if (rc)
+		return rc;
+	rc = *owner == d ? err(-EINVAL) : relation_check(d, *owner, RELATION_FOREIGN);
+	if (rc) {
+		domain_put(*owner);
+		*owner = NULL;
+	}
+	return rc;
+}
+
+static int batch_one(struct vcpu *v, struct domain *d, struct domain *owner, int bad,
+		     const struct xen_add_to_physmap_batch *b, uint64_t i)
+{
+	uint64_t idx, gpfn;
+	int one;
+
+	if (get_element(v, &idx, b->idxs, i, LAYOUT_ulong) || get_element(v, &gpfn, b->gpfns, i, LAYOUT_ulong))
+		return err(-EFAULT);
+	if (bad)
+		one = bad;
+	else if (owner)
+		one = physmap_add_foreign(d, owner, gfn(idx), gfn(gpfn));
+	else
+		one = physmap_add(d, b->space, idx, gfn(gpfn));
+	return put_element(v, b->errs, i, &one, "i") ? err(-EFAULT) : 0;
+}
+
+/* Each item has its own error in the caller's list; what is wrong with the owner is every item's error. */
 static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 {
-	struct add_to_physmap_batch b;
-	struct domain *d;
+	struct xen_add_to_physmap_batch b;
+	struct domain *d, *owner;
 	long rc;
-	uint64_t i;
+	int bad;
 
 	if (get_struct(v, &b, arg, LAYOUT_xen_add_to_physmap_batch))
 		return err(-EFAULT);
@@ -405,37 +471,33 @@ static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 	rc = domain_from_guest(v, b.domid, RELATION_CONTROL, &d);
 	if (rc)
 		return rc;
-	for (i = start; i < b.size; i++) {
-		uint64_t idx, gpfn;
-		int one;
-
-		if (i != start && slice_over(i)) {
-			rc = continue_at(v, XENMEM_add_to_physmap_batch, i);
+	bad = batch_owner(v, d, &b, &owner);
+	for (uint64_t i = start; i < b.size; i++) {
+		if (i != start && memory_op_slice_over(i)) {
+			rc = memory_op_again(v, XENMEM_add_to_physmap_batch, i);
 			break;
 		}
-		if (get_element(v, &idx, b.idxs, i, LAYOUT_ulong) || get_element(v, &gpfn, b.gpfns, i, LAYOUT_ulong)) {
-			rc = err(-EFAULT);
+		rc = batch_one(v, d, owner, bad, &b, i);
+		if (rc)
 			break;
-		}
-		one = physmap_add(d, b.space, idx, gfn(gpfn));
-		if (put_element(v, b.errs, i, &one, "i")) {
-			rc = err(-EFAULT);
-			break;
-		}
 	}
+	if (owner)
+		domain_put(owner);
 	domain_put(d);
 	return rc;
 }
 
-/* Make @g a hole; the page stays the domain's. What is not its own, a granted page, goes by the way it came: -ENOENT. */
+/* Make @g a hole; an own page stays the domain's, another's is let go. A granted page goes by the way it came: -ENOENT. */
 static int physmap_forget(struct domain *d, gfn_t g)
 {
 	struct p2m_batch b = p2m_begin(d);
 	enum p2m_type t;
 	mfn_t m = p2m_lookup(d, g, &t, NULL);
-	int rc = p2m_type_own_ram(t) ? p2m_remove_locked(&b, g, m) : err(-ENOENT);
+	int rc = p2m_type_own_ram(t) || t == P2M_FOREIGN ? p2m_remove_locked(&b, g, m) : err(-ENOENT);
 
 	p2m_end(&b);
+	if (rc == 0 && t == P2M_FOREIGN)
+		frame_put(mfn_to_frame(m));
 	return rc;
 }
 
@@ -479,33 +541,37 @@ static long reservation_query(struct vcpu *v, uint32_t op, uint64_t arg)
 	return v->hc.guest32 && rc > INT32_MAX ? INT32_MAX : rc;
 }
 
-static long memory_map(struct vcpu *v, uint64_t arg)
+/* Entry @i of @d's memory map; a toolstack may replace the map meanwhile. How many there are. */
+static uint32_t map_entry(struct domain *d, uint32_t i, struct e820_entry *e)
 {
-	struct {
-		uint32_t nr;
-		uint64_t buffer;
-	} map;
-	struct domain *d = v->domain;
 	uint32_t nr;
 
-	if (!d->memory_map)
+	spin_lock(&d->lock);
+	nr = d->memory_map ? d->nr_memory_map : 0;
+	if (i < nr)
+		*e = d->memory_map[i];
+	spin_unlock(&d->lock);
+	return nr;
+}
+
+static long memory_map(struct vcpu *v, uint64_t arg)
+{
+	struct xen_memory_map map;
+	struct domain *d = v->domain;
+	struct e820_entry e;
+	uint32_t nr = map_entry(d, 0, &e);
+
+	if (!nr)
 		return err(-ENOSYS);
 	if (get_struct(v, &map, arg, LAYOUT_xen_memory_map))
 		return err(-EFAULT);
-	if (map.nr < d->nr_memory_map)
+	if (map.nr_entries < nr)
 		return err(-EINVAL);
-	nr = d->nr_memory_map;
-	for (uint32_t i = 0; i < nr; i++) /* 20 bytes each in the guest: u64, u64, u32, packed */
-		if (copy_to_guest(v, map.buffer + i * 20UL, &d->memory_map[i], 20))
+	for (uint32_t i = 0; i < nr && map_entry(d, i, &e) > i; i++)
+		if (copy_to_guest(v, map.buffer + i * sizeof(struct xen_e820_entry), &e, sizeof(struct xen_e820_entry)))
 			return err(-EFAULT);
-	map.nr = nr;
+	map.nr_entries = nr;
 	return put_struct(v, arg, &map, LAYOUT_xen_memory_map);
-}
-
-/* What only a control domain may ask; for it the answer comes with the control interface. */
-static long control_only(struct vcpu *v)
-{
-	return domain_has_role(v->domain, ROLE_CONTROL) ? err(-ENOSYS) : err(-EPERM);
 }
 
 /* Hypercall 12. */
@@ -537,13 +603,26 @@ long do_memory_op(struct vcpu *v, const uint64_t *args)
 	case XENMEM_get_sharing_shared_pages:
 		return 0;
 	case XENMEM_exchange:
+		return memory_exchange(v, arg);
 	case XENMEM_get_vnumainfo:
-		return err(-EOPNOTSUPP);
-	case XENMEM_machine_memory_map:
+		return memory_vnuma(v, arg);
 	case XENMEM_set_memory_map:
+		return memory_set_map(v, arg);
+	case XENMEM_set_pod_target:
+	case XENMEM_get_pod_target:
+		return memory_pod_target(v, arg);
 	case XENMEM_claim_pages:
+		return memory_claim(v, start, arg);
+	case XENMEM_reserved_device_memory_map:
+		return memory_reserved_map(v, arg);
 	case XENMEM_acquire_resource:
-		return control_only(v);
+		return memory_acquire_resource(v, start, arg);
+	case XENMEM_machphys_compat_mfn_list: /* for PV guests of 32 bits: there are none */
+		return err(-EOPNOTSUPP);
+	/* The machine's own map and its translation mean nothing in a hardware container. */
+	case XENMEM_machine_memory_map:
+	case XENMEM_machphys_mapping:
+	case XENMEM_machphys_mfn_list:
 	default:
 		return err(-ENOSYS);
 	}

@@ -88,6 +88,7 @@ struct domain {
 	uint64_t max_pages;
 	uint64_t claim; /* outstanding claim */
 	struct p2m p2m;
+	bool direct_mapped; /* its RAM has gfn = mfn, for devices without an IOMMU: ballooned-out frames stay its own. Set before it runs */
 
 	struct e820_entry *memory_map; /* what XENMEM_memory_map answers; NULL = none set */
 	unsigned nr_memory_map;

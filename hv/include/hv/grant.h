@@ -15,6 +15,10 @@ long do_grant_table_op(struct vcpu *v, const uint64_t *args);
 
 /* Frame @idx of @d's shared table, growing it up to its limit; for XENMAPSPACE_grant_table. */
 int grant_table_frame(struct domain *d, unsigned idx, mfn_t *out) must_check;
+/* The same with a reference on the frame, for who maps it elsewhere. */
+int grant_table_frame_get(struct domain *d, unsigned idx, struct frame **out) must_check;
+/* Frames @d's shared table may have. */
+unsigned grant_max_frames(const struct domain *d);
 /* Fill entry @ref of @d: access for @to on @g. Used by launch for references 0, 1 and static grants. */
 int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t g, bool readonly) must_check;
 

@@ -1,0 +1,37 @@
+/* What the files of memory_op share. */
+#ifndef HV_CORE_MEMORY_OP_H
+#define HV_CORE_MEMORY_OP_H
+
+#include "hv/domain.h"
+#include "hv/mm.h"
+#include "hv/p2m.h"
+
+#define MEMOP_CMD_MASK 0x3fu
+#define MEMOP_EXTENT_SHIFT 6
+
+/* Highest gfn an entry may name: the guest-physical width the CPUID policy promises is checked below it. */
+#define MAX_GFN ((1UL << (48 - PAGE_SHIFT)) - 1)
+
+/* The slice is over: come back with @extent as the progress of @op. */
+long memory_op_again(struct vcpu *v, uint32_t op, uint64_t extent);
+/* After item @done of many: is it time for others? */
+bool memory_op_slice_over(uint64_t done);
+
+/*
+ * Map @f, another domain's page with a reference that is the mapping's from now on, at @g of @d in place of nothing or of RAM, which is given
+ * back. -EINVAL when something else is there, -ENOMEM; the reference stays the caller's then.
+ */
+int physmap_insert_foreign(struct domain *d, gfn_t g, struct frame *f) must_check;
+/* Map page @fgfn of @owner's own RAM at @g of @d. -EINVAL, -ENOMEM. */
+int physmap_add_foreign(struct domain *d, struct domain *owner, gfn_t fgfn, gfn_t g) must_check;
+
+/* Operations of control domains: memory_control.c. @start is the progress of the command. */
+long memory_set_map(struct vcpu *v, uint64_t arg);
+long memory_claim(struct vcpu *v, uint64_t start, uint64_t arg);
+long memory_pod_target(struct vcpu *v, uint64_t arg);
+long memory_exchange(struct vcpu *v, uint64_t arg);
+long memory_vnuma(struct vcpu *v, uint64_t arg);
+long memory_reserved_map(struct vcpu *v, uint64_t arg);
+long memory_acquire_resource(struct vcpu *v, uint64_t start, uint64_t arg);
+
+#endif
