@@ -127,7 +127,7 @@ class Daemon:
         conf = d / "oxenstored.conf"
         conf.write_text(f"pid-file = {d}/o.pid\npersistent = false\nquota-activate = true\nquota-maxentity = 1000\nquota-maxsize = 2048\n"
                         "quota-maxwatch = 100\nquota-transaction = 10\nquota-maxrequests = 1024\nquota-path-max = 1024\nxenstored-log-file = /dev/null\n"
-                        f"access-log-file = {d}/o-access.log\n")
+                        f"access-log-file = {d}/o-access.log\nxenstored-kva = /proc/xen/xsd_kva\nxenstored-port = /proc/xen/xsd_port\n")
         return [str(ORACLE / "usr/lib/xen-4.17/bin/oxenstored"), "--no-fork", "--config-file", str(conf)] + self.args
 
     def start(self):
