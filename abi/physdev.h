@@ -1,6 +1,8 @@
-/* Physical devices: hypercall 33. Numbers only so far. */
+/* Physical devices: hypercall 33. */
 #ifndef ABI_PHYSDEV_H
 #define ABI_PHYSDEV_H
+
+#include <stdint.h>
 
 #define PHYSDEVOP_IRQ_UNMASK_NOTIFY 4
 #define PHYSDEVOP_irq_status_query 5
@@ -28,5 +30,39 @@
 #define PHYSDEVOP_dbgp_op 29
 #define PHYSDEVOP_prepare_msix 30
 #define PHYSDEVOP_release_msix 31
+
+struct physdev_pci_mmcfg_reserved {
+	uint64_t address;
+	uint16_t segment;
+	uint8_t start_bus, end_bus;
+	uint32_t flags;
+};
+
+/* Followed by words that only matter to machines with several nodes. */
+#define XEN_PCI_DEV_EXTFN 0x1
+#define XEN_PCI_DEV_VIRTFN 0x2
+#define XEN_PCI_DEV_PXM 0x4
+struct physdev_pci_device_add {
+	uint16_t seg;
+	uint8_t bus, devfn;
+	uint32_t flags;
+	struct {
+		uint8_t bus, devfn;
+	} physfn;
+};
+
+struct physdev_pci_device {
+	uint16_t seg;
+	uint8_t bus, devfn;
+};
+
+#define PHYSDEVOP_DBGP_BUS_UNKNOWN 0
+#define PHYSDEVOP_DBGP_BUS_PCI 1
+struct physdev_dbgp_op {
+	uint8_t op, bus;
+	union {
+		struct physdev_pci_device pci;
+	} u;
+};
 
 #endif

@@ -1,7 +1,7 @@
 # Host tests: each tests/unit/test_X.c is a program linked with the hypervisor's arch-free code and the fake machine.
 HOST_SRCS := $(sort $(shell find hv/core hv/mm hv/sched hv/lib hv/launch hv/arch/host -name '*.c')) \
              $(sort $(shell find hv/boot -name 'multiboot*.c')) hv/boot/pvh.c \
-             $(sort $(shell find hv/arch/x86/emul -name '*.c')) $(wildcard hv/arch/x86/policy.c hv/arch/x86/hvm/vlapic.c hv/arch/x86/hvm/vioapic.c hv/drivers/acpi_parse.c)
+             $(sort $(shell find hv/arch/x86/emul -name '*.c')) $(wildcard hv/arch/x86/policy.c hv/arch/x86/hvm/vlapic.c hv/arch/x86/hvm/vioapic.c hv/drivers/acpi_parse.c hv/drivers/absent.c)
 # libc has these already.
 HOST_SRCS := $(filter-out hv/lib/string.c hv/lib/printf.c,$(HOST_SRCS))
 HOST_OBJS := $(HOST_SRCS:%.c=$(BUILD)/host/%.o)

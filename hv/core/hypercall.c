@@ -26,6 +26,7 @@ struct hypercall_entry {
 /* An entry without a function answers -ENOSYS, as Xen's table for HVM containers does for calls compiled out of it. */
 static const struct hypercall_entry table[NR_HYPERCALLS] = {
 	[HC_memory_op] = { do_memory_op, 2, 0 },
+	[HC_platform_op] = { do_platform_op, 1, 0 },
 	[HC_multicall] = { do_multicall, 2, 0 },
 	[HC_set_timer_op] = { do_set_timer_op, 1, 0 },
 	[HC_xen_version] = { do_xen_version, 2, 0 },
@@ -35,6 +36,7 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
 	[HC_vcpu_op] = { do_vcpu_op, 3, 0 },
 	[HC_sched_op] = { do_sched_op, 2, 0 },
 	[HC_event_channel_op] = { do_event_channel_op, 2, 0 },
+	[HC_physdev_op] = { do_physdev_op, 2, 0 },
 	[HC_hvm_op] = { do_hvm_op, 2, 0 },
 	[HC_hospes_op] = { do_hospes_op, 2, 0 },
 };

@@ -51,6 +51,12 @@ WEAK int pci_assign_device(struct domain *d, struct pci_sbdf s)
 }
 
 /* See hv/pci.h. */
+WEAK int pci_deassign_device(struct domain *d, struct pci_sbdf s)
+{
+	return err(-ENODEV);
+}
+
+/* See hv/pci.h. */
 WEAK void pci_release_domain(struct domain *d)
 {
 }

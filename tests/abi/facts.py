@@ -30,6 +30,7 @@ XEN = '''#define __XEN_TOOLS__ 1
 #include <xen/version.h>
 #include <xen/features.h>
 #include <xen/physdev.h>
+#include <xen/platform.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/hvm/save.h>

@@ -1,7 +1,9 @@
 /* The hardware domain of the fake machine, which has no devices. */
 #include "hv/hwdom.h"
 
+#include "hv/arch.h"
 #include "hv/launch/acpi.h"
+#include "hv/string.h"
 
 struct domain *hardware_domain;
 
@@ -38,4 +40,18 @@ void hwdom_withhold(paddr_t start, uint64_t size)
 
 void hwdom_withhold_ports(uint16_t first, uint16_t last)
 {
+}
+
+void arch_cpu_version(char vendor[12], uint32_t *family, uint32_t *model, uint32_t *stepping)
+{
+	memcpy(vendor, "HospesOnHost", 12);
+	*family = 6;
+	*model = 42;
+	*stepping = 1;
+}
+
+void arch_cpu_ids(unsigned cpu, uint32_t *apic_id, uint32_t *acpi_id)
+{
+	*apic_id = 2 * cpu;
+	*acpi_id = cpu;
 }

@@ -20,6 +20,11 @@ void arch_set_timer(stime_t deadline);
 /* Stop the machine. @reboot: reset it instead of power off. */
 _Noreturn void arch_machine_stop(bool reboot);
 
+/* Maker and model of the machine's CPUs; family and model with their extensions. */
+void arch_cpu_version(char vendor[12], uint32_t *family, uint32_t *model, uint32_t *stepping);
+/* What firmware calls @cpu, which runs. */
+void arch_cpu_ids(unsigned cpu, uint32_t *apic_id, uint32_t *acpi_id);
+
 /* Domains and vCPUs --------------------------------------------------------------------- */
 int arch_domain_create(struct domain *d) must_check;
 void arch_domain_destroy(struct domain *d);

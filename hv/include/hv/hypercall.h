@@ -58,6 +58,8 @@ long do_vcpu_op(struct vcpu *v, const uint64_t *args);
 long do_set_timer_op(struct vcpu *v, const uint64_t *args);
 long do_memory_op(struct vcpu *v, const uint64_t *args);
 long do_hvm_op(struct vcpu *v, const uint64_t *args);
+long do_physdev_op(struct vcpu *v, const uint64_t *args);
+long do_platform_op(struct vcpu *v, const uint64_t *args);
 long do_xen_version(struct vcpu *v, const uint64_t *args);
 long do_console_io(struct vcpu *v, const uint64_t *args);
 long do_vm_assist(struct vcpu *v, const uint64_t *args);

@@ -44,6 +44,8 @@ unsigned pci_find_ext_cap(struct pci_sbdf s, uint16_t id);
  * Also called for every device found at boot when a hardware domain is built. 0, -ENODEV, -EBUSY another's, or the IOMMU's error.
  */
 int pci_assign_device(struct domain *d, struct pci_sbdf s) must_check;
+/* @d gives it back (PHYSDEVOP_pci_device_remove): it is silenced and quarantined, and stays known. -ENODEV it is not @d's. */
+int pci_deassign_device(struct domain *d, struct pci_sbdf s) must_check;
 /* All devices of the dying @d are quarantined. */
 void pci_release_domain(struct domain *d);
 
