@@ -17,5 +17,7 @@ void update_poll(void);
 int update_write(int fd, unsigned version);
 /* Take the state of a stream over into an empty daemon. 0 or an errno value; what was wrong has been reported by then. */
 int update_read(const void *stream, size_t size);
+/* -U: find the stream that the daemon before us left and take it over. 0 or an errno value. */
+int update_take_over(void);
 
 #endif

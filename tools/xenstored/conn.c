@@ -1,0 +1,305 @@
+/* Connections as such: birth, the lists a turn of the loop works off, serving a message, and a death that never hurts its caller. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conflict.h"
+#include "conn_io.h"
+#include "domain.h"
+#include "journal.h"
+#include "journal_io.h"
+#include "options.h"
+#include "quota.h"
+#include "request.h"
+#include "trace.h"
+
+/* A client that reads nothing gets no more answers than this at once. */
+#define OUT_PAUSE (256u << 10)
+
+static struct {
+	struct conn_io *all;
+	struct conn_io *list[NR_CONN_LISTS], **last[NR_CONN_LISTS];
+	struct conn_io *dying;
+	struct conn *current;
+	uint32_t next_id;
+	unsigned on_list[NR_CONN_LISTS];
+	unsigned nr;
+} conns = { .next_id = 1 };
+
+struct conn *conn_current(void)
+{
+	return conns.current;
+}
+
+struct conn_io *conn_first(void)
+{
+	return conns.all;
+}
+
+unsigned conn_count(void)
+{
+	return conns.nr;
+}
+
+void conn_set_id_floor(uint32_t id)
+{
+	if (id >= conns.next_id)
+		conns.next_id = id + 1 ? id + 1 : 1;
+}
+
+struct conn *conn_new(enum conn_kind kind, struct domain *d, uint32_t id)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	struct conn_io *io = calloc(1, sizeof(*io));
+
+	if (!c || !io) {
+		free(c);
+		free(io);
+		return NULL;
+	}
+	if (id)
+		conn_set_id_floor(id);
+	else
+		id = conns.next_id++;
+	if (!conns.next_id)
+		conns.next_id = 1;
+	c->id = id;
+	c->kind = kind;
+	c->domain = d;
+	c->io = io;
+	io->c = c;
+	io->source.fd = -1;
+	io->next = conns.all;
+	io->prev = &conns.all;
+	if (io->next)
+		io->next->prev = &io->next;
+	conns.all = io;
+	conns.nr++;
+	return c;
+}
+
+void conn_list_add(struct conn_io *io, enum conn_list list)
+{
+	if (io->on_list[list])
+		return;
+	io->on_list[list] = true;
+	io->list_next[list] = NULL;
+	if (!conns.list[list])
+		conns.list[list] = io;
+	else
+		*conns.last[list] = io;
+	conns.last[list] = &io->list_next[list];
+	conns.on_list[list]++;
+}
+
+struct conn_io *conn_list_pop(enum conn_list list)
+{
+	struct conn_io *io = conns.list[list];
+
+	if (io) {
+		conns.list[list] = io->list_next[list];
+		io->on_list[list] = false;
+		conns.on_list[list]--;
+	}
+	return io;
+}
+
+unsigned conn_list_count(enum conn_list list)
+{
+	return conns.on_list[list];
+}
+
+static void conn_list_remove(struct conn_io *io, enum conn_list list)
+{
+	struct conn_io **p = &conns.list[list];
+
+	if (!io->on_list[list])
+		return;
+	while (*p != io)
+		p = &(*p)->list_next[list];
+	*p = io->list_next[list];
+	if (!*p)
+		conns.last[list] = p;
+	io->on_list[list] = false;
+	conns.on_list[list]--;
+}
+
+void conn_taken(uint32_t domain, uint32_t id)
+{
+	struct domain *d = domain_find(domain);
+
+	if (!d || !d->conn || d->conn->id != id || !d->conn->outstanding)
+		return;
+	d->conn->outstanding--;
+	if (d->conn->io->held) {
+		d->conn->io->held = false;
+		conn_list_add(d->conn->io, LIST_READY);
+	}
+}
+
+bool conn_may_serve(struct conn *c)
+{
+	uint64_t wait;
+	uint32_t limit;
+
+	if (c->io->closing || c->io->ignored)
+		return false;
+	if (queue_bytes(&c->io->out) > OUT_PAUSE)
+		return false;
+	if (c->kind == CONN_GUEST && c->outstanding) {
+		limit = quota_limit(c->domain, QUOTA_OUTSTANDING);
+		if (limit && c->outstanding >= limit) {
+			c->io->held = true;
+			return false;
+		}
+	}
+	wait = conn_stalled(c);
+	if (wait) {
+		c->io->retry_at = loop_now() + wait;
+		conn_list_add(c->io, LIST_BLOCKED);
+		return false;
+	}
+	c->io->retry_at = 0;
+	return true;
+}
+
+void conn_serve(struct conn *c, const struct xsd_sockmsg *h, const char *body)
+{
+	bool ring = c->kind != CONN_SOCKET;
+
+	if (trace_on)
+		trace_io(c, false, h->type, h->req_id, h->tx_id, body, h->len);
+	conns.current = c;
+	/* A ring outlives us: even a read's answer must not be lost, nor the request be served again. */
+	if (ring)
+		journal_begin(c);
+	request_handle(c, h, body);
+	if (ring)
+		journal_commit();
+	conns.current = NULL;
+}
+
+void conn_close(struct conn *c, uint32_t ring_error)
+{
+	struct conn_io *io = c->io;
+
+	if (io->closing)
+		return;
+	io->closing = true;
+	io->error = ring_error;
+	conn_list_add(io, LIST_DIRTY);
+}
+
+void conn_destroy(struct conn *c)
+{
+	struct conn_io *io = c->io;
+
+	if (io->dead)
+		return;
+	io->dead = true;
+	io->closing = true;
+	if (c->kind == CONN_SOCKET) {
+		socket_close(c);
+	} else {
+		ring_unbind(c);
+		ring_unmap(c);
+	}
+	request_drop_state(c);
+	conflict_forget(c);
+	for (int l = 0; l < NR_CONN_LISTS; l++)
+		conn_list_remove(io, (enum conn_list)l);
+	*io->prev = io->next;
+	if (io->next)
+		io->next->prev = io->prev;
+	conns.nr--;
+	/* Freed when nobody up the stack can hold it. */
+	io->next = conns.dying;
+	conns.dying = io;
+}
+
+/* What conn_close() put off. */
+static void conn_finish(struct conn *c)
+{
+	struct conn_io *io = c->io;
+
+	if (c->kind == CONN_SOCKET) {
+		conn_destroy(c);
+		return;
+	}
+	/* The domain lives: its connection stays, or nobody would learn of its end (XSA-325). */
+	io->closing = false;
+	journal_begin(NULL);
+	journal_reset(c->domain->id);
+	request_drop_state(c);
+	journal_commit();
+	queue_clear(c);
+	io->in_len = 0;
+	c->outstanding = 0;
+	io->ignored = true;
+	notice("domain %u broke the protocol of its ring (error %u): ignored until it reconnects or dies",
+	       c->domain->id, io->error);
+	ring_fail(c, io->error);
+}
+
+void conn_flush_all(void)
+{
+	struct conn_io *io;
+
+	/* Closing a connection may queue events for others: until nothing is left. Each round of that has fewer connections. */
+	while ((io = conn_list_pop(LIST_DIRTY))) {
+		if (io->closing)
+			conn_finish(io->c);
+		else if (io->c->kind == CONN_SOCKET)
+			socket_flush(io->c);
+		else
+			ring_flush(io->c);
+	}
+	while (conns.dying) {
+		io = conns.dying;
+		conns.dying = io->next;
+		queue_clear(io->c);
+		free(io->in);
+		free(io->c);
+		free(io);
+	}
+}
+
+int conn_timeout(void)
+{
+	uint64_t now = loop_now(), wait = UINT64_MAX;
+
+	if (conn_list_count(LIST_READY))
+		return 0;
+	for (struct conn_io *io = conns.list[LIST_BLOCKED]; io; io = io->list_next[LIST_BLOCKED]) {
+		uint64_t w = io->retry_at ? (io->retry_at > now ? io->retry_at - now : 0) : 1000;
+
+		if (w < wait)
+			wait = w;
+	}
+	return wait == UINT64_MAX ? -1 : wait > 1000 ? 1000 : (int)wait;
+}
+
+/* Events that guests do not take grow old; input that was held back goes on. */
+void conn_timers(void)
+{
+	struct conn_io *io;
+
+	for (unsigned n = conn_list_count(LIST_BLOCKED); n && (io = conn_list_pop(LIST_BLOCKED)); n--) {
+		if (io->closing)
+			continue;
+		if (io->retry_at) {
+			if (io->retry_at > loop_now()) {
+				conn_list_add(io, LIST_BLOCKED);
+				continue;
+			}
+			io->retry_at = 0;
+			conn_list_add(io, LIST_READY);
+		}
+		if (!queue_bytes(&io->out))
+			continue;
+		if (!conn_privileged(io->c) && options.event_timeout_ms)
+			queue_expire(io->c, options.event_timeout_ms);
+		if (queue_bytes(&io->out))
+			conn_list_add(io, LIST_BLOCKED);
+	}
+}

@@ -1,0 +1,265 @@
+#include "hyper_fake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hyper.h"
+#include "options.h"
+#include "store/wire.h"
+
+#define PAGE 4096
+#define PORTS_PER_TURN 64
+
+static struct {
+	struct fake_hyper *shared;
+	int evtchn;
+	int event[FAKE_DOMAINS]; /* FIFO to guest N, + 1; 0: not bound */
+	uint32_t ports[PORTS_PER_TURN];
+	unsigned next, nr;
+	bool pause;
+} fake = { .evtchn = -1 };
+
+static int open_in(const char *name, uint32_t domid, int flags)
+{
+	char path[300], file[32];
+
+	snprintf(file, sizeof(file), name, domid);
+	if (snprintf(path, sizeof(path), "%s/%s", options.fake_dir, file) >= (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(path, flags | O_CLOEXEC);
+}
+
+static void *map_file(int fd, size_t size)
+{
+	off_t have = lseek(fd, 0, SEEK_END);
+	void *p = MAP_FAILED;
+
+	errno = EINVAL;
+	if (have >= (off_t)size)
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int fake_open(void)
+{
+	int fd = open_in("hyper", 0, O_RDWR);
+
+	if (fd < 0)
+		return errno;
+	fake.shared = map_file(fd, sizeof(struct fake_hyper));
+	if (!fake.shared)
+		return errno;
+	if (fake.shared->magic != FAKE_MAGIC)
+		return EINVAL;
+	fake.evtchn = open_in("evtchn", 0, O_RDWR | O_NONBLOCK);
+	return fake.evtchn < 0 ? errno : 0;
+}
+
+static int fake_event_fd(void)
+{
+	return fake.evtchn;
+}
+
+static int fake_next_port(void)
+{
+	ssize_t n;
+
+	if (fake.next == fake.nr) {
+		if (fake.pause) {
+			fake.pause = false;
+			return -1;
+		}
+		n = read(fake.evtchn, fake.ports, sizeof(fake.ports));
+		fake.next = 0;
+		fake.nr = n > 0 ? (unsigned)n / 4 : 0;
+		if (!fake.nr)
+			return -1;
+		fake.pause = true;
+	}
+	return (int)(fake.ports[fake.next++] & 0x7fffffff);
+}
+
+static struct fake_domain *entry(uint32_t domid)
+{
+	return domid < FAKE_DOMAINS ? &fake.shared->domains[domid] : NULL;
+}
+
+static int fake_notify(uint32_t port)
+{
+	struct fake_domain *d = entry(port);
+
+	if (!d || !fake.event[port]) {
+		fake.shared->bad_calls++;
+		return EINVAL;
+	}
+	__atomic_add_fetch(&d->notified, 1, __ATOMIC_RELAXED);
+	/* A full FIFO means that events wait already. */
+	(void)!write(fake.event[port] - 1, "", 1);
+	return 0;
+}
+
+static int fake_bind(uint32_t domid, uint32_t remote_port, uint32_t *local)
+{
+	struct fake_domain *d = entry(domid);
+	int fd;
+
+	if (!d || (!d->exists && domid) || d->dying)
+		return ESRCH;
+	if (fake.event[domid] || (d->port && d->port != remote_port))
+		return EINVAL;
+	fd = open_in("dom%u.event", domid, O_RDWR | O_NONBLOCK);
+	if (fd < 0)
+		return EINVAL;
+	fake.event[domid] = fd + 1;
+	d->bound = 1;
+	*local = domid;
+	return 0;
+}
+
+static void fake_unbind(uint32_t local)
+{
+	if (local >= FAKE_DOMAINS || !fake.event[local]) {
+		fake.shared->bad_calls++;
+		return;
+	}
+	close(fake.event[local] - 1);
+	fake.event[local] = 0;
+	fake.shared->domains[local].bound = 0;
+}
+
+static int fake_dom_exc(uint32_t *local)
+{
+	*local = FAKE_PORT_DOM_EXC;
+	return 0;
+}
+
+static struct xenstore_domain_interface *map_ring_file(uint32_t domid)
+{
+	int fd = open_in("dom%u.ring", domid, O_RDWR);
+
+	return fd < 0 ? NULL : map_file(fd, PAGE);
+}
+
+static struct xenstore_domain_interface *fake_map(uint32_t domid, uint64_t gfn)
+{
+	struct fake_domain *d = entry(domid);
+	struct xenstore_domain_interface *ring;
+
+	if (!d || !d->exists || d->dying || d->mapped) {
+		errno = EINVAL;
+		return NULL;
+	}
+	ring = map_ring_file(domid);
+	if (ring)
+		d->mapped = 1;
+	return ring;
+}
+
+static void fake_unmap(uint32_t domid, struct xenstore_domain_interface *ring)
+{
+	struct fake_domain *d = entry(domid);
+
+	if (domid && (!d || !d->mapped))
+		fake.shared->bad_calls++;
+	else if (d)
+		d->mapped = 0;
+	munmap(ring, PAGE);
+}
+
+static int fake_place(uint32_t domid, uint64_t *gfn, uint32_t *remote_port)
+{
+	struct fake_domain *d = entry(domid);
+
+	if (!d || !d->exists || !d->port)
+		return ENOENT;
+	*gfn = 0;
+	*remote_port = d->port;
+	return 0;
+}
+
+static struct xenstore_domain_interface *fake_kernel(uint32_t *remote_port)
+{
+	*remote_port = fake.shared->domains[options.own_domid].port;
+	return map_ring_file(options.own_domid);
+}
+
+static void describe(const struct fake_domain *d, struct hyper_domain *out)
+{
+	*out = (struct hyper_domain){
+		.exists = d->exists,
+		.dying = d->dying,
+		.shutdown = d->shutdown,
+		.code = d->code,
+		.unique = d->unique,
+	};
+}
+
+static int fake_info(uint32_t domid, struct hyper_domain *out)
+{
+	struct fake_domain *d = entry(domid);
+
+	*out = (struct hyper_domain){ .exists = domid == 0 };
+	if (d && d->exists)
+		describe(d, out);
+	return 0;
+}
+
+static int fake_list(uint32_t first, uint32_t *ids, struct hyper_domain *out, unsigned max)
+{
+	unsigned n = 0;
+
+	for (uint32_t id = first; id <= fake.shared->max_id && id < FAKE_DOMAINS && n < max; id++) {
+		if (!fake.shared->domains[id].exists)
+			continue;
+		ids[n] = id;
+		describe(&fake.shared->domains[id], &out[n++]);
+	}
+	return (int)n;
+}
+
+/* What survived a daemon that was killed: nothing is bound or mapped. Over an update the FIFOs are opened again. */
+static int fake_reopen(void)
+{
+	int err = fake_open();
+
+	for (uint32_t id = 0; !err && id < FAKE_DOMAINS; id++)
+		if (fake.shared->domains[id].bound | fake.shared->domains[id].mapped)
+			fake.shared->domains[id].bound = fake.shared->domains[id].mapped = 0;
+	return err;
+}
+
+static int fake_keep_fd(void)
+{
+	return -1;
+}
+
+static void fake_use_fd(int fd)
+{
+}
+
+const struct hyper hyper_fake = {
+	.name = "fake",
+	.open = fake_reopen,
+	.event_fd = fake_event_fd,
+	.next_port = fake_next_port,
+	.notify = fake_notify,
+	.bind = fake_bind,
+	.unbind = fake_unbind,
+	.bind_dom_exc = fake_dom_exc,
+	.map_ring = fake_map,
+	.unmap_ring = fake_unmap,
+	.store_place = fake_place,
+	.kernel_ring = fake_kernel,
+	.domain_info = fake_info,
+	.list = fake_list,
+	.keep_fd = fake_keep_fd,
+	.use_fd = fake_use_fd,
+};

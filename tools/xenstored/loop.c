@@ -1,0 +1,124 @@
+#include "loop.h"
+
+#include <stddef.h>
+#include <time.h>
+
+#include "conn_io.h"
+#include "live.h"
+#include "os_linux.h"
+#include "update.h"
+
+#define EVENTS_PER_TURN 64
+#define MAX_JOBS 4
+
+static struct {
+	uint64_t now;
+	bool stop;
+	bool (*job[MAX_JOBS])(void);
+	unsigned nr_jobs;
+} loop;
+
+static uint64_t clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+int loop_open(void)
+{
+	loop.now = clock_ms();
+	return os_poll_open();
+}
+
+int loop_add(struct source *s, unsigned what)
+{
+	s->what = what;
+	return os_poll_add(s->fd, what, s);
+}
+
+void loop_change(struct source *s, unsigned what)
+{
+	s->what = what;
+	os_poll_change(s->fd, what, s);
+}
+
+void loop_remove(struct source *s)
+{
+	os_poll_remove(s->fd);
+}
+
+uint64_t loop_now(void)
+{
+	return loop.now;
+}
+
+void loop_job(bool (*fn)(void))
+{
+	for (unsigned i = 0; i < loop.nr_jobs; i++)
+		if (loop.job[i] == fn)
+			return;
+	if (loop.nr_jobs < MAX_JOBS)
+		loop.job[loop.nr_jobs++] = fn;
+}
+
+static void run_jobs(void)
+{
+	for (unsigned i = 0; i < loop.nr_jobs;)
+		if (loop.job[i]())
+			i++;
+		else
+			loop.job[i] = loop.job[--loop.nr_jobs];
+}
+
+/* Connections with input that had to wait: each once per turn. */
+static void run_ready(void)
+{
+	struct conn_io *io;
+
+	for (unsigned n = conn_list_count(LIST_READY); n && (io = conn_list_pop(LIST_READY)); n--) {
+		if (io->closing)
+			continue;
+		if (io->c->kind == CONN_SOCKET)
+			socket_serve_rest(io->c);
+		else
+			ring_service(io->c);
+	}
+}
+
+void loop_turn(int timeout_ms)
+{
+	struct os_event events[EVENTS_PER_TURN];
+	int wait = conn_timeout();
+	unsigned n;
+
+	if (loop.nr_jobs)
+		wait = 0;
+	if (timeout_ms >= 0 && (wait < 0 || wait > timeout_ms))
+		wait = timeout_ms;
+	n = os_poll_wait(events, EVENTS_PER_TURN, wait);
+	loop.now = clock_ms();
+	for (unsigned i = 0; i < n; i++) {
+		struct source *s = events[i].who;
+
+		s->ready(s, events[i].what);
+	}
+	if (conn_list_count(LIST_BLOCKED))
+		conn_timers();
+	run_ready();
+	conn_flush_all();
+	run_jobs();
+	update_poll();
+}
+
+void loop_run(void)
+{
+	while (!loop.stop)
+		loop_turn(-1);
+}
+
+void loop_stop(void)
+{
+	loop.stop = true;
+}

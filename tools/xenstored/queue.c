@@ -1,0 +1,354 @@
+/* The queue of messages to one client: an array of bytes, so that one send takes them all, and what is needed to know of each. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn_io.h"
+#include "domain.h"
+#include "journal.h"
+#include "journal_io.h"
+#include "quota.h"
+#include "trace.h"
+
+/* A client that does not read is let go beyond this; a guest loses events beyond the smaller one. */
+#define QUEUE_MAX (64u << 20)
+#define QUEUE_MAX_GUEST (1u << 20)
+/* With fewer items each is looked at, with more there is a hash table. */
+#define INDEX_FROM 16
+/* Memory kept by an empty queue. */
+#define KEEP_BYTES 8192
+#define KEEP_ITEMS 64
+
+size_t queue_bytes(const struct queue *q)
+{
+	return q->tail - q->head;
+}
+
+size_t queue_partial(const struct queue *q)
+{
+	return q->first < q->nr ? (size_t)(q->pos - q->items[q->first].pos) : 0;
+}
+
+/* Four bytes at a time; only for finding equal events. */
+static uint32_t hash_bytes(const char *p, size_t len)
+{
+	uint32_t h = (uint32_t)len * 0x9e3779b1u, w;
+
+	for (; len >= 4; p += 4, len -= 4) {
+		memcpy(&w, p, 4);
+		h = (h ^ w) * 0x85ebca6bu;
+		h ^= h >> 15;
+	}
+	for (w = 0; len; len--)
+		w = w << 8 | (uint8_t)*p++;
+	h = (h ^ w) * 0xc2b2ae35u;
+	return h ^ h >> 16;
+}
+
+/* Room for one more item of @len bytes; false: no memory. */
+static bool queue_room(struct queue *q, size_t len)
+{
+	if (q->first == q->nr)
+		q->first = q->nr = 0;
+	if (q->nr == q->nr_max) {
+		if (q->first > q->nr / 2) {
+			memmove(q->items, q->items + q->first, (q->nr - q->first) * sizeof(*q->items));
+			q->nr -= q->first;
+			q->first = 0;
+			q->index_used = 0;
+		} else {
+			uint32_t max = q->nr_max ? q->nr_max * 2 : 8;
+			struct queue_item *items = realloc(q->items, max * sizeof(*items));
+
+			if (!items)
+				return false;
+			q->items = items;
+			q->nr_max = max;
+		}
+	}
+	if (q->head == q->tail)
+		q->head = q->tail = 0;
+	if (q->size - q->tail >= len)
+		return true;
+	if (q->head > q->tail / 2 && q->size - (q->tail - q->head) >= len) {
+		memmove(q->bytes, q->bytes + q->head, q->tail - q->head);
+	} else {
+		size_t size = q->size ? q->size : 256;
+		char *bytes;
+
+		while (size - q->tail < len)
+			size *= 2;
+		bytes = malloc(size);
+		if (!bytes)
+			return false;
+		if (q->bytes)
+			memcpy(bytes, q->bytes + q->head, q->tail - q->head);
+		free(q->bytes);
+		q->bytes = bytes;
+		q->size = size;
+	}
+	q->tail -= q->head;
+	q->head = 0;
+	return true;
+}
+
+static void index_put(struct queue *q, uint32_t item)
+{
+	uint32_t mask = q->index_size - 1, slot = q->items[item].hash & mask;
+
+	while (q->index[slot])
+		slot = (slot + 1) & mask;
+	q->index[slot] = item + 1;
+	q->index_used++;
+}
+
+/* (Re)build the table with room for twice as many; without memory there is none, and equal events are sent twice. */
+static void index_build(struct queue *q)
+{
+	uint32_t waiting = q->nr - q->first, size = 64;
+
+	while (size < waiting * 4)
+		size *= 2;
+	if (size > q->index_size) {
+		uint32_t *index = realloc(q->index, size * sizeof(*index));
+
+		if (!index) {
+			q->index_used = 0;
+			return;
+		}
+		q->index = index;
+		q->index_size = size;
+	}
+	memset(q->index, 0, q->index_size * sizeof(*q->index));
+	q->index_used = 0;
+	for (uint32_t i = q->first; i < q->nr; i++)
+		if (q->items[i].event)
+			index_put(q, i);
+}
+
+static bool same_event(const struct queue *q, uint32_t item, uint32_t hash, const char *msg, size_t len)
+{
+	const struct queue_item *i = &q->items[item];
+
+	/* One that has begun to go out no longer counts as queued. */
+	return i->event && i->hash == hash && i->len == len && i->pos >= q->pos &&
+	       !memcmp(q->bytes + q->head + (i->pos - q->pos), msg, len);
+}
+
+static bool event_is_queued(struct queue *q, uint32_t hash, const char *msg, size_t len)
+{
+	if (q->nr - q->first <= INDEX_FROM) {
+		for (uint32_t i = q->first; i < q->nr; i++)
+			if (same_event(q, i, hash, msg, len))
+				return true;
+		return false;
+	}
+	if (!q->index_used || q->index_used * 2 > q->index_size)
+		index_build(q);
+	if (!q->index_used)
+		return false;
+	for (uint32_t slot = hash & (q->index_size - 1); q->index[slot]; slot = (slot + 1) & (q->index_size - 1)) {
+		uint32_t item = q->index[slot] - 1;
+
+		if (item >= q->first && item < q->nr && same_event(q, item, hash, msg, len))
+			return true;
+	}
+	return false;
+}
+
+/* The message is at [tail, tail + len) of the bytes already. */
+static void queue_commit(struct conn *c, size_t len, uint32_t hash, bool event)
+{
+	struct queue *q = &c->io->out;
+	struct queue_item *i = &q->items[q->nr++];
+	struct conn *cause = conn_current();
+
+	*i = (struct queue_item){ .pos = q->pos + (q->tail - q->head),
+				  .len = (uint32_t)len,
+				  .hash = hash,
+				  .stamp = (uint32_t)(loop_now() >> 10),
+				  .event = event };
+	q->tail += len;
+	if (event && q->index_used)
+		index_put(q, q->nr - 1);
+	if (cause && cause->kind == CONN_GUEST) {
+		i->cause_conn = cause->id;
+		i->cause_domain = (uint16_t)cause->domain->id;
+		cause->outstanding++;
+	}
+	conn_list_add(c->io, LIST_DIRTY);
+}
+
+static char *queue_begin(struct conn *c, size_t len)
+{
+	struct queue *q = &c->io->out;
+
+	if (c->io->closing || c->io->ignored)
+		return NULL;
+	if (queue_bytes(q) + len > QUEUE_MAX) {
+		notice("client %u does not read its %zu bytes of answers and events: closed", c->id, queue_bytes(q));
+		conn_close(c, XENSTORE_ERROR_COMM);
+		return NULL;
+	}
+	if (!queue_room(q, len)) {
+		conn_close(c, XENSTORE_ERROR_COMM);
+		return NULL;
+	}
+	return q->bytes + q->tail;
+}
+
+void conn_reply(struct conn *c, uint32_t type, uint32_t req, uint32_t tx, const void *data, size_t len)
+{
+	struct xsd_sockmsg h = { .type = type, .req_id = req, .tx_id = tx, .len = (uint32_t)len };
+	uint32_t number = 0;
+	char *p;
+
+	if (len > XENSTORE_PAYLOAD_MAX) {
+		conn_error(c, req, tx, E2BIG);
+		return;
+	}
+	p = queue_begin(c, sizeof(h) + len);
+	if (!p)
+		return;
+	memcpy(p, &h, sizeof(h));
+	if (len)
+		memcpy(p + sizeof(h), data, len);
+	if (c->kind != CONN_SOCKET) {
+		number = ++c->io->reply_number;
+		journal_reply(c, number, p, sizeof(h) + len);
+	}
+	if (trace_on)
+		trace_io(c, true, type, req, tx, data, len);
+	queue_commit(c, sizeof(h) + len, number, false);
+}
+
+void conn_error(struct conn *c, uint32_t req, uint32_t tx, int err)
+{
+	const char *name = wire_error_name(err);
+
+	conn_reply(c, XS_ERROR, req, tx, name, strlen(name) + 1);
+}
+
+void conn_event(struct conn *c, const char *path, const char *token)
+{
+	size_t path_len = strlen(path) + 1, token_len = strlen(token) + 1, len = path_len + token_len;
+	struct xsd_sockmsg h = { .type = XS_WATCH_EVENT, .len = (uint32_t)len };
+	struct queue *q = &c->io->out;
+	uint32_t hash;
+	char *p;
+
+	/* A cut event would name another node: clients are better off without (XSA-324). */
+	if (len > XENSTORE_PAYLOAD_MAX)
+		return;
+	if (!conn_privileged(c) && queue_bytes(q) + sizeof(h) + len > QUEUE_MAX_GUEST)
+		return;
+	p = queue_begin(c, sizeof(h) + len);
+	if (!p)
+		return;
+	memcpy(p, &h, sizeof(h));
+	memcpy(p + sizeof(h), path, path_len);
+	memcpy(p + sizeof(h) + path_len, token, token_len);
+	hash = hash_bytes(p + sizeof(h), len);
+	if (path[0] != '@' && event_is_queued(q, hash, p, sizeof(h) + len))
+		return;
+	if (trace_on)
+		trace_io(c, true, XS_WATCH_EVENT, 0, 0, p + sizeof(h), len);
+	queue_commit(c, sizeof(h) + len, hash, true);
+}
+
+static void item_gone(struct conn *c, const struct queue_item *i)
+{
+	if (i->cause_conn)
+		conn_taken(i->cause_domain, i->cause_conn);
+	if (!i->event && c->kind != CONN_SOCKET)
+		c->io->reply_done = i->hash;
+}
+
+static void queue_shrink(struct queue *q)
+{
+	q->head = q->tail = 0;
+	q->first = q->nr = 0;
+	q->index_used = 0;
+	if (q->size > KEEP_BYTES) {
+		free(q->bytes);
+		q->bytes = NULL;
+		q->size = 0;
+	}
+	if (q->nr_max > KEEP_ITEMS) {
+		free(q->items);
+		q->items = NULL;
+		q->nr_max = 0;
+		free(q->index);
+		q->index = NULL;
+		q->index_size = 0;
+	}
+}
+
+void queue_taken(struct conn *c, size_t n)
+{
+	struct queue *q = &c->io->out;
+
+	q->head += n;
+	q->pos += n;
+	while (q->first < q->nr && q->items[q->first].pos + q->items[q->first].len <= q->pos)
+		item_gone(c, &q->items[q->first++]);
+	if (q->head == q->tail)
+		queue_shrink(q);
+}
+
+void queue_clear(struct conn *c)
+{
+	struct queue *q = &c->io->out;
+
+	for (; q->first < q->nr; q->first++)
+		item_gone(c, &q->items[q->first]);
+	q->pos += q->tail - q->head;
+	free(q->bytes);
+	free(q->items);
+	free(q->index);
+	*q = (struct queue){ .pos = q->pos };
+}
+
+bool queue_expire(struct conn *c, uint64_t ms)
+{
+	struct queue *q = &c->io->out;
+	uint32_t now = (uint32_t)(loop_now() >> 10), age = (uint32_t)(ms >> 10), to = q->first;
+	size_t end = 0, dropped = 0;
+	uint64_t base = q->pos;
+
+	for (uint32_t i = q->first; i < q->nr; i++) {
+		struct queue_item *item = &q->items[i];
+		bool begun = item->pos < base;
+		size_t at = begun ? 0 : (size_t)(item->pos - base), rest = item->len - (begun ? base - item->pos : 0);
+
+		if (item->event && !begun && now - item->stamp > age) {
+			item_gone(c, item);
+			dropped++;
+			continue;
+		}
+		memmove(q->bytes + q->head + end, q->bytes + q->head + at, rest);
+		if (!begun)
+			item->pos = base + end;
+		end += rest;
+		q->items[to++] = *item;
+	}
+	q->nr = to;
+	q->tail = q->head + end;
+	q->index_used = 0;
+	if (dropped && trace_on)
+		trace("client %u: %zu events nobody read were dropped", c->id, dropped);
+	return dropped;
+}
+
+int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint32_t number)
+{
+	struct queue *q = &c->io->out;
+
+	if (!queue_room(q, len))
+		return ENOMEM;
+	memcpy(q->bytes + q->tail, data, len);
+	queue_commit(c, len, number, event);
+	/* Never equal to a new event: its beginning may be missing. */
+	q->items[q->nr - 1].hash = event ? 0 : number;
+	return 0;
+}

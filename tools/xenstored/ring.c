@@ -1,0 +1,332 @@
+/*
+ * Rings in memory shared with a guest: 1024 bytes each way, free-running indices. Everything in the page may change at any
+ * time and to anything: each index is read once per pass, checked, and what is served is our copy.
+ *
+ * A message stays in the ring until all of it is there, unless it does not fit; so between two passes there is rarely
+ * anything of it with us.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn_io.h"
+#include "domain.h"
+#include "hyper.h"
+#include "journal.h"
+#include "journal_io.h"
+#include "request.h"
+#include "trace.h"
+
+#define RING XENSTORE_RING_SIZE
+#define MESSAGE_MAX (sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX)
+#define PORTS_MAX (1u << 20)
+
+static struct {
+	struct conn **by_port;
+	uint32_t nr_ports;
+} rings;
+
+static uint32_t load(const uint32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static void store(uint32_t *p, uint32_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+int ring_bind(struct conn *c, uint32_t local_port)
+{
+	if (local_port >= PORTS_MAX)
+		return EINVAL;
+	if (local_port >= rings.nr_ports) {
+		uint32_t nr = rings.nr_ports ? rings.nr_ports : 64;
+		struct conn **p;
+
+		while (nr <= local_port)
+			nr *= 2;
+		p = realloc(rings.by_port, nr * sizeof(*p));
+		if (!p)
+			return ENOMEM;
+		memset(p + rings.nr_ports, 0, (nr - rings.nr_ports) * sizeof(*p));
+		rings.by_port = p;
+		rings.nr_ports = nr;
+	}
+	rings.by_port[local_port] = c;
+	c->io->port = local_port;
+	c->io->bound = true;
+	return 0;
+}
+
+void ring_unbind(struct conn *c)
+{
+	if (!c->io->bound)
+		return;
+	rings.by_port[c->io->port] = NULL;
+	hyper->unbind(c->io->port);
+	c->io->bound = false;
+}
+
+void ring_unmap(struct conn *c)
+{
+	if (c->io->ring)
+		hyper->unmap_ring(c->domain->id, c->io->ring);
+	c->io->ring = NULL;
+}
+
+void ring_event(uint32_t port)
+{
+	if (port < rings.nr_ports && rings.by_port[port])
+		ring_service(rings.by_port[port]);
+}
+
+void ring_fail(struct conn *c, uint32_t error)
+{
+	if (!c->io->ring)
+		return;
+	store(&c->io->ring->error, error);
+	if (c->io->bound)
+		hyper->notify(c->io->port);
+}
+
+void ring_start(struct conn *c)
+{
+	struct xenstore_domain_interface *r = c->io->ring;
+
+	store(&r->server_features, c->domain->features);
+	store(&r->error, XENSTORE_ERROR_NONE);
+	if (load(&r->connection) != XENSTORE_CONNECTED)
+		ring_reset(c);
+	else
+		hyper->notify(c->io->port);
+	/* It may have spoken before we listened. */
+	conn_list_add(c->io, LIST_READY);
+}
+
+void ring_reset(struct conn *c)
+{
+	struct conn_io *io = c->io;
+	struct xenstore_domain_interface *r = io->ring;
+
+	journal_begin(NULL);
+	journal_reset(c->domain->id);
+	request_drop_state(c);
+	journal_commit();
+	queue_clear(c);
+	io->in_len = 0;
+	io->ignored = false;
+	c->outstanding = 0;
+	store(&r->req_cons, 0);
+	store(&r->req_prod, 0);
+	store(&r->rsp_cons, 0);
+	store(&r->rsp_prod, 0);
+	store(&r->server_features, c->domain->features);
+	store(&r->error, XENSTORE_ERROR_NONE);
+	store(&r->connection, XENSTORE_CONNECTED);
+	if (io->bound)
+		hyper->notify(io->port);
+}
+
+/* @n bytes at free-running index @at of a ring half. */
+static void ring_copy_out(const char *half, uint32_t at, char *to, uint32_t n)
+{
+	uint32_t from = at & (RING - 1), first = n < RING - from ? n : RING - from;
+
+	memcpy(to, half + from, first);
+	memcpy(to + first, half, n - first);
+}
+
+static void ring_copy_in(char *half, uint32_t at, const char *from, uint32_t n)
+{
+	uint32_t to = at & (RING - 1), first = n < RING - to ? n : RING - to;
+
+	memcpy(half + to, from, first);
+	memcpy(half, from + first, n - first);
+}
+
+/* Add @n bytes to a message that is too long for the ring. False: no memory. */
+static bool gather(struct conn_io *io, const char *p, uint32_t n)
+{
+	if (!io->in) {
+		io->in = malloc(MESSAGE_MAX);
+		if (!io->in)
+			return false;
+		io->in_size = MESSAGE_MAX;
+	}
+	memcpy(io->in + io->in_len, p, n);
+	io->in_len += n;
+	return true;
+}
+
+/*
+ * The copy @p of @len bytes of input after what was gathered: serve whole messages. io->cons counts what was taken. What is not stays in
+ * the ring.
+ */
+static void serve_input(struct conn *c, const char *p, uint32_t len)
+{
+	struct conn_io *io = c->io;
+	struct xsd_sockmsg h;
+
+	while (io->in_len) {
+		uint32_t missing, n;
+		int size;
+
+		memcpy(&h, io->in, sizeof(h));
+		size = (int)(sizeof(h) + h.len);
+		missing = (uint32_t)size - io->in_len;
+		n = missing < len ? missing : len;
+		if (n == missing && !conn_may_serve(c))
+			return;
+		if (n && !gather(io, p, n)) {
+			conn_close(c, XENSTORE_ERROR_COMM);
+			return;
+		}
+		p += n;
+		len -= n;
+		io->cons += n;
+		if (n < missing) {
+			if (n)
+				journal_input(c);
+			return;
+		}
+		io->in_len = 0;
+		conn_serve(c, &h, io->in + sizeof(h));
+		if (io->closing)
+			return;
+	}
+	for (;;) {
+		int size = wire_peek(p, len, &h);
+
+		if (size < 0) {
+			conn_close(c, XENSTORE_ERROR_PROTO);
+			return;
+		}
+		if (!size) {
+			/* Longer than the ring: it must be taken piece by piece. */
+			if (len >= sizeof(h) && h.len > RING - sizeof(h)) {
+				if (!gather(io, p, len)) {
+					conn_close(c, XENSTORE_ERROR_COMM);
+					return;
+				}
+				io->cons += len;
+				journal_input(c);
+			}
+			return;
+		}
+		if (!conn_may_serve(c))
+			return;
+		io->cons += (uint32_t)size;
+		conn_serve(c, &h, p + sizeof(h));
+		if (io->closing)
+			return;
+		p += size;
+		len -= (uint32_t)size;
+	}
+}
+
+/*
+ * The first @n queued bytes go out at @prod. What is left of a message that is cut there must outlive us, or the guest would
+ * wait for the rest.
+ */
+static void journal_ring_output(const struct conn *c, uint32_t prod, uint32_t n)
+{
+	const struct queue *q = &c->io->out;
+	struct journal_output o = { .from = prod, .to = prod + n, .done = c->io->reply_done };
+
+	for (uint32_t i = q->first; i < q->nr && q->items[i].pos < q->pos + n; i++) {
+		const struct queue_item *item = &q->items[i];
+		size_t end = (size_t)(item->pos + item->len - q->pos);
+
+		if (!item->event)
+			o.done = item->hash;
+		if (end > n) {
+			o.rest = q->bytes + q->head + n;
+			o.rest_len = (uint32_t)(end - n);
+			o.rest_event = item->event;
+		}
+	}
+	journal_output(c, &o);
+}
+
+/* As many queued bytes as fit go into the ring. True: the guest has something new. */
+static bool ring_write(struct conn *c)
+{
+	struct conn_io *io = c->io;
+	struct xenstore_domain_interface *r = io->ring;
+	struct queue *q = &io->out;
+	uint32_t prod, used, n;
+	size_t waiting = queue_bytes(q);
+
+	if (!waiting)
+		return false;
+	prod = load(&r->rsp_prod);
+	used = prod - load(&r->rsp_cons);
+	if (used > RING) {
+		conn_close(c, XENSTORE_ERROR_RINGIDX);
+		return false;
+	}
+	n = RING - used < waiting ? RING - used : (uint32_t)waiting;
+	if (!n)
+		return false;
+	ring_copy_in(r->rsp, prod, q->bytes + q->head, n);
+	journal_ring_output(c, prod, n);
+	queue_taken(c, n);
+	store(&r->rsp_prod, prod + n);
+	return true;
+}
+
+void ring_flush(struct conn *c)
+{
+	struct conn_io *io = c->io;
+	bool news;
+
+	if (!io->ring || io->ignored || io->closing)
+		return;
+	news = ring_write(c);
+	if ((news || io->notify) && io->bound)
+		hyper->notify(io->port);
+	io->notify = false;
+	if (queue_bytes(&io->out))
+		conn_list_add(io, LIST_BLOCKED);
+}
+
+void ring_service(struct conn *c)
+{
+	char copy[RING];
+	struct conn_io *io = c->io;
+	struct xenstore_domain_interface *r = io->ring;
+	uint32_t cons, avail;
+
+	if (!r || io->closing)
+		return;
+	if ((c->domain->features & XENSTORE_SERVER_FEATURE_RECONNECTION) &&
+	    load(&r->connection) == XENSTORE_RECONNECT) {
+		ring_reset(c);
+		return;
+	}
+	if (io->ignored)
+		return;
+	/* Room first: what waits for it may be what keeps us from serving more. */
+	if (ring_write(c))
+		io->notify = true;
+	cons = load(&r->req_cons);
+	avail = load(&r->req_prod) - cons;
+	if (avail > RING) {
+		conn_close(c, XENSTORE_ERROR_RINGIDX);
+		return;
+	}
+	if (avail) {
+		ring_copy_out(r->req, cons, copy, avail);
+		io->cons_page = io->cons = cons;
+		serve_input(c, copy, avail);
+		if (io->closing || !io->ring)
+			return;
+		/* More that comes meanwhile brings its own event: no second look. */
+		if (io->cons != cons) {
+			store(&r->req_cons, io->cons);
+			io->notify = true;
+		}
+	}
+	ring_flush(c);
+}
