@@ -28,6 +28,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	@echo "  HOSTCC  $<"
 	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka $(UNIT_LIBS_$(notdir $@))
 
+include tests/store/store.mk
+
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@for t in $(UNIT_BINS); do $$t || exit 1; done

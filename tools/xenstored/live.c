@@ -141,6 +141,16 @@ static void remove_owned_slowly(const struct domain *d)
 	owned_free(found);
 }
 
+/* Nobody may act for the next domain of this id. */
+static void forget_target(uint32_t id)
+{
+	for (struct domain *d = domain_first(); d; d = d->next)
+		if (d->target == id) {
+			d->target = ~0u;
+			journal_domain(d);
+		}
+}
+
 void store_domain_gone(struct domain *d)
 {
 	struct owned_entry *e, *next;
@@ -159,6 +169,7 @@ void store_domain_gone(struct domain *d)
 	}
 	owned_free(d->owned);
 	d->owned = NULL;
+	forget_target(d->id);
 	d->quota.use[QUOTA_NODES] = 0;
 	d->quota.use[QUOTA_MEMORY] = 0;
 	live_touch();
