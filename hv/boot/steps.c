@@ -12,8 +12,10 @@
 #include "hv/boot.h"
 #include "hv/console.h"
 #include "hv/domain.h"
+#include "hv/iommu.h"
 #include "hv/launch.h"
 #include "hv/mm.h"
+#include "hv/pci.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
@@ -98,7 +100,8 @@ static const struct boot_step early_steps[] = {
 static const struct boot_step late_steps[] = {
 	{ "console ring", step_ring },	 { "ACPI tables", acpi_init },	{ "interrupt controllers", step_interrupts },
 	{ "time", step_time },		 { "boot CPU", step_boot_cpu }, { "screen and input", consoles_init_late },
-	{ "virtualization", step_virt }, { "other CPUs", smp_init },	{ "domains", step_domains },
+	{ "virtualization", step_virt }, { "other CPUs", smp_init },	{ "PCI devices", pci_init },
+	{ "IOMMU", iommu_init },	 { "domains", step_domains },
 };
 
 static struct {

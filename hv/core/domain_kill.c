@@ -12,6 +12,7 @@
 #include "hv/hypercall.h"
 #include "hv/launch.h"
 #include "hv/mm.h"
+#include "hv/pci.h"
 #include "hv/printk.h"
 #include "hv/time.h"
 
@@ -50,6 +51,13 @@ static int kill_timers(struct domain *d)
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		if (d->vcpu[i])
 			vcpu_kill_timers(d->vcpu[i]);
+	return 0;
+}
+
+/* Before its pages are given back: no device writes to them any more. */
+static int kill_devices(struct domain *d)
+{
+	pci_release_domain(d);
 	return 0;
 }
 
@@ -100,8 +108,17 @@ static int kill_pages(struct domain *d)
 }
 
 static int (*const steps[])(struct domain *d) = {
-	kill_begin,   kill_vcpus,	 kill_timers, kill_console, evtchn_destroy, grant_release_mappings,
-	p2m_teardown, kill_shared_pages, kill_claim,  kill_pages,
+	kill_begin,
+	kill_vcpus,
+	kill_timers,
+	kill_devices,
+	kill_console,
+	evtchn_destroy,
+	grant_release_mappings,
+	p2m_teardown,
+	kill_shared_pages,
+	kill_claim,
+	kill_pages,
 };
 
 /*

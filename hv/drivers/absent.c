@@ -33,6 +33,34 @@ WEAK int iommu_domain_init(struct domain *d)
 }
 
 /* See hv/iommu.h. */
+WEAK void iommu_init(void)
+{
+}
+
+/* See hv/iommu.h. */
+WEAK void iommu_domain_destroy(struct domain *d)
+{
+}
+
+/* See hv/iommu.h. */
+WEAK int iommu_attach(struct pci_dev *dev, struct domain *d)
+{
+	return err(-ENODEV);
+}
+
+/* See hv/iommu.h. */
+WEAK int iommu_msi_message(struct pci_dev *dev, unsigned index, const struct host_irq *irq, uint64_t *address,
+			   uint32_t *data)
+{
+	return err(-ENODEV);
+}
+
+/* See hv/iommu.h. */
+WEAK void iommu_msi_release(struct pci_dev *dev, unsigned index)
+{
+}
+
+/* See hv/iommu.h. */
 WEAK unsigned iommu_reserved_ranges(const struct iommu_reserved **out)
 {
 	return 0;

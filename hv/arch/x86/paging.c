@@ -231,7 +231,8 @@ bool directmap_covers(paddr_t start, uint64_t len)
 	return next_run(&boot_info, start, &s, &e) && s <= start && e >= end;
 }
 
-static void *iomap(paddr_t p, size_t size, uint64_t flags)
+/* NULL without room or memory. */
+static void *iomap_try(paddr_t p, size_t size, uint64_t flags)
 {
 	paddr_t first = ROUND_DOWN(p, PAGE_SIZE), last = ROUND_UP(p + size, PAGE_SIZE);
 	uint64_t va;
@@ -240,19 +241,34 @@ static void *iomap(paddr_t p, size_t size, uint64_t flags)
 	ASSERT(size && p + size > p && paging.ready);
 	spin_lock(&paging.lock);
 	va = paging.iomap_next;
-	ok = last - first <= IOMAP_END - va &&
-	     map_4k(va, first, last - first, flags | PTE_W | PTE_A | PTE_D | paging.nx | paging.global);
-	paging.iomap_next += last - first + PAGE_SIZE; /* one page unmapped between */
+	ok = last - first < IOMAP_END - va;
+	if (ok) { /* the addresses are used up even if memory for a table runs out: a CPU may know some of them */
+		paging.iomap_next += last - first + PAGE_SIZE; /* one page unmapped between */
+		ok = map_4k(va, first, last - first, flags | PTE_W | PTE_A | PTE_D | paging.nx | paging.global);
+	}
 	spin_unlock(&paging.lock);
-	if (!ok)
+	return ok ? (void *)(va + (p - first)) : NULL;
+}
+
+static void *iomap(paddr_t p, size_t size, uint64_t flags)
+{
+	void *va = iomap_try(p, size, flags);
+
+	if (!va)
 		panic("no room to map a device at %lx", p);
-	return (void *)(va + (p - first));
+	return va;
 }
 
 /* See asm/paging.h. */
 void *arch_iomap(paddr_t p, size_t size)
 {
 	return iomap(p, size, PTE_PCD | PTE_PWT);
+}
+
+/* See asm/paging.h. */
+void *arch_iomap_try(paddr_t p, size_t size)
+{
+	return iomap_try(p, size, PTE_PCD | PTE_PWT);
 }
 
 /* See asm/paging.h. PAT entry 4, set by cpu_setup(): PAT bit of a 4K entry is bit 7. */

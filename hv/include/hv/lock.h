@@ -15,6 +15,7 @@
 
 enum lock_rank {
 	RANK_DOMLIST = 10, /* the table of domains */
+	RANK_CPUPOOL = 15, /* which CPUs and domains are in which pool */
 	RANK_DOMAIN = 20,  /* struct domain: life cycle */
 	RANK_PCI = 22,	   /* the list of devices, who owns which, configuration of one device */
 	RANK_HVM = 25,	   /* an emulated device of a domain */
@@ -25,8 +26,10 @@ enum lock_rank {
 	RANK_EVTCHN_QUEUE = 44, /* one FIFO event queue of a vCPU */
 	RANK_P2M = 50,		/* a domain's guest-physical map */
 	RANK_LOG_DIRTY = 52,	/* which pages of a domain were written */
-	RANK_IOMMU = 55,	/* an IOMMU's tables and queues, of one domain or one unit */
+	RANK_IOMMU = 55,	/* which device is in which context of an IOMMU */
 	RANK_IRQ = 57,		/* vectors and pins */
+	RANK_IOMMU_UNIT = 58,	/* one IOMMU: registers, queue, device and interrupt tables */
+	RANK_PCI_PORT = 59,	/* the CF8/CFC pair: a configuration access under any of the above */
 	RANK_SCHED = 60,	/* a CPU's run queue */
 	RANK_SCHED_DOMAIN = 65, /* a capped domain's budget */
 	RANK_TIMER = 70,	/* a CPU's timer heap */

@@ -34,6 +34,8 @@ bool directmap_covers(paddr_t start, uint64_t len);
 
 /* Map @size bytes at @p uncached, for ever. Any alignment. Panics if room or memory is out. Not in interrupts. */
 void *arch_iomap(paddr_t p, size_t size);
+/* As arch_iomap(); NULL when room or memory is out. */
+void *arch_iomap_try(paddr_t p, size_t size) must_check;
 /* As arch_iomap(), write-combining. */
 void *arch_iomap_wc(paddr_t p, size_t size);
 /* Read firmware memory: the direct map if it covers it, else an uncached mapping. Never NULL. */
