@@ -15,6 +15,12 @@
 
 /* Ports ------------------------------------------------------------------------------------ */
 
+/* Changes while the domain lock is held; who holds a port's lock, or its sender's, sees one that settle() will wait for. */
+static const struct evtchn_abi *abi_of(const struct domain *d)
+{
+	return __atomic_load_n(&d->evtchn->abi, __ATOMIC_SEQ_CST);
+}
+
 /* Port @number of @d, NULL if it never existed. No lock: the table only grows. */
 static struct port *port_get(const struct domain *d, evtchn_port_t number)
 {
@@ -44,7 +50,7 @@ static int bucket_add(struct evtchn_domain *e)
 		return err(-ENOMEM);
 	for (unsigned i = 0; i < PORTS_PER_BUCKET; i++) {
 		spin_lock_init(&bucket[i].lock, RANK_EVTCHN_PORT);
-		bucket[i].number = first + i;
+		bucket[i].number = (first + i) & EVTCHN_FIFO_LINK_MASK;
 	}
 	e->group[g][first / PORTS_PER_BUCKET % BUCKETS_PER_GROUP] = bucket;
 	__atomic_store_n(&e->nr_ports, first + PORTS_PER_BUCKET, __ATOMIC_RELEASE);
@@ -65,7 +71,7 @@ static int port_find(struct domain *d, evtchn_port_t wanted, struct port **out)
 	ASSERT(spin_is_mine(&e->lock));
 	if (read_once(d->dying))
 		return err(-ENODEV);
-	limit = (unsigned)min_u64(e->abi->nr_ports(d), (uint64_t)e->max_port + 1);
+	limit = (unsigned)min_u64(abi_of(d)->nr_ports(d), (uint64_t)e->max_port + 1);
 	for (number = wanted ? wanted : e->first_free; number < limit; number++) {
 		while (number >= e->nr_ports) {
 			rc = bucket_add(e);
@@ -89,7 +95,8 @@ static void port_set(struct domain *d, struct port *p, enum port_state state)
 {
 	p->state = state;
 	p->vcpu = 0;
-	d->evtchn->abi->clear_pending(d, p);
+	evtchn_fifo_port_init(p);
+	abi_of(d)->clear_pending(d, p);
 }
 
 /* The port is free again. Domain and port lock held. */
@@ -102,7 +109,7 @@ static void port_release(struct domain *d, struct port *p)
 
 static void set_pending(struct domain *d, struct port *p)
 {
-	d->evtchn->abi->set_pending(d, p);
+	abi_of(d)->set_pending(d, p);
 }
 
 /* The locks of two domains, which may be one, in ascending address order. */
@@ -191,9 +198,16 @@ void evtchn_vcpu_info_moved(struct vcpu *v)
 /* 1 if @port of @d is pending, 0 if not, -EINVAL if there is no such port. */
 int evtchn_port_pending(struct domain *d, evtchn_port_t port)
 {
-	if (!port_get(d, port))
+	struct port *p = port_get(d, port);
+	bool pending;
+
+	if (!p)
 		return err(-EINVAL);
-	return d->evtchn->abi->is_pending(d, port);
+	/* The lock keeps the ABI in force. A closed port has nothing pending that an ABI must be asked for. */
+	spin_lock(&p->lock);
+	pending = p->state > PORT_RESERVED && abi_of(d)->is_pending(d, port);
+	spin_unlock(&p->lock);
+	return pending;
 }
 
 /* Opening --------------------------------------------------------------------------------------- */
@@ -321,7 +335,7 @@ static int bind_virq(struct domain *d, uint32_t virq, uint32_t id, evtchn_port_t
 		spin_lock(&p->lock);
 		port_set(d, p, PORT_VIRQ);
 		p->virq = (uint8_t)virq;
-		p->vcpu = (uint16_t)id;
+		p->vcpu = (uint8_t)id;
 		spin_unlock(&p->lock);
 		*port = p->number;
 		write_once(v->virq_port[virq], p->number);
@@ -343,7 +357,7 @@ static int bind_ipi(struct domain *d, uint32_t id, evtchn_port_t *port)
 	if (rc == 0) {
 		spin_lock(&p->lock);
 		port_set(d, p, PORT_IPI);
-		p->vcpu = (uint16_t)id;
+		p->vcpu = (uint8_t)id;
 		spin_unlock(&p->lock);
 		*port = p->number;
 	}
@@ -366,7 +380,7 @@ static int bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t id)
 	movable = p->state == PORT_UNBOUND || p->state == PORT_INTERDOMAIN || p->state == PORT_HV ||
 		  (p->state == PORT_VIRQ && virq_is_global(p->virq));
 	if (movable)
-		p->vcpu = (uint16_t)id;
+		p->vcpu = (uint8_t)id;
 	spin_unlock(&p->lock);
 	spin_unlock(&d->evtchn->lock);
 	return movable ? 0 : err(-EINVAL);
@@ -465,6 +479,93 @@ static int close_all(struct domain *d, unsigned *next, bool force)
 	return 0;
 }
 
+/* Changing the ABI ----------------------------------------------------------------------------------- */
+
+/*
+ * The ABI of @d has just become another. Whoever still uses the one before holds the lock of a port or, a sender, of its peer: take them all once. What
+ * was pending in 2-level form, if that was before, is noted for the other. Domain lock held.
+ */
+static void settle(struct domain *d, bool was_2l)
+{
+	struct evtchn_domain *e = d->evtchn;
+
+	for (unsigned i = 1; i < e->nr_ports; i++) {
+		struct port *p = port_get(d, i), *peer = NULL;
+
+		if (p->state <= PORT_RESERVED)
+			continue;
+		if (p->state == PORT_INTERDOMAIN && p->u.peer.port != p)
+			peer = p->u.peer.port;
+		if (peer)
+			ports_lock_both(p, peer);
+		else
+			spin_lock(&p->lock);
+		if (was_2l && evtchn_2l.is_pending(d, i))
+			evtchn_fifo_set_early(p);
+		if (peer)
+			ports_unlock_both(p, peer);
+		else
+			spin_unlock(&p->lock);
+	}
+}
+
+/* The guest gives vCPU @op->vcpu its control block; with the first one the FIFO ABI is in force. -ENOENT no such vCPU, -EINVAL, -ENOMEM. */
+static int init_control(struct domain *d, const struct evtchn_init_control *op)
+{
+	struct evtchn_domain *e = d->evtchn;
+	int rc;
+
+	if (!domain_vcpu(d, op->vcpu))
+		return err(-ENOENT);
+	if (op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || op->offset % 8)
+		return err(-EINVAL);
+	spin_lock(&e->lock);
+	rc = evtchn_fifo_control(d, op);
+	if (rc == 0 && e->abi != &evtchn_fifo) {
+		__atomic_store_n(&e->abi, &evtchn_fifo, __ATOMIC_SEQ_CST);
+		settle(d, true);
+	}
+	spin_unlock(&e->lock);
+	return rc;
+}
+
+/* The guest gives the next page of event words. -EOPNOTSUPP without a control block, -ENOSPC, -EINVAL. */
+static int expand_array(struct domain *d, uint64_t g)
+{
+	struct evtchn_domain *e = d->evtchn;
+	evtchn_port_t first, end;
+	int rc;
+
+	spin_lock(&e->lock);
+	rc = evtchn_fifo_add_page(d, g, &first, &end);
+	for (evtchn_port_t i = first; rc == 0 && i < end && i < e->nr_ports; i++) {
+		struct port *p = port_get(d, i);
+
+		spin_lock(&p->lock);
+		evtchn_fifo_raise_early(d, p);
+		spin_unlock(&p->lock);
+	}
+	spin_unlock(&e->lock);
+	return rc;
+}
+
+/* Back to the 2-level ABI, if it was left: the guest has its pages for itself again. */
+static void fifo_end(struct domain *d)
+{
+	struct evtchn_domain *e = d->evtchn;
+	struct evtchn_fifo *fifo;
+
+	spin_lock(&e->lock);
+	fifo = e->fifo;
+	if (fifo) {
+		__atomic_store_n(&e->abi, &evtchn_2l, __ATOMIC_SEQ_CST);
+		settle(d, false);
+		e->fifo = NULL;
+	}
+	spin_unlock(&e->lock);
+	evtchn_fifo_release(fifo);
+}
+
 /* Set-up and end of a domain ----------------------------------------------------------------------- */
 
 /* Event channels for @d, port numbers up to @max_port (0: the ABI's limit). -ENOMEM. */
@@ -500,7 +601,10 @@ int evtchn_destroy(struct domain *d)
 	/* Whoever did not yet see that @d is dying is inside this lock: after it no port opens. */
 	spin_lock(&e->lock);
 	spin_unlock(&e->lock);
-	return close_all(d, &e->next_destroy, true);
+	if (close_all(d, &e->next_destroy, true))
+		return -ERESTART;
+	fifo_end(d);
+	return 0;
 }
 
 /* Give the memory back; no port is open and nobody can look @d up. */
@@ -739,7 +843,7 @@ static long op_unmask(struct vcpu *v, uint64_t arg)
 		return err(-EINVAL);
 	spin_lock(&p->lock);
 	if (p->state > PORT_RESERVED)
-		v->domain->evtchn->abi->unmask(v->domain, p);
+		abi_of(v->domain)->unmask(v->domain, p);
 	spin_unlock(&p->lock);
 	return 0;
 }
@@ -817,13 +921,35 @@ static long op_reset(struct vcpu *v, uint64_t arg)
 		rc = err(-EINVAL);
 	else
 		rc = close_all(d, &d->evtchn->next_reset, false);
+	if (rc == 0)
+		fifo_end(d);
 	domain_put(d);
 	return rc == -ERESTART ? hypercall_again(v) : rc;
 }
 
+static long op_init_control(struct vcpu *v, uint64_t arg)
+{
+	struct evtchn_init_control op;
+	int rc = copy_from_guest(v, &op, arg, sizeof(op));
+
+	if (rc)
+		return rc;
+	op.link_bits = EVTCHN_FIFO_LINK_BITS;
+	rc = init_control(v->domain, &op);
+	return rc ? rc : copy_to_guest(v, arg, &op, sizeof(op));
+}
+
+static long op_expand_array(struct vcpu *v, uint64_t arg)
+{
+	struct evtchn_expand_array op;
+	int rc = copy_from_guest(v, &op, arg, sizeof(op));
+
+	return rc ? rc : expand_array(v->domain, op.array_gfn);
+}
+
 static long op_set_priority(struct vcpu *v, uint64_t arg)
 {
-	const struct evtchn_abi *abi = v->domain->evtchn->abi;
+	const struct evtchn_abi *abi = abi_of(v->domain);
 	struct evtchn_set_priority op;
 	struct port *p;
 	int rc = copy_from_guest(v, &op, arg, sizeof(op));
@@ -841,7 +967,7 @@ static long op_set_priority(struct vcpu *v, uint64_t arg)
 	return rc;
 }
 
-/* Hypercall 32. -ENOSYS for operations that do not exist here: physical interrupts, the FIFO ABI. */
+/* Hypercall 32. -ENOSYS for operations that do not exist here: physical interrupts. */
 long do_event_channel_op(struct vcpu *v, const uint64_t *args)
 {
 	uint64_t arg = args[1];
@@ -867,6 +993,10 @@ long do_event_channel_op(struct vcpu *v, const uint64_t *args)
 		return op_unmask(v, arg);
 	case EVTCHNOP_reset:
 		return op_reset(v, arg);
+	case EVTCHNOP_init_control:
+		return op_init_control(v, arg);
+	case EVTCHNOP_expand_array:
+		return op_expand_array(v, arg);
 	case EVTCHNOP_set_priority:
 		return op_set_priority(v, arg);
 	default:

@@ -27,11 +27,15 @@ enum port_state {
 };
 
 struct port {
-	spinlock_t lock; /* RANK_EVTCHN_PORT: all below */
-	uint8_t state;	 /* enum port_state */
-	uint8_t virq;	 /* PORT_VIRQ */
-	uint16_t vcpu;	 /* who is notified */
-	evtchn_port_t number;
+	spinlock_t lock;    /* RANK_EVTCHN_PORT: all below */
+	uint8_t state;	    /* enum port_state */
+	uint8_t virq;	    /* PORT_VIRQ */
+	uint8_t vcpu;	    /* who is notified */
+	uint8_t fifo_flags; /* atomic: FIFO_* */
+	/* One word. The number never changes, so it is read without a lock; the others are the FIFO ABI's, under the link bit. */
+	uint32_t number : 17;
+	uint32_t priority : 4;
+	uint32_t last_vcpu : 7, last_priority : 4; /* the queue it was last on */
 	union {
 		domid_t unbound;
 		struct {
@@ -45,6 +49,10 @@ struct port {
 	} u;
 };
 _Static_assert(sizeof(struct port) == 32, "a bucket of ports is one page");
+_Static_assert(DOMAIN_MAX_VCPUS <= 128, "vcpu and last_vcpu hold any");
+
+#define FIFO_LINKING 0x01u /* somebody links it: a lock of its own, as senders do not hold the port's */
+#define FIFO_EARLY 0x02u   /* raised before its event word existed */
 
 /* How pending and mask bits are kept with the guest. All calls under the port's lock. */
 struct evtchn_abi {
@@ -57,16 +65,31 @@ struct evtchn_abi {
 	int (*set_priority)(struct domain *d, struct port *p, unsigned priority); /* NULL: -ENOSYS */
 };
 
-extern const struct evtchn_abi evtchn_2l;
+extern const struct evtchn_abi evtchn_2l, evtchn_fifo;
+
+struct evtchn_fifo;
+struct evtchn_init_control;
+/* evtchn_fifo.c. A port begins a new life: default priority. */
+void evtchn_fifo_port_init(struct port *p);
+/* @p is pending, but has no word to say so. */
+void evtchn_fifo_set_early(struct port *p);
+void evtchn_fifo_raise_early(struct domain *d, struct port *p);
+/* Map the control block of a vCPU that exists, with offset checked; makes d->evtchn->fifo if there is none. Domain lock held. -EINVAL, -ENOMEM. */
+int evtchn_fifo_control(struct domain *d, const struct evtchn_init_control *op) must_check;
+/* Add frame @g as the next page of words, for ports [*@first, *@end). Domain lock held. -EOPNOTSUPP, -ENOSPC, -EINVAL. */
+int evtchn_fifo_add_page(struct domain *d, uint64_t g, evtchn_port_t *first, evtchn_port_t *end) must_check;
+/* Let go of the guest's pages; nobody uses @s any more. NULL is ignored. */
+void evtchn_fifo_release(struct evtchn_fifo *s);
 
 struct evtchn_domain {
-	spinlock_t lock;       /* RANK_EVTCHN: port states, the table of ports, vcpu->virq_port */
-	unsigned max_port;     /* largest port number this domain may open */
-	unsigned nr_ports;     /* ports in buckets; grows only. Read without the lock */
-	unsigned first_free;   /* no free port is below this one */
-	unsigned next_destroy; /* progress of evtchn_destroy() */
-	unsigned next_reset;   /* progress of EVTCHNOP_reset */
-	const struct evtchn_abi *abi;
+	spinlock_t lock;	      /* RANK_EVTCHN: port states, the table of ports, vcpu->virq_port */
+	unsigned max_port;	      /* largest port number this domain may open */
+	unsigned nr_ports;	      /* ports in buckets; grows only. Read without the lock */
+	unsigned first_free;	      /* no free port is below this one */
+	unsigned next_destroy;	      /* progress of evtchn_destroy() */
+	unsigned next_reset;	      /* progress of EVTCHNOP_reset */
+	const struct evtchn_abi *abi; /* atomic, see abi_of() */
+	struct evtchn_fifo *fifo;     /* set before abi is evtchn_fifo, cleared after it is not */
 	struct port **group[NR_PORT_GROUPS];
 };
 
