@@ -17,6 +17,9 @@ ABI_SIZE(struct hvm_save_descriptor, 8);
 #define HVM_SAVE_CODE_LAPIC 5
 #define HVM_SAVE_CODE_LAPIC_REGS 6
 #define HVM_SAVE_CODE_MTRR 14
+#define CPU_XSAVE_CODE 16
+#define HVM_SAVE_CODE_TSC_ADJUST 19
+#define CPU_MSR_CODE 20
 #define HVM_SAVE_CODE_MAX 20
 
 #define HVM_FILE_MAGIC 0x54381286
@@ -94,5 +97,32 @@ struct hvm_hw_mtrr {
 ABI_SIZE(struct hvm_hw_mtrr, 240);
 ABI_OFFSET(struct hvm_hw_mtrr, msr_mtrr_fixed, 136);
 ABI_OFFSET(struct hvm_hw_mtrr, msr_mtrr_cap, 224);
+
+/* As long as the components of @xcr0_accum need; the area is what XSAVE writes (APM vol. 2, 11.5.3). */
+struct hvm_hw_cpu_xsave {
+	uint64_t xfeature_mask; /* ignored */
+	uint64_t xcr0;
+	uint64_t xcr0_accum; /* all components the vCPU ever enabled */
+	uint8_t save_area[576];
+};
+ABI_SIZE(struct hvm_hw_cpu_xsave, 600);
+ABI_OFFSET(struct hvm_hw_cpu_xsave, save_area, 24);
+
+struct hvm_tsc_adjust {
+	uint64_t tsc_adjust;
+};
+ABI_SIZE(struct hvm_tsc_adjust, 8);
+
+struct hvm_one_msr {
+	uint32_t index;
+	uint32_t _rsvd;
+	uint64_t val;
+};
+struct hvm_msr {
+	uint32_t count;
+	struct hvm_one_msr msr[];
+};
+ABI_SIZE(struct hvm_one_msr, 16);
+ABI_SIZE(struct hvm_msr, 8);
 
 #endif

@@ -133,7 +133,7 @@ size_t console_ring_read(char *buf, size_t n, uint32_t *index, bool incremental,
 	done = conring_read(&con.ring, &from, buf, n);
 	*index = from;
 	if (clear)
-		con.ring.cons = con.ring.prod;
+		con.ring.cons = from;
 	unlock_console();
 	return done;
 }

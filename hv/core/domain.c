@@ -27,6 +27,8 @@ static struct {
 	spinlock_t ref_lock[NR_REF_LOCKS]; /* between finding a domain and counting the reference */
 	struct domain *leaf0[LEAF_SIZE];
 	struct domain **leaf[NR_LEAVES]; /* allocated on first use, never freed */
+	domid_t last;			 /* id last chosen by itself; guarded by lock */
+	uint32_t virq_handler[NR_VIRQS]; /* atomic: id + 1 of who a global interrupt goes to, 0: the control domains */
 } table;
 
 /* Forget all domains. Boot, before the first is created. */
@@ -69,19 +71,26 @@ static struct domain **slot_make(domid_t id)
 	return &(*leaf)[id & (LEAF_SIZE - 1)];
 }
 
-/* First free id from 1 on, DOMID_INVALID if all are taken. Table lock held. */
-static domid_t first_free_id(void)
+/* The next free id, DOMID_INVALID if all are taken. Going round, ids of the dead are not soon taken for the living. Table lock held. */
+static domid_t next_free_id(void)
 {
-	for (domid_t id = 1; id < DOMID_FIRST_RESERVED; id++) {
-		struct domain **slot = slot_of(id);
+	domid_t id = table.last;
 
-		if (!slot || !*slot)
+	for (unsigned i = 1; i < DOMID_FIRST_RESERVED; i++) {
+		struct domain **slot;
+
+		if (++id >= DOMID_FIRST_RESERVED)
+			id = 1;
+		slot = slot_of(id);
+		if (!slot || !*slot) {
+			table.last = id;
 			return id;
+		}
 	}
 	return DOMID_INVALID;
 }
 
-/* Put @d in the table under @id (DOMID_INVALID: first free). -EEXIST, -ENOMEM, -ENOSPC. */
+/* Put @d in the table under @id (DOMID_INVALID: the next free). -EEXIST, -ENOMEM, -ENOSPC. */
 static int table_insert(struct domain *d, domid_t id)
 {
 	struct domain **slot;
@@ -91,7 +100,7 @@ static int table_insert(struct domain *d, domid_t id)
 		domain_table_init();
 	spin_lock(&table.lock);
 	if (id == DOMID_INVALID)
-		id = first_free_id();
+		id = next_free_id();
 	slot = id == DOMID_INVALID ? NULL : slot_make(id);
 	if (id == DOMID_INVALID) {
 		rc = err(-ENOSPC);
@@ -175,6 +184,9 @@ static void domain_free(struct domain *d)
 	grant_free(d); /* not earlier: others' mappings of this domain's pages count here to the end */
 	sched_domain_destroy(d);
 	table_remove(d);
+	rangeset_clear(&d->control.irqs);
+	rangeset_clear(&d->control.iomem);
+	rangeset_clear(&d->control.ioports);
 	xfree(d->memory_map);
 	xfree(d->vcpu);
 	xfree(d);
@@ -248,7 +260,7 @@ static void domain_setup(struct domain *d, const struct domain_config *cfg)
 /* The subsystems of @d, which is in the table; undone in reverse on failure. -ENOMEM and theirs. */
 static int domain_init_parts(struct domain *d, const struct domain_config *cfg)
 {
-	int rc = sched_domain_init(d);
+	int rc = sched_domain_init(d, cfg->cpupool);
 
 	if (rc)
 		return rc;
@@ -343,6 +355,24 @@ void domain_pause_sync(struct domain *d)
 			vcpu_sleep_sync(d->vcpu[i]);
 }
 
+/* See hv/domain.h. Two callers that stop each other would wait for ever: whoever shall stop gives up first. */
+int domain_pause_for(struct domain *d, const struct vcpu *caller)
+{
+	domain_pause_nosync(d);
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = __atomic_load_n(&d->vcpu[i], __ATOMIC_ACQUIRE);
+
+		while (v && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE)) {
+			if (!vcpu_runnable(caller)) {
+				domain_unpause(d);
+				return -ERESTART;
+			}
+			arch_cpu_relax();
+		}
+	}
+	return 0;
+}
+
 /* Take a reason away. */
 void domain_unpause(struct domain *d)
 {
@@ -356,17 +386,41 @@ void domain_unpause(struct domain *d)
 			vcpu_wake(d->vcpu[i]);
 }
 
-/* Tell every control domain but @d itself that @d's state changed. No lock held. */
-void domain_notify_controllers(const struct domain *d)
+/* See hv/domain.h. A handler that is gone is forgotten. No lock held. */
+void domain_global_virq(unsigned virq, const struct domain *but)
 {
-	struct domain *c;
+	uint32_t chosen = __atomic_load_n(&table.virq_handler[virq], __ATOMIC_RELAXED);
+	struct domain *c = chosen ? domain_get_by_id((domid_t)(chosen - 1)) : NULL;
 
+	if (c && !c->dying) {
+		if (c != but)
+			send_guest_global_virq(c, virq);
+		domain_put(c);
+		return;
+	}
+	if (c)
+		domain_put(c);
 	for (domid_t from = 0; (c = domain_next(from));) {
 		from = (domid_t)(c->id + 1);
-		if (c != d && !c->dying && domain_has_role(c, ROLE_CONTROL))
-			send_guest_global_virq(c, VIRQ_DOM_EXC);
+		if (c != but && !c->dying && domain_has_role(c, ROLE_CONTROL))
+			send_guest_global_virq(c, virq);
 		domain_put(c);
 	}
+}
+
+/* See hv/domain.h. */
+int domain_set_virq_handler(struct domain *d, unsigned virq)
+{
+	if (virq >= NR_VIRQS || !virq_is_global(virq))
+		return err(-EINVAL);
+	__atomic_store_n(&table.virq_handler[virq], d->id + 1u, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Tell those who care that @d's state changed. No lock held. */
+void domain_notify_controllers(const struct domain *d)
+{
+	domain_global_virq(VIRQ_DOM_EXC, d);
 }
 
 /* @d is shutting down: if none of its vCPUs is on a CPU any more, it has ended. No lock held. */

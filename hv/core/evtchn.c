@@ -299,7 +299,8 @@ unlock:
 	return rc;
 }
 
-static bool virq_is_global(unsigned virq)
+/* Is @virq one for a domain, not one for each vCPU? */
+bool virq_is_global(unsigned virq)
 {
 	switch (virq) {
 	case VIRQ_TIMER:

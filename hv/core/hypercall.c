@@ -38,6 +38,9 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
 	[HC_event_channel_op] = { do_event_channel_op, 2, 0 },
 	[HC_physdev_op] = { do_physdev_op, 2, 0 },
 	[HC_hvm_op] = { do_hvm_op, 2, 0 },
+	[HC_sysctl] = { do_sysctl, 1, 0 }, /* each operation names its roles */
+	[HC_domctl] = { do_domctl, 1, 0 },
+	[HC_dm_op] = { do_dm_op, 3, 0 },
 	[HC_hospes_op] = { do_hospes_op, 2, 0 },
 };
 
@@ -47,21 +50,15 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
  */
 static long refused(struct vcpu *v, uint32_t nr, const uint64_t *args)
 {
-	/* cmd and interface_version of the toolstack's three calls: the version is looked at first. */
-	uint32_t head[2];
-	uint32_t version = nr == HC_platform_op ? 0x03000001 : 0x15;
+	uint32_t head[2]; /* cmd and interface_version of platform_op: the version is looked at first */
 
 	switch (nr) {
 	case HC_platform_op:
-	case HC_sysctl:
-	case HC_domctl:
 		if (copy_from_guest(v, head, args[0], sizeof(head)))
 			return err(-EFAULT);
-		if (head[1] != version)
+		if (head[1] != 0x03000001)
 			return err(-EACCES);
 		return domain_has_role(v->domain, ROLE_CONTROL) ? err(-ENOSYS) : err(-EPERM);
-	case HC_dm_op:
-		return err(-ESRCH);
 	case HC_xenpmu_op:
 		return err(-EOPNOTSUPP);
 	default:

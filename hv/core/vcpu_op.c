@@ -10,6 +10,7 @@
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
+#include "hvm_vcpu.h"
 #include "vcpu.h"
 #include "xen.h"
 
@@ -19,6 +20,22 @@
 static bool is_down(const struct vcpu *v)
 {
 	return __atomic_load_n(&v->pause_flags, __ATOMIC_ACQUIRE) & VPF_DOWN;
+}
+
+/* Give @v its first state. -EINVAL without an area to tell it of events, or for a state that cannot be; -EEXIST it has one. */
+static long op_initialise(struct vcpu *caller, struct vcpu *v, uint64_t arg)
+{
+	struct vcpu_hvm_context ctx;
+	int rc;
+
+	if (!v->vcpu_info)
+		return err(-EINVAL);
+	if (copy_from_guest(caller, &ctx, arg, sizeof(ctx)))
+		return err(-EFAULT);
+	spin_lock(&v->domain->lock);
+	rc = v->initialised ? err(-EEXIST) : arch_vcpu_initialise(v, &ctx);
+	spin_unlock(&v->domain->lock);
+	return rc;
 }
 
 /* Start @v, whose registers were set before. -EINVAL if they were not. */
@@ -219,7 +236,6 @@ static long op_send_nmi(struct vcpu *v, uint64_t arg)
 
 /*
  * args: VCPUOP_*, vCPU number, guest address of the argument. -ENOENT: no such vCPU; -ENOSYS: unknown; -EFAULT.
- * VCPUOP_initialise answers -EEXIST for a vCPU that has its registers, else -ENOSYS: HVM-type guests start theirs by INIT and SIPI.
  */
 long do_vcpu_op(struct vcpu *caller, const uint64_t *args)
 {
@@ -231,7 +247,7 @@ long do_vcpu_op(struct vcpu *caller, const uint64_t *args)
 		return err(-ENOENT);
 	switch (args[0]) {
 	case VCPUOP_initialise:
-		return v->initialised ? err(-EEXIST) : err(-ENOSYS);
+		return op_initialise(caller, v, arg);
 	case VCPUOP_up:
 		return op_up(v);
 	case VCPUOP_down:

@@ -250,7 +250,7 @@ static unsigned idle_cpu(const cpumask_t *mask, unsigned last)
 /* An idle CPU near @u's last one, or the one with the shortest queue. Preferred (soft) CPUs first. */
 static unsigned fair_pick_cpu(struct sched_unit *u)
 {
-	cpumask_t allowed = cpumask_and(&u->hard, sched_cpus());
+	cpumask_t allowed = cpumask_and(&u->hard, sched_unit_cpus(u));
 	cpumask_t liked = cpumask_and(&allowed, &u->soft);
 	unsigned last = read_once(u->vcpu->processor), best, cpu;
 
@@ -265,7 +265,7 @@ static unsigned fair_pick_cpu(struct sched_unit *u)
 	for_each_cpu(cpu, &liked)
 		if (read_once(rq_of(cpu)->nr) < read_once(rq_of(best)->nr))
 			best = cpu;
-	return best < NR_CPUS ? best : cpumask_next(sched_cpus(), 0) % NR_CPUS;
+	return best < NR_CPUS ? best : cpumask_next(sched_unit_cpus(u), 0) % NR_CPUS;
 }
 
 /* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time. Both within bounds. */
@@ -352,7 +352,7 @@ static bool least_elsewhere(unsigned cpu, int64_t *least)
 	bool any = false;
 	unsigned other;
 
-	for_each_cpu(other, sched_cpus()) {
+	for_each_cpu(other, sched_peers(cpu)) {
 		struct fair_rq *rq = rq_of(other);
 		int64_t v = read_once(rq->min_waiting);
 
@@ -486,7 +486,7 @@ static unsigned fair_overloaded(unsigned cpu, struct sched_unit *curr, stime_t t
 	int64_t least, limit = (PULL_AHEAD << VSHIFT) / SCHED_DEFAULT_WEIGHT;
 	bool any = own_least(cpu, curr, t, &least);
 
-	for_each_cpu(other, sched_cpus()) {
+	for_each_cpu(other, sched_peers(cpu)) {
 		struct fair_rq *rq = rq_of(other);
 		int64_t v = read_once(rq->min_waiting);
 
@@ -505,7 +505,8 @@ static struct sched_unit *fair_steal(unsigned victim, unsigned cpu, stime_t t)
 
 	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
 		if (f == rq->curr || __atomic_load_n(&f->unit->vcpu->running, __ATOMIC_ACQUIRE) ||
-		    !cpumask_test(&f->unit->hard, cpu) || throttled(f, t))
+		    !cpumask_test(&f->unit->hard, cpu) || !cpumask_test(sched_unit_cpus(f->unit), cpu) ||
+		    throttled(f, t))
 			continue;
 		if (!best || f->v - best->v < 0)
 			best = f;

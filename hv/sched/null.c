@@ -69,7 +69,7 @@ static void null_unit_free(struct sched_unit *u)
 /* Its home while affinity allows, else the allowed CPU that is home to the fewest. Callers hold the unit's run queue lock, or it is new. */
 static unsigned null_pick_cpu(struct sched_unit *u)
 {
-	cpumask_t allowed = cpumask_and(&u->hard, sched_cpus());
+	cpumask_t allowed = cpumask_and(&u->hard, sched_unit_cpus(u));
 	struct null_unit *n = u->priv;
 	unsigned cpu, best;
 
@@ -78,7 +78,7 @@ static unsigned null_pick_cpu(struct sched_unit *u)
 	leave_home(n);
 	best = cpumask_next(&allowed, 0);
 	if (best == NR_CPUS)
-		return cpumask_next(sched_cpus(), 0) % NR_CPUS;
+		return cpumask_next(sched_unit_cpus(u), 0) % NR_CPUS;
 	for_each_cpu(cpu, &allowed)
 		if (read_once(rq_of(cpu)->homes) < read_once(rq_of(best)->homes))
 			best = cpu;

@@ -38,6 +38,7 @@ int sched_init(const struct sched_policy *policy)
 {
 	sched.policy = policy;
 	cpumask_clear(&sched.cpus);
+	pool_init();
 	return 0;
 }
 
@@ -63,6 +64,21 @@ const cpumask_t *sched_cpus(void)
 	return &sched.cpus;
 }
 
+/* See sched_cpu.h. */
+const cpumask_t *sched_peers(unsigned cpu)
+{
+	static const cpumask_t none;
+	const struct cpupool *p = __atomic_load_n(&sched_cpu(cpu)->pool, __ATOMIC_ACQUIRE);
+
+	return p ? &p->cpus : &none;
+}
+
+/* See hv/sched.h. */
+cpumask_t sched_domain_cpus(const struct domain *d)
+{
+	return __atomic_load_n(&d->sched->pool, __ATOMIC_ACQUIRE)->cpus;
+}
+
 /* The slice is over: choose again. */
 static void slice_over(void *data)
 {
@@ -79,6 +95,7 @@ int sched_cpu_init(unsigned cpu)
 		return err(-ENOMEM);
 	spin_lock_init(&c->lock, RANK_SCHED);
 	c->until = STIME_MAX;
+	c->changed = now();
 	timer_init(&c->slice, slice_over, NULL, cpu);
 	pcpu_get(cpu)->sched = c;
 	rc = sched.policy->cpu_add(cpu);
@@ -88,15 +105,24 @@ int sched_cpu_init(unsigned cpu)
 		return rc;
 	}
 	cpumask_set_atomic(&sched.cpus, cpu);
+	pool_cpu_up(cpu);
 	return 0;
 }
 
-/* Default share. -ENOMEM. */
-int sched_domain_init(struct domain *d)
+/* See hv/sched.h. */
+int sched_domain_init(struct domain *d, unsigned pool)
 {
+	int rc;
+
 	d->sched = xzalloc(struct sched_domain);
 	if (!d->sched)
 		return err(-ENOMEM);
+	rc = pool_domain_join(d, pool);
+	if (rc) {
+		xfree(d->sched);
+		d->sched = NULL;
+		return rc;
+	}
 	spin_lock_init(&d->sched->lock, RANK_SCHED_DOMAIN);
 	d->sched->weight = SCHED_DEFAULT_WEIGHT;
 	return 0;
@@ -105,6 +131,8 @@ int sched_domain_init(struct domain *d)
 /* Undo sched_domain_init(). */
 void sched_domain_destroy(struct domain *d)
 {
+	if (d->sched)
+		pool_domain_leave(d);
 	xfree(d->sched);
 	d->sched = NULL;
 }
@@ -221,6 +249,22 @@ void vcpu_runstate_publish(struct vcpu *v)
 		rc = copy_to_guest(v, gva + at, &entry, 8);
 	if (rc)
 		return;
+}
+
+/* See hv/sched.h. */
+uint64_t sched_idle_time(unsigned cpu)
+{
+	struct sched_cpu *c = cpu < NR_CPUS ? sched_cpu(cpu) : NULL;
+	stime_t idle;
+
+	if (!c)
+		return 0;
+	spin_lock(&c->lock);
+	idle = c->idle;
+	if (!c->curr)
+		idle += now() - c->changed;
+	spin_unlock(&c->lock);
+	return idle > 0 ? (uint64_t)idle : 0;
 }
 
 /* Waking and sleeping ----------------------------------------------------------------------------- */
@@ -430,7 +474,7 @@ static bool evict(struct sched_cpu *c, struct vcpu *v)
 {
 	struct sched_unit *u = v->sched;
 
-	if (cpumask_test(&u->hard, v->processor))
+	if (cpumask_test(&u->hard, v->processor) && cpumask_test(sched_unit_cpus(u), v->processor))
 		return false;
 	u->moving = true;
 	if (u->queued && c->curr != v) {
@@ -443,9 +487,9 @@ static bool evict(struct sched_cpu *c, struct vcpu *v)
 	return false;
 }
 
-static int affinity_check(const cpumask_t *hard)
+static int affinity_check(const struct sched_unit *u, const cpumask_t *hard)
 {
-	cpumask_t usable = cpumask_and(hard, &sched.cpus);
+	cpumask_t usable = cpumask_and(hard, sched_unit_cpus(u));
 
 	return cpumask_empty(&usable) ? err(-EINVAL) : 0;
 }
@@ -456,7 +500,7 @@ int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *s
 	struct sched_unit *u = v->sched;
 	struct sched_cpu *c;
 	bool go;
-	int rc = hard ? affinity_check(hard) : 0;
+	int rc = hard ? affinity_check(u, hard) : 0;
 
 	if (rc)
 		return rc;
@@ -474,6 +518,47 @@ int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *s
 	return 0;
 }
 
+/* See hv/sched.h. */
+void sched_get_affinity(struct vcpu *v, cpumask_t *hard, cpumask_t *soft)
+{
+	struct sched_unit *u = v->sched;
+	struct sched_cpu *c = rq_lock(v);
+
+	*hard = u->pinned ? u->saved_hard : u->hard;
+	*soft = u->soft;
+	spin_unlock(&c->lock);
+}
+
+/* See sched_cpu.h. A pin ends with its CPU. */
+void sched_domain_settle(struct domain *d, bool anywhere)
+{
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = __atomic_load_n(&d->vcpu[i], __ATOMIC_ACQUIRE);
+		struct sched_cpu *c;
+		cpumask_t usable;
+		bool go;
+
+		if (!v)
+			continue;
+		c = rq_lock(v);
+		usable = cpumask_and(&v->sched->hard, sched_unit_cpus(v->sched));
+		if (anywhere || cpumask_empty(&usable)) {
+			if (v->sched->pinned && !anywhere)
+				v->sched->hard = v->sched->saved_hard;
+			usable = cpumask_and(&v->sched->hard, sched_unit_cpus(v->sched));
+			if (anywhere || cpumask_empty(&usable))
+				cpumask_fill(&v->sched->hard);
+			v->sched->pinned = false;
+		}
+		if (anywhere)
+			cpumask_fill(&v->sched->soft);
+		go = evict(c, v);
+		spin_unlock(&c->lock);
+		if (go)
+			send_on(v);
+	}
+}
+
 /* Pin @v to @cpu, or give it its affinity back with a negative @cpu. -EINVAL, -EBUSY as in sched.h. */
 int sched_pin_override(struct vcpu *v, int cpu)
 {
@@ -482,7 +567,7 @@ int sched_pin_override(struct vcpu *v, int cpu)
 	bool go = false;
 	int rc = 0;
 
-	if (cpu >= 0 && ((unsigned)cpu >= NR_CPUS || !cpumask_test(&sched.cpus, (unsigned)cpu)))
+	if (cpu >= 0 && ((unsigned)cpu >= NR_CPUS || !cpumask_test(sched_unit_cpus(u), (unsigned)cpu)))
 		return err(-EINVAL);
 	c = rq_lock(v);
 	if (cpu < 0 && !u->pinned) {
@@ -603,6 +688,9 @@ static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t, bool *s
 		__atomic_store_n(&next->running, true, __ATOMIC_SEQ_CST);
 		runstate_set(next, RUNSTATE_RUNNING, t);
 	}
+	if (!c->curr && t > c->changed)
+		c->idle += t - c->changed;
+	c->changed = t;
 	write_once(c->curr, next);
 	write_once(c->until, d.until);
 	*spread = d.spread;

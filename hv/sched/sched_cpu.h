@@ -3,8 +3,10 @@
 #define SCHED_CPU_H
 
 #include "hv/domain.h"
+#include "hv/list.h"
 #include "hv/lock.h"
 #include "hv/pcpu.h"
+#include "hv/sched.h"
 #include "hv/time.h"
 
 struct sched_cpu {
@@ -13,7 +15,19 @@ struct sched_cpu {
 	struct vcpu *loaded; /* whose state is loaded; differs from curr only while idle (lazy save). This CPU only */
 	stime_t until;	     /* end of the slice, STIME_MAX = none */
 	struct timer slice;
-	void *priv; /* the policy's run queue */
+	void *priv;	      /* the policy's run queue */
+	stime_t changed;      /* when it was last decided who runs */
+	stime_t idle;	      /* ns without anybody, up to then */
+	struct cpupool *pool; /* NULL: none. Read without a lock */
+};
+
+/* Guarded by the lock of pools; others read the mask. pool.c. */
+struct cpupool {
+	struct list link;
+	unsigned id;
+	cpumask_t cpus;	     /* atomic bits */
+	unsigned nr_domains; /* atomic */
+	uint32_t ratelimit;  /* us */
 };
 
 /* State of CPU @cpu, NULL if it does not schedule. */
@@ -24,7 +38,22 @@ static inline struct sched_cpu *sched_cpu(unsigned cpu)
 	return p ? __atomic_load_n(&p->sched, __ATOMIC_ACQUIRE) : NULL;
 }
 
-/* CPUs that schedule. sched.c. */
+/* CPUs that schedule, in whatever pool. sched.c. */
 const cpumask_t *sched_cpus(void);
+/* CPUs that share their work with @cpu: its pool's. */
+const cpumask_t *sched_peers(unsigned cpu);
+/* CPUs of the pool @u belongs to. */
+static inline const cpumask_t *sched_unit_cpus(const struct sched_unit *u)
+{
+	return &__atomic_load_n(&u->vcpu->domain->sched->pool, __ATOMIC_ACQUIRE)->cpus;
+}
+/* The pool of @d, or its CPUs, changed, the lock of pools held: vCPUs leave CPUs they may not use. @anywhere: affinities are forgotten first. */
+void sched_domain_settle(struct domain *d, bool anywhere);
+
+/* pool.c */
+void pool_init(void);
+void pool_cpu_up(unsigned cpu);
+int pool_domain_join(struct domain *d, unsigned id) must_check;
+void pool_domain_leave(struct domain *d);
 
 #endif

@@ -34,6 +34,10 @@ XEN = '''#define __XEN_TOOLS__ 1
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/hvm/save.h>
+#include <xen/hvm/hvm_vcpu.h>
+#include <xen/hvm/dm_op.h>
+#include <xen/domctl.h>
+#include <xen/sysctl.h>
 #include <xen/arch-x86/hvm/start_info.h>
 #include <xen/elfnote.h>
 #include <xen/io/console.h>
@@ -43,7 +47,7 @@ XEN = '''#define __XEN_TOOLS__ 1
 # In our headers only: E820 entries have no structure of Xen's, record codes are numbers hidden in Xen's macros, DOMID_* and
 # 32-bit limits are ours by name.
 OURS_ONLY = {'xen_e820_entry', 'HVM_SAVE_CODE_END', 'HVM_SAVE_CODE_HEADER', 'HVM_SAVE_CODE_CPU',
-             'HVM_SAVE_CODE_LAPIC', 'HVM_SAVE_CODE_LAPIC_REGS', 'HVM_SAVE_CODE_MTRR',
+             'HVM_SAVE_CODE_LAPIC', 'HVM_SAVE_CODE_LAPIC_REGS', 'HVM_SAVE_CODE_MTRR', 'HVM_SAVE_CODE_TSC_ADJUST',
              'EVTCHN_2L_NR_CHANNELS_compat32', 'xen_reserved_device_memory_map.pci'}
 # Names Xen 4.9 took from its version of the interface this is compiled with.
 GONE = {'HVMOP_set_pci_intx_level', 'HVMOP_set_isa_irq_level', 'HVMOP_set_pci_link_route', 'HVMMEM_unused'}
@@ -60,7 +64,15 @@ RAW = ['evtchn_alloc_unbound', 'evtchn_bind_interdomain', 'evtchn_bind_virq', 'e
        'xen_hvm_pagetable_dying', 'xen_hvm_get_time', 'xen_hvm_get_mem_type', 'xen_hvm_evtchn_upcall_vector',
        'hvm_start_info', 'hvm_modlist_entry', 'hvm_memmap_table_entry', 'xencons_interface', 'xsd_sockmsg',
        'xenstore_domain_interface', 'hvm_save_descriptor', 'hvm_save_header', 'hvm_hw_lapic', 'hvm_hw_lapic_regs',
-       'hvm_hw_mtrr']
+       'hvm_hw_mtrr', 'hvm_hw_cpu_xsave', 'hvm_tsc_adjust', 'hvm_one_msr', 'vcpu_hvm_context', 'xenctl_bitmap',
+       'xen_domctl', 'xen_domctl_createdomain', 'xen_domctl_getdomaininfo', 'xen_domctl_getpageframeinfo3',
+       'xen_domctl_shadow_op', 'xen_domctl_vcpuaffinity', 'xen_domctl_scheduler_op', 'xen_domctl_getvcpuinfo',
+       'xen_domctl_iomem_permission', 'xen_domctl_hvmcontext', 'xen_domctl_hvmcontext_partial', 'xen_domctl_cpu_policy',
+       'xen_domctl_tsc_info', 'xen_domctl_gdbsx_domstatus', 'xen_sysctl', 'xen_sysctl_readconsole', 'xen_sysctl_tbuf_op',
+       'xen_sysctl_physinfo', 'xen_sysctl_getdomaininfolist', 'xen_sysctl_debug_keys', 'xen_sysctl_getcpuinfo',
+       'xen_sysctl_availheap', 'xen_sysctl_get_pmstat', 'pm_cx_stat', 'xen_sysctl_cputopoinfo', 'xen_sysctl_numainfo',
+       'xen_sysctl_meminfo', 'xen_sysctl_cpupool_op', 'xen_sysctl_scheduler_op', 'xen_sysctl_pcitopoinfo',
+       'xen_sysctl_cpu_featureset', 'xen_sysctl_cpu_policy', 'hvm_hw_cpu']
 
 
 def strip_comments(text):

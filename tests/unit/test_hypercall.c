@@ -24,7 +24,7 @@ static long call(struct domain *d, unsigned nr, uint64_t a0, uint64_t a1)
 	return host_hypercall(d->vcpu[0], nr, a0, a1, 0, 0, 0);
 }
 
-/* The toolstack's three calls: version first, then the role. */
+/* The toolstack's three calls: version first, then the role. Number 0 is no operation of any. */
 static void test_refused(void **state)
 {
 	static const struct {
@@ -33,7 +33,7 @@ static void test_refused(void **state)
 	} tools[] = { { HC_domctl, 0x15 }, { HC_sysctl, 0x15 }, { HC_platform_op, 0x03000001 } };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(tools); i++) {
-		uint32_t head[2] = { 1, tools[i].version };
+		uint32_t head[2] = { 0, tools[i].version };
 
 		memcpy(gpa_ptr(plain, ARG), head, sizeof(head));
 		memcpy(gpa_ptr(control, ARG), head, sizeof(head));

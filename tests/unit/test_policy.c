@@ -443,14 +443,14 @@ static void test_serialise(void **state)
 	}
 }
 
-static void refuse(const struct cpu_policy *max, struct policy_leaf in, uint32_t leaf, uint32_t sub)
+static void refuse(const struct cpu_policy *max, struct policy_leaf in, int rc, uint32_t leaf, uint32_t sub)
 {
 	struct cpu_policy p, before;
 	struct policy_error bad;
 
 	policy_domain(&p, max, 2);
 	before = p;
-	assert_int_equal(policy_update(&p, max, &in, 1, NULL, 0, &bad), -EINVAL);
+	assert_int_equal(policy_update(&p, max, &in, 1, NULL, 0, &bad), rc);
 	assert_int_equal(bad.leaf, leaf);
 	assert_int_equal(bad.sub, sub);
 	assert_int_equal(bad.msr, 0xffffffff);
@@ -465,28 +465,46 @@ static void test_update(void **state)
 	struct policy_msr msr = { .idx = 0xce, .val = 1UL << 31 };
 	const uint32_t none = POLICY_NO_SUBLEAF;
 
-	refuse(&max, (struct policy_leaf){ 0x20, none }, 0x20, none);
-	refuse(&max, (struct policy_leaf){ 0x1, 0, l1.a, l1.b, l1.c, l1.d }, 1, 0); /* has no subleaves */
-	refuse(&max, (struct policy_leaf){ 0x7, none }, 7, none);
-	refuse(&max, (struct policy_leaf){ 0x7, 2 }, 7, 2);
-	refuse(&max, (struct policy_leaf){ 0xd, 63 }, 0xd, 63);
-	refuse(&max, (struct policy_leaf){ 0x80000022, none }, 0x80000022, none);
-	refuse(&max, (struct policy_leaf){ 0x12345678, none }, 0x12345678, none);
-	refuse(&max, (struct policy_leaf){ 0, none, 0x10, l0.b, l0.c, l0.d }, 0, none);
-	refuse(&max, (struct policy_leaf){ 0, none, 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 }, 0,
-	       none);									    /* other vendor */
-	refuse(&max, (struct policy_leaf){ 1, none, l1.a, l1.b, l1.c | 8, l1.d }, 1, none); /* MONITOR */
-	refuse(&max, (struct policy_leaf){ 7, 0, 0, 1u << 16, 0, 0 }, 7, 0);		    /* AVX512F */
-	refuse(&max, (struct policy_leaf){ 7, 0, 1, 0, 0, 0 }, 7, 0);
-	refuse(&max, (struct policy_leaf){ 0x80000001, none, e1.a, e1.b, e1.c | 4, e1.d }, 0x80000001, none); /* SVM */
-	refuse(&max, (struct policy_leaf){ 0x80000000, none, 0x80000023, 0, 0, 0 }, 0x80000000, none);
-	refuse(&max, (struct policy_leaf){ 0x80000008, none, 0x3034, 0, 0, 0 }, 0x80000008, none); /* 52 bits */
-	refuse(&max, (struct policy_leaf){ 0xd, 0, 0xe7, 0, 0, 0 }, 0xd, 0);
+	refuse(&max, (struct policy_leaf){ 0x20, none }, -ERANGE, 0x20, none);
+	refuse(&max, (struct policy_leaf){ 0xe, none }, -ERANGE, 0xe, none);
+	refuse(&max, (struct policy_leaf){ 0x1, 0, l1.a, l1.b, l1.c, l1.d }, -ERANGE, 1, 0); /* has no subleaves */
+	refuse(&max, (struct policy_leaf){ 0x7, none }, -ERANGE, 7, none);
+	refuse(&max, (struct policy_leaf){ 0x7, 2 }, -ERANGE, 7, 2);
+	refuse(&max, (struct policy_leaf){ 0xb, 2 }, -ERANGE, 0xb, 2);
+	refuse(&max, (struct policy_leaf){ 0xd, 63 }, -ERANGE, 0xd, 63);
+	refuse(&max, (struct policy_leaf){ 0x8000001d, 0 }, -ERANGE, 0x8000001d, 0);
+	refuse(&max, (struct policy_leaf){ 0x80000022, none }, -ERANGE, 0x80000022, none);
+	refuse(&max, (struct policy_leaf){ 0x12345678, none }, -ERANGE, 0x12345678, none);
+	refuse(&max, (struct policy_leaf){ 0, none, 0x10, l0.b, l0.c, l0.d }, -EINVAL, 0, none);
+	refuse(&max, (struct policy_leaf){ 7, 0, 1, 0, 0, 0 }, -EINVAL, 7, 0);
+	refuse(&max, (struct policy_leaf){ 0x80000000, none, 0x80000023, 0, 0, 0 }, -EINVAL, 0x80000000, none);
+
+	/* Another vendor and features nobody here can have are not an error: they are not taken. */
+	policy_domain(&p, &max, 2);
+	assert_int_equal(policy_update(&p, &max,
+				       (struct policy_leaf[]){
+					       { 0, none, 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 },
+					       { 1, none, l1.a, l1.b, l1.c | 8, l1.d },		 /* MONITOR */
+					       { 7, 0, 0, max.feat[0].b | 1u << 16, 0, 0 },	 /* AVX512F */
+					       { 0x80000001, none, e1.a, e1.b, e1.c | 4, e1.d }, /* SVM */
+					       { 0x80000008, none, 0x3034, 0, 0, 0 },		 /* 52 bits */
+					       { 0xd, 0, 0xe7, 0, 0, 0 },
+				       },
+				       6, NULL, 0, &bad),
+			 0);
+	assert_int_equal(p.basic[0].b, max.basic[0].b);
+	assert_false(policy_has(&p, FEAT_MONITOR));
+	assert_false(policy_has(&p, FEAT_AVX512F));
+	assert_false(policy_has(&p, FEAT_SVM));
+	assert_int_equal(p.ext[8].a, max.ext[8].a);
+	assert_int_equal(p.xcr0_max & ~max.xcr0_max, 0);
 
 	policy_domain(&p, &max, 2);
 	assert_int_equal(policy_update(&p, &max, NULL, 0, &msr, 1, &bad), -EINVAL);
 	assert_int_equal(bad.msr, 0xce);
 	assert_int_equal(bad.leaf, none);
+	msr.idx = 0x10;
+	assert_int_equal(policy_update(&p, &max, NULL, 0, &msr, 1, &bad), -ERANGE);
 	/* Taking XSAVE away takes AVX along; leaves that are computed are let pass. */
 	assert_int_equal(policy_update(&p, &max,
 				       (struct policy_leaf[]){

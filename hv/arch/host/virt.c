@@ -1,16 +1,25 @@
 /* Domains and vCPUs of the fake machine: nothing runs, calls are counted. Guest-virtual is guest-physical. */
+#include "control.h"
 #include "hv/arch.h"
 #include "hv/domain.h"
+#include "hv/errno.h"
 #include "hv/evtchn.h"
+#include "hv/mm.h"
+#include "hv/printk.h"
 #include "hv/string.h"
 
 int arch_domain_create(struct domain *d)
 {
+	d->arch.policy = xzalloc(struct cpu_policy);
+	if (!d->arch.policy)
+		return err(-ENOMEM);
+	policy_domain(d->arch.policy, machine_policy(MACHINE_HVM_DEFAULT), d->max_vcpus);
 	return 0;
 }
 
 void arch_domain_destroy(struct domain *d)
 {
+	xfree(d->arch.policy);
 }
 
 int arch_vcpu_create(struct vcpu *v)

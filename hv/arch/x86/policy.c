@@ -4,6 +4,7 @@
 #include "hv/errno.h"
 #include "hv/printk.h"
 #include "hv/string.h"
+#include "policy_internal.h"
 
 #define CR4_OSXSAVE (1UL << 18)
 #define CR4_PKE (1UL << 22)
@@ -14,13 +15,11 @@
 #define XSTATE_PKRU 0x200UL
 #define XSTATE_LEGACY_SIZE 576u /* FXSAVE area and header */
 
-#define XEN_LEAF 0x40000000u
 #define XEN_MAX_LEAF 0x40000005u
 #define XEN_HVM_VCPU_ID 0x08u
 #define XEN_HVM_DOMID 0x10u
 #define XEN_HVM_UPCALL_VECTOR 0x40u
 
-#define BIT(n) (1u << (n))
 #define BITS(lo, hi) ((~0u >> (31 - (hi))) & (~0u << (lo)))
 
 /* Bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX (APM vol. 3, E.4.2). */
@@ -125,8 +124,8 @@ static const struct {
 		     { FEAT_AVX512BITALG, FEAT_AVX512BW },
 		     { FEAT_AVX512_BF16, FEAT_AVX512BW } };
 
-/* The register of @p that holds feature word @w. */
-static uint32_t *feat_word(struct cpu_policy *p, enum feat_word w)
+/* See policy_internal.h. */
+uint32_t *policy_feat_word(struct cpu_policy *p, enum feat_word w)
 {
 	switch (w) {
 	case FW_1D:
@@ -156,44 +155,20 @@ static uint32_t *feat_word(struct cpu_policy *p, enum feat_word w)
 	}
 }
 
-/* Where word @w is found by CPUID, for error reports. */
-static void feat_word_leaf(enum feat_word w, struct policy_error *bad)
-{
-	static const struct {
-		uint32_t leaf, sub;
-	} where[NR_FEAT_WORDS] = {
-		[FW_1D] = { 1, POLICY_NO_SUBLEAF },
-		[FW_1C] = { 1, POLICY_NO_SUBLEAF },
-		[FW_E1D] = { 0x80000001, POLICY_NO_SUBLEAF },
-		[FW_E1C] = { 0x80000001, POLICY_NO_SUBLEAF },
-		[FW_DA1] = { 0xd, 1 },
-		[FW_7B0] = { 7, 0 },
-		[FW_7C0] = { 7, 0 },
-		[FW_E7D] = { 0x80000007, POLICY_NO_SUBLEAF },
-		[FW_E8B] = { 0x80000008, POLICY_NO_SUBLEAF },
-		[FW_7D0] = { 7, 0 },
-		[FW_7A1] = { 7, 1 },
-		[FW_E21A] = { 0x80000021, POLICY_NO_SUBLEAF },
-	};
-
-	bad->leaf = where[w].leaf;
-	bad->sub = where[w].sub;
-}
-
 /* Does the guest's policy include feature number @feat? */
 bool policy_has(const struct cpu_policy *p, unsigned feat)
 {
-	return feat / 32 < NR_FEAT_WORDS && *feat_word((struct cpu_policy *)p, feat / 32) >> (feat % 32) & 1;
+	return feat / 32 < NR_FEAT_WORDS && *policy_feat_word((struct cpu_policy *)p, feat / 32) >> (feat % 32) & 1;
 }
 
 static void feat_set(struct cpu_policy *p, unsigned feat)
 {
-	*feat_word(p, feat / 32) |= BIT(feat % 32);
+	*policy_feat_word(p, feat / 32) |= BIT(feat % 32);
 }
 
 static void feat_unset(struct cpu_policy *p, unsigned feat)
 {
-	*feat_word(p, feat / 32) &= ~BIT(feat % 32);
+	*policy_feat_word(p, feat / 32) &= ~BIT(feat % 32);
 }
 
 static bool amd_like(const struct cpu_policy *p)
@@ -398,7 +373,7 @@ static void mask_ext(struct cpu_policy *p, const struct policy_caps *caps)
 static void mask_features(struct cpu_policy *p, const struct policy_caps *caps)
 {
 	for (unsigned w = 0; w < NR_FEAT_WORDS; w++)
-		*feat_word(p, w) &= hvm_allowed[w];
+		*policy_feat_word(p, w) &= hvm_allowed[w];
 	feat_set(p, FEAT_HYPERVISOR);
 	feat_set(p, FEAT_APIC);
 	feat_set(p, FEAT_X2APIC);
@@ -454,7 +429,7 @@ static unsigned order_up(unsigned n)
  * All vCPUs are cores of one package. Each owns two APIC ids, the even one is used: id = 2 * vcpu_id, as hvmloader and
  * the toolstack's MADT have it.
  */
-static void set_topology(struct cpu_policy *p)
+void policy_set_topology(struct cpu_policy *p)
 {
 	unsigned nr = p->nr_vcpus, ids = 1u << order_up(2 * nr);
 
@@ -491,7 +466,7 @@ void policy_domain(struct cpu_policy *p, const struct cpu_policy *max, unsigned 
 {
 	*p = *max;
 	p->nr_vcpus = nr_vcpus;
-	set_topology(p);
+	policy_set_topology(p);
 }
 
 static uint32_t apic_id(const struct cpuid_ctx *ctx)
@@ -626,205 +601,6 @@ void policy_cpuid(const struct cpu_policy *p, const struct cpuid_ctx *ctx, uint3
 		ext_leaf(p, ctx, leaf - 0x80000000, sub, out);
 	else if (leaf >= XEN_LEAF && leaf <= XEN_MAX_LEAF)
 		xen_leaf(ctx, leaf, sub, out);
-}
-
-/* The stored leaf @leaf.@sub, NULL if there is no room for it in a policy. */
-static struct cpuid_leaf *find_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t sub)
-{
-	switch (leaf) {
-	case 4:
-		return sub < POLICY_NR_CACHE ? &p->cache[sub] : NULL;
-	case 7:
-		return sub < POLICY_NR_FEAT ? &p->feat[sub] : NULL;
-	case 0xd:
-		return sub < POLICY_NR_XSTATE ? &p->xstate[sub] : NULL;
-	case 0x8000001d:
-		return sub < POLICY_NR_ACACHE ? &p->acache[sub] : NULL;
-	default:
-		break;
-	}
-	if (sub != POLICY_NO_SUBLEAF)
-		return NULL;
-	if (leaf < POLICY_NR_BASIC)
-		return leaf == 0xb ? NULL : &p->basic[leaf];
-	if (leaf >= 0x80000000 && leaf - 0x80000000 < POLICY_NR_EXT)
-		return &p->ext[leaf - 0x80000000];
-	return NULL;
-}
-
-struct leaf_writer {
-	struct policy_leaf *out;
-	unsigned room, nr;
-};
-
-static void put_leaf(struct leaf_writer *w, uint32_t leaf, uint32_t sub, const struct cpuid_leaf *l)
-{
-	if (w->nr < w->room)
-		w->out[w->nr] = (struct policy_leaf){ leaf, sub, l->a, l->b, l->c, l->d };
-	w->nr++;
-}
-
-static void put_basic(struct leaf_writer *w, const struct cpu_policy *p, uint32_t leaf)
-{
-	switch (leaf) {
-	case 4:
-		for (uint32_t i = 0; i < POLICY_NR_CACHE; i++)
-			if (i == 0 || p->cache[i - 1].a & 0x1f)
-				put_leaf(w, 4, i, &p->cache[i]);
-		break;
-	case 7:
-		for (uint32_t i = 0; i <= p->feat[0].a && i < POLICY_NR_FEAT; i++)
-			put_leaf(w, 7, i, &p->feat[i]);
-		break;
-	case 0xb:
-		break;
-	case 0xd:
-		for (uint32_t i = 0; i < POLICY_NR_XSTATE; i++)
-			if (i < 2 || p->xcr0_max >> i & 1)
-				put_leaf(w, 0xd, i, &p->xstate[i]);
-		break;
-	default:
-		put_leaf(w, leaf, POLICY_NO_SUBLEAF, &p->basic[leaf]);
-		break;
-	}
-}
-
-int policy_to_leaves(const struct cpu_policy *p, struct policy_leaf *leaves, unsigned *nr)
-{
-	struct leaf_writer w = { .out = leaves, .room = *nr };
-
-	for (uint32_t i = 0; i <= p->basic[0].a && i < POLICY_NR_BASIC; i++)
-		put_basic(&w, p, i);
-	for (uint32_t i = 0; i <= (p->ext[0].a & 0xffff) && i < POLICY_NR_EXT; i++) {
-		if (i != 0x1d)
-			put_leaf(&w, 0x80000000 | i, POLICY_NO_SUBLEAF, &p->ext[i]);
-		for (uint32_t s = 0; i == 0x1d && s < POLICY_NR_ACACHE; s++)
-			if (s == 0 || p->acache[s - 1].a & 0x1f)
-				put_leaf(&w, 0x8000001d, s, &p->acache[s]);
-	}
-	*nr = w.nr;
-	return w.nr > w.room ? err(-ENOBUFS) : 0;
-}
-
-#define MSR_PLATFORM_INFO 0xceu
-#define MSR_ARCH_CAPS 0x10au
-
-int policy_to_msrs(const struct cpu_policy *p, struct policy_msr *msrs, unsigned *nr)
-{
-	unsigned room = *nr;
-
-	*nr = POLICY_MAX_MSRS;
-	if (room < POLICY_MAX_MSRS)
-		return err(-ENOBUFS);
-	msrs[0] = (struct policy_msr){ .idx = MSR_PLATFORM_INFO, .val = p->platform_info };
-	msrs[1] = (struct policy_msr){ .idx = MSR_ARCH_CAPS, .val = p->arch_caps };
-	return 0;
-}
-
-static int update_msr(struct cpu_policy *p, const struct cpu_policy *max, const struct policy_msr *m)
-{
-	if (m->flags)
-		return -EINVAL;
-	switch (m->idx) {
-	case MSR_PLATFORM_INFO:
-		p->platform_info = m->val;
-		return m->val & ~max->platform_info ? -EINVAL : 0;
-	case MSR_ARCH_CAPS:
-		p->arch_caps = m->val;
-		return m->val & ~max->arch_caps ? -EINVAL : 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-/* Is the new policy @p something @max can give? Else fill @bad. */
-static bool policy_fits(struct cpu_policy *p, const struct cpu_policy *max, struct policy_error *bad)
-{
-	/* Topology decides over these two, whoever sets them; the dynamic ones may come from a snapshot. */
-	const uint32_t own[NR_FEAT_WORDS] = {
-		[FW_1D] = BIT(28),
-		[FW_1C] = BIT(27),
-		[FW_E1C] = BIT(1),
-		[FW_7C0] = BIT(4),
-	};
-
-	bad->sub = POLICY_NO_SUBLEAF;
-	bad->leaf = 0;
-	if (p->basic[0].a > max->basic[0].a || find_vendor(&p->basic[0]) != max->vendor)
-		return false;
-	bad->leaf = 0x80000000;
-	if (p->ext[0].a > max->ext[0].a || p->ext[0].a < 0x80000000)
-		return false;
-	bad->leaf = 7;
-	bad->sub = 0;
-	if (p->feat[0].a > max->feat[0].a)
-		return false;
-	for (unsigned w = 0; w < NR_FEAT_WORDS; w++) {
-		feat_word_leaf(w, bad);
-		if (*feat_word(p, w) & ~(*feat_word((struct cpu_policy *)max, w) | own[w]))
-			return false;
-	}
-	bad->leaf = 0x80000008;
-	bad->sub = POLICY_NO_SUBLEAF;
-	if ((p->ext[8].a & 0xff) > (max->ext[8].a & 0xff) || (p->ext[8].a >> 8 & 0xff) > (max->ext[8].a >> 8 & 0xff))
-		return false;
-	bad->leaf = 0xd;
-	bad->sub = 0;
-	if (((uint64_t)p->xstate[0].d << 32 | p->xstate[0].a) & ~max->xcr0_max)
-		return false;
-	return true;
-}
-
-/* Parts of an accepted policy that are not the tool's to choose. */
-static void policy_own_parts(struct cpu_policy *p, const struct cpu_policy *max)
-{
-	p->vendor = max->vendor;
-	p->basic[1].c &= ~BIT(27);
-	p->basic[1].b &= 0xff00;
-	p->feat[0].c &= ~BIT(4);
-	p->xcr0_max = (uint64_t)p->xstate[0].d << 32 | p->xstate[0].a;
-	for (unsigned i = 2; i < POLICY_NR_XSTATE; i++)
-		p->xstate[i] = max->xstate[i]; /* sizes and offsets are the hardware's */
-	policy_settle(p);
-	set_topology(p);
-}
-
-/* A leaf that Xen's own policies carry but that is computed here: topology and hypervisor leaves. */
-static bool leaf_ignored(uint32_t leaf)
-{
-	return leaf == 0xb || leaf == 0x1f || (leaf >= XEN_LEAF && leaf < XEN_LEAF + 0x200);
-}
-
-int policy_update(struct cpu_policy *p, const struct cpu_policy *max, const struct policy_leaf *leaves,
-		  unsigned nr_leaves, const struct policy_msr *msrs, unsigned nr_msrs, struct policy_error *bad)
-{
-	struct cpu_policy new = *p;
-
-	*bad = (struct policy_error){ POLICY_NO_SUBLEAF, POLICY_NO_SUBLEAF, 0xffffffff };
-	for (unsigned i = 0; i < nr_leaves; i++) {
-		const struct policy_leaf *in = &leaves[i];
-		struct cpuid_leaf *l = find_leaf(&new, in->leaf, in->sub);
-
-		if (l) {
-			*l = (struct cpuid_leaf){ in->a, in->b, in->c, in->d };
-		} else if (!leaf_ignored(in->leaf)) {
-			bad->leaf = in->leaf;
-			bad->sub = in->sub;
-			return err(-EINVAL);
-		}
-	}
-	for (unsigned i = 0; i < nr_msrs; i++) {
-		if (update_msr(&new, max, &msrs[i])) {
-			bad->msr = msrs[i].idx;
-			return err(-EINVAL);
-		}
-	}
-	if (!policy_fits(&new, max, bad))
-		return err(-EINVAL);
-	*bad = (struct policy_error){ POLICY_NO_SUBLEAF, POLICY_NO_SUBLEAF, 0xffffffff };
-	policy_own_parts(&new, max);
-	*p = new;
-	return 0;
 }
 
 /* MSRs ------------------------------------------------------------------------------------- */

@@ -251,15 +251,15 @@ struct policy_error {
 	uint32_t leaf, sub, msr; /* 0xffffffff: not that kind */
 };
 /*
- * Replace parts of @p by the given leaves and MSRs; @p changes only on success. -EINVAL: out of range, or more than @max
- * can give; *@bad then names the first offender.
+ * Replace parts of @p by the given leaves and MSRs; @p changes only on success. Features beyond @max are dropped. -ERANGE: a leaf or MSR no policy has;
+ * -EINVAL: a value @max cannot give; *@bad then names the first offender. hv/arch/x86/policy_serial.c
  */
 int policy_update(struct cpu_policy *p, const struct cpu_policy *max, const struct policy_leaf *leaves,
 		  unsigned nr_leaves, const struct policy_msr *msrs, unsigned nr_msrs,
 		  struct policy_error *bad) must_check;
 
 /* MSRs served from memory. One per vCPU (arch_vcpu.msrs). MTRR numbers as in the HVM MTRR record. */
-#define MTRR_VCNT 8u
+#define MTRR_VCNT 8
 struct msr_state {
 	uint64_t mtrr_phys[2 * MTRR_VCNT]; /* base, mask, base, mask... */
 	uint64_t mtrr_fixed[11];	   /* 250, 258, 259, 268..26f */

@@ -11,6 +11,11 @@
 void arch_cpu_relax(void);
 /* Interrupt @cpu so it leaves its guest or idle state; only sets the wheels in motion. */
 void arch_cpu_kick(unsigned cpu);
+/* Core (within its socket) and socket of @cpu. */
+void arch_cpu_topology(unsigned cpu, uint32_t *core, uint32_t *socket);
+/* Speed, topology counts and abilities of the machine; the rest is filled in. */
+struct xen_sysctl_physinfo;
+void arch_physinfo(struct xen_sysctl_physinfo *p);
 /* As smp_call in pcpu.h. */
 void arch_smp_call(const cpumask_t *mask, void (*fn)(void *), void *arg);
 /* Sleep until an interrupt unless softirqs are pending; returns with interrupts on. */
@@ -49,6 +54,15 @@ void arch_vcpu_send_nmi(struct vcpu *v);
 bool arch_guest_is_32(struct vcpu *v);
 /* Publish time to @v's pvclock; call whenever it is loaded or its vcpu_info moves. */
 void arch_update_vcpu_time(struct vcpu *v);
+/* Does any of [@s, @e] belong to Hospes alone? Ports, frames of memory that is no RAM, interrupts of the machine. */
+bool arch_ioport_private(uint64_t s, uint64_t e);
+bool arch_iomem_private(uint64_t s, uint64_t e);
+bool arch_irq_private(unsigned irq);
+/* Begin @v, which is down and never ran, in the state @ctx (abi/hvm_vcpu.h). -EINVAL: no processor could be in it. */
+struct vcpu_hvm_context;
+int arch_vcpu_initialise(struct vcpu *v, const struct vcpu_hvm_context *ctx) must_check;
+/* Width of guest-physical addresses as @d sees it. */
+unsigned arch_guest_paddr_bits(const struct domain *d);
 /* Fill one hypercall page for @d at @va. */
 void arch_fill_hypercall_page(void *va);
 

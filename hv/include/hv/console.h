@@ -40,7 +40,7 @@ void console_write(const char *prefix, const char *text, size_t n);
 void console_break_lock(void);
 /*
  * Text for XEN_SYSCTL_readconsole: up to @n characters from *@index (@incremental) or from the oldest; *@index becomes where to go on.
- * @clear: forget what is in the ring afterwards. Returns the number of characters.
+ * @clear: forget the ring's text up to there. Returns the number of characters.
  */
 size_t console_ring_read(char *buf, size_t n, uint32_t *index, bool incremental, bool clear);
 

@@ -7,6 +7,7 @@
 #include "hv/list.h"
 #include "hv/lock.h"
 #include "hv/p2m.h"
+#include "hv/rangeset.h"
 #include "hv/task.h"
 #include "hv/time.h"
 #include "hv/types.h"
@@ -42,6 +43,7 @@ struct domain_config {
 	uint64_t max_pages;
 	unsigned max_grant_frames, max_maptrack_frames; /* 0: defaults 64 and 1024 */
 	unsigned max_evtchn_port;			/* 0: the ABI's limit */
+	unsigned cpupool;
 };
 
 struct console_queue;
@@ -49,6 +51,7 @@ struct consring;
 struct e820_entry;
 struct evtchn_domain;
 struct grant_table;
+struct iommu_context;
 struct launch_instance;
 struct sched_unit;
 struct vcpu;
@@ -76,6 +79,17 @@ struct domain {
 	unsigned pause_count;		 /* atomic; >0: no vCPU runs */
 	unsigned controller_pause_count; /* of those, held by pausedomain */
 	bool creation_finished;
+
+	/* What a toolstack chose and asks back (hv/core/domctl*.c). */
+	struct {
+		bool busy; /* atomic: an operation that wants no other beside it is under way */
+		uint32_t flags, emulation_flags, misc_flags, ssidref;
+		uint64_t pool_pages;	     /* for tables of translations */
+		uint32_t dirty_op;	     /* of shadow_op, cut into slices ... */
+		uint64_t dirty_pos;	     /* ... and how far it came */
+		struct rangeset irqs, iomem; /* of the machine, that it may be given */
+		struct rangeset ioports;
+	} control;
 
 	unsigned max_vcpus;
 	struct vcpu **vcpu; /* [max_vcpus], entries NULL until created */
@@ -105,7 +119,8 @@ struct domain {
 	struct launch_instance *launch;	     /* set for domains made at boot (hv/launch/build.c) */
 	struct console_queue *console_queue; /* console_io input, NULL unless attached (hv/core/console_io.c) */
 	struct sched_domain *sched;
-	unsigned guest_log_tokens; /* rate limit of messages this guest causes */
+	struct iommu_context *iommu; /* what its devices see; NULL: it has none (hv/drivers/iommu) */
+	unsigned guest_log_tokens;   /* rate limit of messages this guest causes */
 	stime_t guest_log_time;
 
 	struct {
@@ -188,7 +203,11 @@ void vcpu_free(struct vcpu *v);
 void vcpu_kill_timers(struct vcpu *v);
 /* The scheduler took a vCPU of the shutting-down @d off its CPU: perhaps it was the last. No lock held. */
 void domain_vcpu_stopped(struct domain *d);
-/* VIRQ_DOM_EXC to every domain with the control role but @d. */
+/* Global virtual interrupt @virq to the domain a toolstack chose for it, else to every domain with the control role; never to @but (NULL: no exception). */
+void domain_global_virq(unsigned virq, const struct domain *but);
+/* From now on @virq goes to @d, until that dies. -EINVAL: not one of the global ones. */
+int domain_set_virq_handler(struct domain *d, unsigned virq) must_check;
+/* VIRQ_DOM_EXC because @d's state changed. */
 void domain_notify_controllers(const struct domain *d);
 /* Undo a shutdown: the vCPUs run on. -EINVAL if @d is not shut down or dies. */
 int domain_resume(struct domain *d) must_check;
@@ -205,6 +224,8 @@ struct domain *domain_next(domid_t from);
 void domain_pause_sync(struct domain *d);
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
+/* domain_pause_sync() on behalf of a hypercall of @caller. -ERESTART, nothing paused: @caller shall stop itself, perhaps for the other one's sake. */
+int domain_pause_for(struct domain *d, const struct vcpu *caller) must_check;
 
 /* The guest ends itself (or is ended): all vCPUs stop for good, VIRQ_DOM_EXC to the control domain or, without one, the launch policy. */
 void domain_shutdown(struct domain *d, enum shutdown_code code);

@@ -15,6 +15,7 @@ long do_event_channel_op(struct vcpu *v, const uint64_t *args);
 
 /* VIRQs from Hospes: per-vCPU ones to @v; global ones to the domain that holds the matching role. Any context but interrupts. */
 void send_guest_vcpu_virq(struct vcpu *v, unsigned virq);
+bool virq_is_global(unsigned virq);
 void send_guest_global_virq(struct domain *d, unsigned virq);
 
 /* For launch and the console: a port of @d open to @remote, as alloc_unbound. >=1 in *port. */

@@ -18,6 +18,7 @@
 #define LAYOUT_xen_remove_from_physmap "hL"
 #define LAYOUT_xen_memory_map "iL"
 #define LAYOUT_xen_platform_parameters "L"
+#define LAYOUT_xen_dm_op_buf "LL"
 #define LAYOUT_xen_pod_target "4qh"
 #define LAYOUT_xen_mem_acquire_resource "hhiiiqL"
 /* One element of an array of xen_pfn_t, xen_ulong_t or handles. */

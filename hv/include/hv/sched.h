@@ -26,7 +26,8 @@ struct sched_unit {
 
 /* A domain's share, for all policies. */
 struct sched_domain {
-	spinlock_t lock; /* RANK_SCHED_DOMAIN: guards the budget */
+	spinlock_t lock;      /* RANK_SCHED_DOMAIN: guards the budget */
+	struct cpupool *pool; /* atomic */
 	uint16_t weight, cap;
 	int64_t budget; /* ns left in this period when capped */
 	stime_t period_end;
@@ -71,10 +72,18 @@ const struct sched_policy *sched_policy(void);
 int sched_cpu_init(unsigned cpu);
 int sched_vcpu_init(struct vcpu *v) must_check;
 void sched_vcpu_destroy(struct vcpu *v);
-int sched_domain_init(struct domain *d) must_check;
+/* Default share in CPU pool @pool. -ENOMEM, -ESRCH: no such pool. */
+int sched_domain_init(struct domain *d, unsigned pool) must_check;
 void sched_domain_destroy(struct domain *d);
-/* Hard affinity of @v; moves it if it must. -EINVAL if no online CPU is in it. */
+/* Hard affinity of @v; moves it if it must. -EINVAL if no CPU of its domain's pool is in it. */
 int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) must_check;
+/* As they were set, whatever is online; while @v is pinned, the hard set that is to come back. */
+void sched_get_affinity(struct vcpu *v, cpumask_t *hard, cpumask_t *soft);
+/* CPUs of @d's pool, and the pool's number. */
+cpumask_t sched_domain_cpus(const struct domain *d);
+unsigned domain_cpupool(const struct domain *d);
+/* Nanoseconds CPU @cpu ran nobody. 0 for a CPU that is none. */
+uint64_t sched_idle_time(unsigned cpu);
 /* Pin @v to CPU @cpu whatever its affinity, or undo that with @cpu < 0. -EINVAL: no such CPU, or not pinned; -EBUSY: pinned already. */
 int sched_pin_override(struct vcpu *v, int cpu) must_check;
 int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) must_check;

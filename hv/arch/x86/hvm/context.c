@@ -1,5 +1,6 @@
 /* The x86 half of domains and vCPUs in a hardware container: making, loading, running them. */
 #include "asm/cpuid.h"
+#include "control.h"
 #include "hv/arch.h"
 #include "hv/errno.h"
 #include "hv/hwdom.h"
@@ -36,6 +37,14 @@ static const struct cpu_policy *policy_max(void)
 	policy_hvm_max(&machine.max, &machine.host, &caps);
 	machine.ready = true;
 	return &machine.max;
+}
+
+/* See control.h. What an expert may add to the default is nothing. */
+const struct cpu_policy *machine_policy(enum machine_policy which)
+{
+	const struct cpu_policy *max = policy_max();
+
+	return which == MACHINE_RAW || which == MACHINE_HOST ? &machine.host : max;
 }
 
 /* -ENOMEM. The guest's TSC starts near zero, on whatever CPU. */

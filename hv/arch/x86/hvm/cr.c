@@ -6,22 +6,7 @@
 #include "hv/errno.h"
 #include "hv/printk.h"
 #include "hvm/hvm.h"
-#include "policy.h"
-
-static uint64_t efer_allowed(const struct cpu_policy *p)
-{
-	uint64_t r = 0;
-
-	if (policy_has(p, FEAT_SYSCALL))
-		r |= EFER_SCE;
-	if (policy_has(p, FEAT_LM))
-		r |= EFER_LME | EFER_LMA;
-	if (policy_has(p, FEAT_NX))
-		r |= EFER_NXE;
-	if (policy_has(p, FEAT_FFXSR))
-		r |= EFER_FFXSR;
-	return r;
-}
+#include "hvm/vcpu_check.h"
 
 int hvm_set_efer(struct vcpu *v, uint64_t val)
 {

@@ -6,6 +6,7 @@
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
+#include "hvm/vcpu_check.h"
 #include "hvm/vlapic.h"
 #include "policy.h"
 
@@ -45,15 +46,6 @@ static int set_hypercall_page(struct domain *d, uint64_t val)
 	frame_put(f);
 	d->arch.hypercall_gfn_msr = val;
 	return 0;
-}
-
-/* Memory types an entry may hold: UC, WC, WT, WP, WB, UC-. */
-static bool pat_valid(uint64_t pat)
-{
-	for (unsigned i = 0; i < 8; i++, pat >>= 8)
-		if ((pat & 0xff) > 7 || (pat & 0xff) == 2 || (pat & 0xff) == 3)
-			return false;
-	return true;
 }
 
 static uint64_t guest_tsc(struct vcpu *v)

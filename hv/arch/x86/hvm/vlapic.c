@@ -899,12 +899,7 @@ static void rearm(struct vlapic *l)
 
 int vlapic_load(struct vlapic *l, const struct vlapic_hw *hw, const struct vlapic_regs *regs)
 {
-	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_EXTD;
-
-	if (hw->apic_base_msr & ~(APIC_BASE_ADDR | mode | APIC_BASE_BSP) ||
-	    (hw->apic_base_msr & mode) == APIC_BASE_EXTD)
-		return err(-EINVAL);
-	if (hw->disabled & ~(VLAPIC_HW_DISABLED | VLAPIC_SW_DISABLED))
+	if (!vlapic_hw_valid(hw))
 		return err(-EINVAL);
 	timer_disarm(l);
 	l->hw = *hw;

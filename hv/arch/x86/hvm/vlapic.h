@@ -187,6 +187,16 @@ bool vlapic_match(const struct vlapic *l, const struct apic_msg *m);
 /* Deliver @m to everyone it names. Any CPU. Returns how many accepted it. */
 unsigned vlapic_deliver(struct vlapic *const *lapics, unsigned nr, const struct apic_msg *m);
 
+/* Can an APIC's mode be what @hw says? Addresses of 52 bits. */
+static inline bool vlapic_hw_valid(const struct vlapic_hw *hw)
+{
+	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_EXTD;
+
+	return !(hw->apic_base_msr & ~(0x000ffffffffff000UL | mode | APIC_BASE_BSP)) &&
+	       (hw->apic_base_msr & mode) != APIC_BASE_EXTD &&
+	       !(hw->disabled & ~(VLAPIC_HW_DISABLED | VLAPIC_SW_DISABLED));
+}
+
 /* HVM context. The vCPU is paused. load: -EINVAL if no APIC can be in that state. */
 void vlapic_save(struct vlapic *l, struct vlapic_hw *hw, struct vlapic_regs *regs);
 int vlapic_load(struct vlapic *l, const struct vlapic_hw *hw, const struct vlapic_regs *regs) must_check;

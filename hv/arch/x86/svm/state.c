@@ -54,6 +54,33 @@ void svm_set_cr(struct vcpu *v, unsigned cr, uint64_t val)
 	v->arch.svm->flush = true;
 }
 
+uint64_t svm_get_dr(struct vcpu *v, unsigned dr)
+{
+	return dr == 6 ? vmcb(v)->dr6 : vmcb(v)->dr7;
+}
+
+void svm_set_dr(struct vcpu *v, unsigned dr, uint64_t val)
+{
+	if (dr == 6)
+		vmcb(v)->dr6 = val;
+	else
+		vmcb(v)->dr7 = val;
+}
+
+/* One that an exception held back matters more than that exception, which the instruction will raise again. */
+uint64_t svm_get_event(struct vcpu *v)
+{
+	uint64_t e = v->arch.svm->held ? v->arch.svm->held : vmcb(v)->eventinj;
+
+	return e & EVENT_VALID ? e : 0;
+}
+
+void svm_set_event(struct vcpu *v, uint64_t event)
+{
+	v->arch.svm->held = 0;
+	vmcb(v)->eventinj = event & EVENT_VALID ? event : 0;
+}
+
 /* VMRUN demands EFER.SVME (15.5.1); the guest has no SVM and never sees the bit. */
 uint64_t svm_get_efer(struct vcpu *v)
 {

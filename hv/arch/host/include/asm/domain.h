@@ -2,10 +2,15 @@
 #ifndef ASM_DOMAIN_H
 #define ASM_DOMAIN_H
 
+#include "abi/hvm_save.h"
 #include "hv/types.h"
 
+struct cpu_policy;
+
 struct arch_domain {
-	unsigned unused;
+	struct cpu_policy *policy;
+	uint32_t tsc_mode, tsc_incarnation;
+	uint64_t tsc_offset;
 };
 
 struct arch_vcpu {
@@ -14,6 +19,8 @@ struct arch_vcpu {
 	bool guest32;	    /* answer of arch_guest_is_32() */
 	uint32_t entry_eip, entry_ebx;
 	unsigned loads, saves, nmis;
+	struct hvm_hw_cpu cpu; /* as last loaded from a saved state */
+	struct hvm_hw_mtrr mtrr;
 };
 
 #endif

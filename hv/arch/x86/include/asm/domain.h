@@ -16,12 +16,12 @@ struct vpci_domain; /* hvm/vpci.h */
 
 struct arch_domain {
 	struct cpu_policy *policy;
-	struct hvm_handler *ports, *mmio; /* atomic: chains of devices emulated for it, hvm/handler.c */
-	struct hwdom *hwdom;		  /* the machine's own devices, if it drives them: hwdom/ */
-	struct vpci_domain *vpci;	  /* PCI devices it owns, NULL: none: hvm/vpci.c */
-	void *iopm;			  /* port permission map of its own, NULL: every port exits. hvm/hvm.h */
+	struct hvm_handler *ports, *mmio;   /* atomic: chains of devices emulated for it, hvm/handler.c */
+	struct hwdom *hwdom;		    /* the machine's own devices, if it drives them: hwdom/ */
+	struct vpci_domain *vpci;	    /* PCI devices it owns, NULL: none: hvm/vpci.c */
+	void *iopm;			    /* port permission map of its own, NULL: every port exits. hvm/hvm.h */
 	uint32_t tsc_mode, tsc_incarnation; /* as a toolstack set them */
-	int64_t tsc_offset;		  /* guest TSC = boot CPU's TSC + this, on every CPU */
+	int64_t tsc_offset;		    /* guest TSC = boot CPU's TSC + this, on every CPU */
 	uint64_t hypercall_gfn_msr;
 	struct vlapic **lapics; /* by vCPU id, [max_vcpus] */
 };

@@ -46,6 +46,11 @@ struct virt_ops {
 	void (*set_segment)(struct vcpu *v, enum seg_name s, struct segment seg);
 	uint64_t (*get_cr)(struct vcpu *v, unsigned cr); /* 0, 2, 3, 4 as the guest sees them */
 	void (*set_cr)(struct vcpu *v, unsigned cr, uint64_t val);
+	uint64_t (*get_dr)(struct vcpu *v, unsigned dr); /* 6, 7 */
+	void (*set_dr)(struct vcpu *v, unsigned dr, uint64_t val);
+	/* The event that waits for the next entry, or for its turn after it: error code 63:32, valid 31, has error 11, type 10:8, vector 7:0; 0 none. */
+	uint64_t (*get_event)(struct vcpu *v);
+	void (*set_event)(struct vcpu *v, uint64_t event);
 	uint64_t (*get_efer)(struct vcpu *v);
 	void (*set_efer)(struct vcpu *v, uint64_t val);
 	unsigned (*get_cpl)(struct vcpu *v);
