@@ -19,13 +19,15 @@ check: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/lint.sh
-	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools boot
+	@sh scripts/store-oracle.sh $(IMAGES)
+	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store boot
 
 test: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
 	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/store-oracle.sh $(IMAGES)
 	@sh scripts/lint.sh
-	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools fuzz boot system
+	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store fuzz boot system
 	@$(PYTHON) scripts/check-compat.py docs/compatibility.md $(BUILD)/tests-ran.txt
 
 test-oracle: setup
@@ -74,6 +76,7 @@ help:
 	@echo 'make test       set up and run every test; make check: the three-minute part of it'
 	@echo 'make test-oracle  the same micro-guests on Debian'\''s Xen 4.17, outputs compared'
 	@echo 'make bench      compare speed with Debian'\''s Xen 4.17 in one run'
+	@echo 'make bench-store  the store daemon beside Debian'\''s two; make store-oracle fetches them'
 	@echo 'make soak       long runs; make lint, format: style'
 	@echo 'make iso, gdb, install, dist, clean'
 	@echo 'variables: BUILD CC debug=y DESTDIR PREFIX BOOT_DIR DISTDIR SOURCE_DATE_EPOCH XEN_BUILD_{DATE,TIME,HOST} (config.mk)'

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run Hospes' tests and count them. `run.py SUITE...`; suites: unit abi tools fuzz boot system oracle.
+"""Run Hospes' tests and count them. `run.py SUITE...`; suites: unit abi tools store fuzz boot system oracle.
 
 Every test prints one line; the reason of a failure follows it. The last line is `N passed, N failed[, N skipped]`.
 The names of all tests that ran are left in $BUILD/tests-ran.txt for scripts/check-compat.py.
@@ -42,21 +42,24 @@ class Results:
                 print(f"ok     {name} ({seconds:.1f} s)", flush=True)
 
 
-def run_unit_program(results, suite, path):
+def run_unit_program(results, suite, path, runner=()):
     """A cmocka program in TAP mode: each of its test functions counts as one test."""
     start = time.time()
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
     name = f"{suite}/{path.name}"
     try:
-        run = subprocess.run([str(path)], capture_output=True, text=True, errors="replace", timeout=300, env=env)
+        run = subprocess.run([*runner, str(path)], capture_output=True, text=True, errors="replace", timeout=300, env=env)
     except subprocess.TimeoutExpired:
         results.add(name, "did not end within 300 s", seconds=300)
         return
     out = run.stdout + run.stderr
     seen = failed = 0
     for line in out.splitlines():
-        m = re.match(r"(not )?ok \d+ - (\S+)", line)
-        if m:
+        m = re.match(r"(not )?ok \d+ - (\S+)(?: # SKIP (.*))?", line)
+        if m and m[3]:
+            seen += 1
+            results.add(f"{name}:{m[2]}", skip=m[3])
+        elif m:
             seen += 1
             failed += bool(m[1])
             results.add(f"{name}:{m[2]}", error="see below" if m[1] else None)
@@ -99,6 +102,12 @@ def script_suite(results, build, folder):
         else:
             results.add(name, error=None if run.returncode == 0 else f"exit status {run.returncode}\n" + out[-4000:],
                         seconds=time.time() - start)
+
+
+def store_suite(results, build):
+    """Scripts tests/store/test_*.py, which report in TAP as the unit programs do."""
+    for path in sorted((ROOT / "tests" / "store").glob("test_*.py")):
+        run_unit_program(results, "store", path, [sys.executable])
 
 
 def fuzz_suite(results, build):
@@ -168,6 +177,8 @@ def main():
             abi_suite(results, build)
         elif suite == "tools":
             script_suite(results, build, "tools")
+        elif suite == "store":
+            store_suite(results, build)
         elif suite == "fuzz":
             fuzz_suite(results, build)
         elif suite in ("boot", "system", "oracle", "soak"):

@@ -37,6 +37,7 @@ unit: $(UNIT_BINS)
 -include $(HOST_OBJS:.o=.d) $(UNIT_BINS:=.d)
 -include tests/abi/abi.mk
 -include tests/fuzz/fuzz.mk
+-include tests/store/lab.mk
 
 # All host tests; the fuzzers are apart, for they need clang.
 .PHONY: tests fuzzers
