@@ -14,8 +14,10 @@
 #include "journal_file.h"
 #include "journal_io.h"
 #include "loop.h"
+#include "perms.h"
 #include "store.h"
 #include "trace.h"
+#include "watch.h"
 
 #define SLICE_NS 400000
 #define NODES_PER_FRAME 256
@@ -65,6 +67,19 @@ static void put_transaction(void *arg, uint32_t id)
 static void put_quota(void *arg, const char *name, uint32_t domid_or_all, uint32_t value, bool soft)
 {
 	journal_quota(name, domid_or_all, value, soft);
+}
+
+/* Who may see domains come and go. */
+static void put_special(void)
+{
+	static const char *const names[] = { "@introduceDomain", "@releaseDomain" };
+
+	for (int i = 0; i < 2; i++) {
+		const struct perms *ps = watch_special_perms(names[i]);
+
+		if (ps)
+			journal_node(names[i], "", 0, ps->p, ps->nr);
+	}
 }
 
 /* What is on its way out: the rest of a message that has begun, and whole replies. Events come anew after a restart. */
@@ -174,6 +189,7 @@ static void compact_one(void)
 			step_domains();
 		} else if (compact.step == STEP_QUOTAS) {
 			store_each_quota(put_quota, NULL);
+			put_special();
 			compact.step = STEP_NODES;
 		} else {
 			step_nodes();

@@ -12,6 +12,7 @@
 #include "quota.h"
 #include "request.h"
 #include "trace.h"
+#include "update.h"
 
 /* A client that reads nothing gets no more answers than this at once. */
 #define OUT_PAUSE (256u << 10)
@@ -206,6 +207,7 @@ void conn_destroy(struct conn *c)
 	}
 	request_drop_state(c);
 	conflict_forget(c);
+	update_forget(c);
 	for (int l = 0; l < NR_CONN_LISTS; l++)
 		conn_list_remove(io, (enum conn_list)l);
 	*io->prev = io->next;
@@ -276,6 +278,8 @@ int conn_timeout(void)
 		if (w < wait)
 			wait = w;
 	}
+	if (update_pending() && wait > 100)
+		wait = 100;
 	return wait == UINT64_MAX ? -1 : wait > 1000 ? 1000 : (int)wait;
 }
 

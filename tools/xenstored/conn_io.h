@@ -91,6 +91,8 @@ void queue_clear(struct conn *c);
 bool queue_expire(struct conn *c, uint64_t ms);
 /* Put bytes as they were (restart, update): one message that may have lost its beginning. 0 or ENOMEM. */
 int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint32_t number);
+/* The last message was not meant to be said; none of it has gone out. */
+void queue_drop_last(struct conn *c);
 /* How many bytes of the message at the head have gone already. */
 size_t queue_partial(const struct queue *q);
 

@@ -183,7 +183,7 @@ int domain_introduce(uint32_t id, uint64_t gfn, uint32_t port)
 	int err;
 
 	if (!d)
-		return ENOENT;
+		return EINVAL; /* as the hypervisor's refusal to map for it reads to a client of the classic daemon */
 	if (d->conn && d->conn->io->ring)
 		return domain_rebind(d, gfn, port);
 	ring = hyper->map_ring(id, gfn);

@@ -43,6 +43,8 @@ struct hyper {
 	int (*keep_fd)(void);
 	void (*use_fd)(int fd);
 };
+/* Which one it will be is not known yet when an update's stream is read: all learn of the descriptor. */
+void hyper_use_fd(int fd);
 extern const struct hyper *hyper;
 extern const struct hyper hyper_xen, hyper_fake, hyper_none;
 

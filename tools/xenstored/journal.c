@@ -430,6 +430,11 @@ int journal_create(const char *path)
 	return compact_now(journal.path);
 }
 
+void journal_quiesce(void)
+{
+	compact_abandon();
+}
+
 void journal_close(bool remove)
 {
 	compact_abandon();

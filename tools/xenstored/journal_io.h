@@ -17,6 +17,8 @@ int journal_recover(const char *path);
 /* The end: with @remove nothing is left for a successor. */
 void journal_close(bool remove);
 bool journal_active(void);
+/* Another process goes on with the file: leave nothing half done beside it. */
+void journal_quiesce(void);
 
 /* A group needs no journal_begin() of its own for these: without one they are groups of their own. */
 void journal_reply(const struct conn *c, uint32_t number, const void *data, size_t len);

@@ -154,6 +154,8 @@ static void start(void)
 {
 	int err;
 
+	if (options.live_update && (err = update_load()))
+		die("the state of the daemon before", err);
 	open_hypervisor();
 	if ((err = domain_init()) || (err = store_init()))
 		die("the empty store", err);
@@ -185,6 +187,8 @@ int main(int argc, char **argv)
 	openlog("xenstored", LOG_PID, LOG_DAEMON);
 	umask(022);
 	mkdir(options.rundir, 0755);
+	if (options.state_dir)
+		mkdir(options.state_dir, 0700);
 	umask(077);
 	os_raise_files();
 	os_protect_memory();

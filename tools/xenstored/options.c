@@ -18,7 +18,16 @@ struct options options = {
 	.priv_domid = ~0u,
 };
 
-enum { OPT_NO_JOURNAL = 256, OPT_JOURNAL, OPT_FAKE, OPT_UPDATE_FD, OPT_DOMID, OPT_KEEP_PRIVILEGES, OPT_TRACE_CONTROL };
+enum {
+	OPT_NO_JOURNAL = 256,
+	OPT_JOURNAL,
+	OPT_STATE_DIR,
+	OPT_FAKE,
+	OPT_UPDATE_FD,
+	OPT_DOMID,
+	OPT_KEEP_PRIVILEGES,
+	OPT_TRACE_CONTROL
+};
 
 static const struct option long_options[] = {
 	{ "no-domain-init", no_argument, NULL, 'D' },
@@ -47,6 +56,7 @@ static const struct option long_options[] = {
 	{ "live-update", no_argument, NULL, 'U' },
 	{ "no-journal", no_argument, NULL, OPT_NO_JOURNAL },
 	{ "journal", required_argument, NULL, OPT_JOURNAL },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	{ "fake-hypervisor", required_argument, NULL, OPT_FAKE },
 	{ "update-fd", required_argument, NULL, OPT_UPDATE_FD },
 	{ "domid", required_argument, NULL, OPT_DOMID },
@@ -83,6 +93,7 @@ static void usage(FILE *to)
 	      "  -I, --internal-db[=on|off]  accepted: the store is in memory, its journal in a file\n"
 	      "  -U, --live-update           take the state over from the daemon before\n"
 	      "      --journal FILE          default: xenstored.journal beside the socket\n"
+	      "      --state-dir DIR         where it is instead, as \"journal\"\n"
 	      "      --no-journal            lose the store with the daemon\n"
 	      "      --domid N               the domain this daemon runs in (0)\n"
 	      "      --keep-privileges       do not give up capabilities\n"
@@ -138,9 +149,10 @@ static void set_paths(void)
 	options.rundir = env && *env ? env : "/run/xenstored";
 	env = getenv("XENSTORED_PATH");
 	if (snprintf(socket_path, sizeof(socket_path), "%s/socket", options.rundir) >= (int)sizeof(socket_path) ||
-	    snprintf(journal_path, sizeof(journal_path), "%s/xenstored.journal", options.rundir) >=
-		    (int)sizeof(journal_path))
-		bad("XENSTORED_RUNDIR", options.rundir);
+	    snprintf(journal_path, sizeof(journal_path), "%s/%s",
+		     options.state_dir ? options.state_dir : options.rundir,
+		     options.state_dir ? "journal" : "xenstored.journal") >= (int)sizeof(journal_path))
+		bad("XENSTORED_RUNDIR or --state-dir", options.rundir);
 	options.socket = env && *env ? env : socket_path;
 	if (!options.journal_file)
 		options.journal_file = journal_path;
@@ -156,6 +168,9 @@ static void own_option(int o)
 		break;
 	case OPT_JOURNAL:
 		options.journal_file = optarg;
+		break;
+	case OPT_STATE_DIR:
+		options.state_dir = optarg;
 		break;
 	case OPT_FAKE:
 		options.fake_dir = optarg;

@@ -19,6 +19,7 @@ struct options {
 	const char *rundir; /* XENSTORED_RUNDIR */
 	const char *socket; /* XENSTORED_PATH or rundir/socket */
 	const char *journal_file;
+	const char *state_dir;
 	const char *fake_dir;  /* --fake-hypervisor */
 	int update_fd;	       /* the stream, with -U; -1: the classic daemon's file */
 	uint32_t master_domid; /* -m: the domain that is privileged beside us */

@@ -352,3 +352,14 @@ int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint
 	q->items[q->nr - 1].hash = event ? 0 : number;
 	return 0;
 }
+
+void queue_drop_last(struct conn *c)
+{
+	struct queue *q = &c->io->out;
+
+	if (q->first == q->nr || q->items[q->nr - 1].pos < q->pos)
+		return;
+	item_gone(c, &q->items[--q->nr]);
+	q->tail -= q->items[q->nr].len;
+	q->index_used = 0;
+}

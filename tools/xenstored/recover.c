@@ -18,6 +18,7 @@
 #include "perms.h"
 #include "store.h"
 #include "trace.h"
+#include "watch.h"
 
 #define MESSAGE_MAX (sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX)
 
@@ -154,8 +155,11 @@ static int recover_node(struct cut *r)
 		perms[i] = (struct perm){
 			.id = p[i].id, .access = p[i].access, .ignore = p[i].ignore, .unique = p[i].unique
 		};
-	err = store_restore_node(&(struct store_node){
-		.path = path, .value = r->p, .len = r->len, .perms = perms, .nr_perms = n->nr_perms });
+	if (path[0] == '@')
+		err = watch_set_special_perms(path, perms, n->nr_perms);
+	else
+		err = store_restore_node(&(struct store_node){
+			.path = path, .value = r->p, .len = r->len, .perms = perms, .nr_perms = n->nr_perms });
 	if (perms != few)
 		free(perms);
 	return err;

@@ -227,6 +227,8 @@ static int do_set_special(struct request *r)
 	if (!conn_privileged(r->c))
 		return EACCES;
 	err = watch_set_special_perms(path, perms, nr);
+	if (!err)
+		journal_node(path, "", 0, perms, nr);
 	return err ? err : answer_ok(r);
 }
 

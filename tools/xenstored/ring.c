@@ -170,13 +170,20 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 
 	while (io->in_len) {
 		uint32_t missing, n;
-		int size;
+		int size = sizeof(h);
 
-		memcpy(&h, io->in, sizeof(h));
-		size = (int)(sizeof(h) + h.len);
+		/* An update can leave less than a header. */
+		if (io->in_len >= sizeof(h)) {
+			memcpy(&h, io->in, sizeof(h));
+			if (h.len > XENSTORE_PAYLOAD_MAX) {
+				conn_close(c, XENSTORE_ERROR_PROTO);
+				return;
+			}
+			size += (int)h.len;
+		}
 		missing = (uint32_t)size - io->in_len;
 		n = missing < len ? missing : len;
-		if (n == missing && !conn_may_serve(c))
+		if (n == missing && size > (int)sizeof(h) && !conn_may_serve(c))
 			return;
 		if (n && !gather(io, p, n)) {
 			conn_close(c, XENSTORE_ERROR_COMM);
@@ -189,6 +196,11 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 			if (n)
 				journal_input(c);
 			return;
+		}
+		if (io->in_len == sizeof(h) && n) {
+			memcpy(&h, io->in, sizeof(h));
+			if (h.len)
+				continue;
 		}
 		io->in_len = 0;
 		conn_serve(c, &h, io->in + sizeof(h));
@@ -316,7 +328,7 @@ void ring_service(struct conn *c)
 		conn_close(c, XENSTORE_ERROR_RINGIDX);
 		return;
 	}
-	if (avail) {
+	if (avail || io->in_len) {
 		ring_copy_out(r->req, cons, copy, avail);
 		io->cons_page = io->cons = cons;
 		serve_input(c, copy, avail);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,9 +42,17 @@ int trace_open(const char *path)
 
 int trace_set(bool on)
 {
-	if (on && tracing.fd < 0)
-		return trace_open(tracing.path[0] ? tracing.path : DEFAULT_TRACE_FILE);
-	trace_on = on;
+	int err = 0;
+
+	if (on && tracing.fd < 0) {
+		if (!tracing.path[0])
+			mkdir("/var/log/xen", 0755);
+		err = trace_open(tracing.path[0] ? tracing.path : DEFAULT_TRACE_FILE);
+		if (err)
+			notice("nothing can be traced: %s", strerror(err));
+	}
+	/* Remembered even so: a file may follow by CONTROL logfile. */
+	trace_on = on && tracing.fd >= 0;
 	return 0;
 }
 

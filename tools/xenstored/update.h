@@ -12,12 +12,27 @@ void update_control(struct conn *c, uint32_t req, uint32_t tx, const char *args,
 
 /* An update was ordered and its time has come: does not return on success. loop.c, between requests. */
 void update_poll(void);
+/* True while one waits for transactions to end: the loop must turn now and then. */
+bool update_pending(void);
+/* @c vanishes, and its session with it. */
+void update_forget(const struct conn *c);
 
-/* The whole state as a stream of @version 1 or 2 into @fd. 0 or an errno value. */
+/* The whole state as a stream of @version 1 or 2 into @fd. 0 or an errno value. update_write.c */
 int update_write(int fd, unsigned version);
-/* Take the state of a stream over into an empty daemon. 0 or an errno value; what was wrong has been reported by then. */
+
+/*
+ * Take the state of a stream over into an empty daemon. 0 or an errno value; what was wrong has been reported by then.
+ * update_read.c
+ */
 int update_read(const void *stream, size_t size);
-/* -U: find the stream that the daemon before us left and take it over. 0 or an errno value. */
+/* -U: find the stream that the daemon before us left, so that hyper.h learns of the kept descriptor; then take it over. */
+int update_load(void);
 int update_take_over(void);
+
+/* How the stream's descriptor is handed to the new daemon: in the environment, which others ignore. */
+#define UPDATE_FD_VARIABLE "XENSTORED_UPDATE_FD"
+/* Where the classic daemon leaves it: in XENSTORED_ROOTDIR or this directory. */
+#define UPDATE_FILE_DIR "/var/lib/xenstored"
+#define UPDATE_FILE "state_dump"
 
 #endif

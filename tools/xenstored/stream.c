@@ -1,0 +1,168 @@
+#include "stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IDENT "xenstore"
+#define FLAG_BIG_ENDIAN 1u
+#define RECORD_MAX (1u << 24)
+
+static uint32_t from_big32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static bool host_is_big(void)
+{
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+}
+
+void stream_put(struct stream_out *s, const void *p, size_t len)
+{
+	if (s->failed || !len)
+		return;
+	if (s->size - s->len < len) {
+		size_t size = s->size ? s->size * 2 : 65536;
+		char *to;
+
+		while (size - s->len < len)
+			size *= 2;
+		to = realloc(s->p, size);
+		if (!to) {
+			s->failed = true;
+			return;
+		}
+		s->p = to;
+		s->size = size;
+	}
+	memcpy(s->p + s->len, p, len);
+	s->len += len;
+}
+
+void stream_put16(struct stream_out *s, uint16_t v)
+{
+	stream_put(s, &v, sizeof(v));
+}
+
+void stream_put32(struct stream_out *s, uint32_t v)
+{
+	stream_put(s, &v, sizeof(v));
+}
+
+void stream_start(struct stream_out *s, unsigned version)
+{
+	const unsigned char rest[8] = { 0, 0, 0, (unsigned char)version, 0, 0, 0, host_is_big() ? FLAG_BIG_ENDIAN : 0 };
+
+	*s = (struct stream_out){ .p = NULL };
+	stream_put(s, IDENT, 8);
+	stream_put(s, rest, sizeof(rest));
+}
+
+void stream_begin(struct stream_out *s, enum stream_type type)
+{
+	s->record = s->len;
+	stream_put32(s, type);
+	stream_put32(s, 0);
+}
+
+void stream_commit(struct stream_out *s)
+{
+	static const char zeros[8];
+	uint32_t len;
+
+	if (s->failed)
+		return;
+	len = (uint32_t)(s->len - s->record - 8);
+	memcpy(s->p + s->record + 4, &len, sizeof(len));
+	stream_put(s, zeros, -len & 7);
+}
+
+int stream_open(struct stream_in *s, const void *p, size_t len, unsigned *version)
+{
+	const unsigned char *h = p;
+	uint32_t flags;
+
+	*s = (struct stream_in){ .p = p, .len = len };
+	if (len < 16 || memcmp(h, IDENT, 8))
+		return EINVAL;
+	*version = from_big32(h + 8);
+	flags = from_big32(h + 12);
+	if ((*version != 1 && *version != 2) || (flags & ~FLAG_BIG_ENDIAN))
+		return EINVAL;
+	s->swap = (flags & FLAG_BIG_ENDIAN) != (host_is_big() ? FLAG_BIG_ENDIAN : 0);
+	s->p += 16;
+	s->len -= 16;
+	return 0;
+}
+
+const void *stream_get(struct stream_in *s, size_t len)
+{
+	const char *p = s->p;
+
+	if (s->bad || len > s->len) {
+		s->bad = true;
+		return NULL;
+	}
+	s->p += len;
+	s->len -= len;
+	return p;
+}
+
+uint16_t stream_get16(struct stream_in *s)
+{
+	const void *p = stream_get(s, 2);
+	uint16_t v = 0;
+
+	if (p)
+		memcpy(&v, p, 2);
+	return s->swap ? __builtin_bswap16(v) : v;
+}
+
+uint32_t stream_get32(struct stream_in *s)
+{
+	const void *p = stream_get(s, 4);
+	uint32_t v = 0;
+
+	if (p)
+		memcpy(&v, p, 4);
+	return s->swap ? __builtin_bswap32(v) : v;
+}
+
+uint64_t stream_get64(struct stream_in *s)
+{
+	const void *p = stream_get(s, 8);
+	uint64_t v = 0;
+
+	if (p)
+		memcpy(&v, p, 8);
+	return s->swap ? __builtin_bswap64(v) : v;
+}
+
+const char *stream_string(struct stream_in *s, size_t len)
+{
+	const char *p = stream_get(s, len);
+
+	if (p && len && memchr(p, '\0', len) == p + len - 1)
+		return p;
+	s->bad = true;
+	return NULL;
+}
+
+bool stream_next(struct stream_in *s, uint32_t *type, struct stream_in *body)
+{
+	uint32_t len;
+	const char *p;
+
+	*type = stream_get32(s);
+	len = stream_get32(s);
+	if (s->bad || len > RECORD_MAX) {
+		s->bad = true;
+		return false;
+	}
+	p = stream_get(s, ((size_t)len + 7) & ~(size_t)7);
+	if (!p)
+		return false;
+	*body = (struct stream_in){ .p = p, .len = len, .swap = s->swap };
+	return *type != STREAM_END;
+}

@@ -1,0 +1,257 @@
+/* The state of this daemon as a stream. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conn_io.h"
+#include "domain.h"
+#include "hyper.h"
+#include "journal_format.h"
+#include "perms.h"
+#include "quota.h"
+#include "store.h"
+#include "stream.h"
+#include "tree.h"
+#include "update.h"
+#include "watch.h"
+
+struct writer {
+	struct stream_out s;
+	unsigned version;
+	uint32_t conn_id;
+	/* quotas being collected */
+	uint32_t domid;
+	unsigned nr;
+	uint32_t value[2 * QUOTA_TYPES];
+	char name[2 * QUOTA_TYPES][32];
+};
+
+static void put_global(struct writer *w)
+{
+	stream_begin(&w->s, STREAM_GLOBAL);
+	stream_put32(&w->s, (uint32_t)socket_listen_fd());
+	stream_put32(&w->s, (uint32_t)hyper->keep_fd());
+	stream_commit(&w->s);
+	stream_begin(&w->s, STREAM_HOSPES_TREE);
+	stream_put(&w->s, &(uint64_t){ tree_generation() }, 8);
+	stream_commit(&w->s);
+}
+
+static void collect_quota(void *arg, const char *name, uint32_t domid_or_all, uint32_t value, bool soft)
+{
+	struct writer *w = arg;
+
+	if (domid_or_all != w->domid || w->nr == 2 * QUOTA_TYPES)
+		return;
+	w->value[w->nr] = value;
+	strcpy(w->name[w->nr], soft ? "soft-" : "");
+	strncat(w->name[w->nr++], name, 25);
+}
+
+static void put_quota_values(struct writer *w)
+{
+	for (unsigned i = 0; i < w->nr; i++)
+		stream_put32(&w->s, w->value[i]);
+	for (unsigned i = 0; i < w->nr; i++)
+		stream_put(&w->s, w->name[i], strlen(w->name[i]) + 1);
+}
+
+static void put_quotas(struct writer *w)
+{
+	w->domid = STORE_QUOTA_ALL;
+	w->nr = 0;
+	store_each_quota(collect_quota, w);
+	stream_begin(&w->s, STREAM_GLOBAL_QUOTA);
+	stream_put16(&w->s, (uint16_t)w->nr);
+	stream_put16(&w->s, 0);
+	put_quota_values(w);
+	stream_commit(&w->s);
+}
+
+/* What the documented records have no place for: lives, the shutdown that was told, where the ring is. */
+static void put_domain(struct writer *w, const struct domain *d)
+{
+	struct journal_domain_record r = { .unique = d->unique,
+					   .hyper_unique = d->hyper_unique,
+					   .gfn = d->gfn,
+					   .port = d->port,
+					   .target = d->target,
+					   .features = d->features,
+					   .introduced = d->introduced,
+					   .shutdown_seen = d->shutdown_seen };
+
+	memcpy(r.handle, d->handle, sizeof(r.handle));
+	stream_begin(&w->s, STREAM_HOSPES_DOMAIN);
+	stream_put16(&w->s, (uint16_t)d->id);
+	stream_put16(&w->s, 0);
+	stream_put32(&w->s, 0);
+	stream_put(&w->s, &r, sizeof(r));
+	stream_commit(&w->s);
+}
+
+static void put_domain_data(struct writer *w, const struct domain *d)
+{
+	w->domid = d->id;
+	w->nr = 0;
+	store_each_quota(collect_quota, w);
+	stream_begin(&w->s, STREAM_DOMAIN);
+	stream_put16(&w->s, (uint16_t)d->id);
+	stream_put16(&w->s, (uint16_t)w->nr);
+	stream_put32(&w->s, d->features);
+	put_quota_values(w);
+	stream_commit(&w->s);
+}
+
+static void put_watch(void *arg, const char *path, const char *token, int depth)
+{
+	struct writer *w = arg;
+	size_t path_len = strlen(path) + 1, token_len = strlen(token) + 1;
+	bool extended = depth >= 0 && w->version >= 2;
+
+	stream_begin(&w->s, extended ? STREAM_WATCH_EXTENDED : STREAM_WATCH);
+	stream_put32(&w->s, w->conn_id);
+	stream_put16(&w->s, (uint16_t)path_len);
+	stream_put16(&w->s, (uint16_t)token_len);
+	if (extended) {
+		stream_put16(&w->s, (uint16_t)depth);
+		stream_put16(&w->s, 0);
+	}
+	stream_put(&w->s, path, path_len);
+	stream_put(&w->s, token, token_len);
+	stream_commit(&w->s);
+}
+
+static void put_transaction(void *arg, uint32_t id)
+{
+	struct writer *w = arg;
+
+	stream_begin(&w->s, STREAM_TRANSACTION);
+	stream_put32(&w->s, w->conn_id);
+	stream_put32(&w->s, id);
+	stream_commit(&w->s);
+}
+
+static void put_conn(struct writer *w, const struct conn *c)
+{
+	const struct conn_io *io = c->io;
+	const struct queue *q = &io->out;
+	const struct domain *d = c->domain;
+	size_t partial = queue_partial(q);
+
+	w->conn_id = c->id;
+	stream_begin(&w->s, STREAM_CONNECTION);
+	stream_put32(&w->s, c->id);
+	stream_put16(&w->s, c->kind == CONN_SOCKET ? STREAM_CONN_SOCKET : STREAM_CONN_RING);
+	stream_put16(&w->s, 0);
+	if (c->kind == CONN_SOCKET) {
+		stream_put32(&w->s, (uint32_t)io->source.fd);
+		stream_put32(&w->s, 0);
+	} else {
+		stream_put16(&w->s, (uint16_t)d->id);
+		stream_put16(&w->s, d->target == ~0u ? STREAM_NO_DOMAIN : (uint16_t)d->target);
+		stream_put32(&w->s, hyper->keep_fd() >= 0 ? io->port : d->port);
+	}
+	stream_put16(&w->s, (uint16_t)io->in_len);
+	stream_put16(&w->s, partial ? (uint16_t)(q->items[q->first].len - partial) : 0);
+	stream_put32(&w->s, (uint32_t)queue_bytes(q));
+	stream_put(&w->s, io->in, io->in_len);
+	stream_put(&w->s, q->bytes + q->head, queue_bytes(q));
+	stream_commit(&w->s);
+	store_each_watch(c, put_watch, w);
+	store_each_transaction(c, put_transaction, w);
+}
+
+/* Was the entry made for a domain that is no more? */
+static bool stale(const struct perm *p)
+{
+	const struct domain *d;
+
+	if (p->ignore || p->id == WIRE_DOMID_ANY || !p->unique)
+		return p->ignore;
+	d = domain_find(p->id);
+	return !d || d->unique != p->unique;
+}
+
+static void put_node(struct writer *w, const struct store_node *n)
+{
+	static const char letters[] = { 'n', 'r', 'w', 'b' };
+	size_t path_len = strlen(n->path) + 1;
+
+	stream_begin(&w->s, STREAM_NODE);
+	stream_put32(&w->s, 0);
+	stream_put32(&w->s, 0);
+	stream_put16(&w->s, (uint16_t)path_len);
+	stream_put16(&w->s, (uint16_t)n->len);
+	stream_put16(&w->s, 0);
+	stream_put16(&w->s, (uint16_t)n->nr_perms);
+	for (unsigned i = 0; i < n->nr_perms; i++) {
+		const char perm[2] = { letters[n->perms[i].access & 3], stale(&n->perms[i]) ? STREAM_STALE : 0 };
+
+		stream_put(&w->s, perm, 2);
+		stream_put16(&w->s, (uint16_t)n->perms[i].id);
+	}
+	stream_put(&w->s, n->path, path_len);
+	stream_put(&w->s, n->value, n->len);
+	stream_commit(&w->s);
+}
+
+static int put_nodes(struct writer *w)
+{
+	static const char *const special[] = { "@introduceDomain", "@releaseDomain" };
+	struct store_walk *walk = store_walk_open();
+	struct store_node n;
+
+	if (!walk)
+		return ENOMEM;
+	while (store_walk_next(walk, &n))
+		put_node(w, &n);
+	store_walk_close(walk);
+	for (int i = 0; i < 2; i++) {
+		const struct perms *ps = watch_special_perms(special[i]);
+
+		if (ps)
+			put_node(w, &(struct store_node){ .path = special[i], .perms = ps->p, .nr_perms = ps->nr });
+	}
+	return 0;
+}
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? errno : EIO;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int update_write(int fd, unsigned version)
+{
+	struct writer w = { .version = version };
+	int err;
+
+	stream_start(&w.s, version);
+	put_global(&w);
+	if (version >= 2)
+		put_quotas(&w);
+	for (const struct domain *d = domain_first(); d; d = d->next)
+		put_domain(&w, d);
+	for (const struct conn_io *io = conn_first(); io; io = io->next)
+		if (!io->closing && (io->c->kind == CONN_SOCKET ? io->source.fd >= 0 : io->ring != NULL))
+			put_conn(&w, io->c);
+	for (const struct domain *d = domain_first(); d && version >= 2; d = d->next)
+		put_domain_data(&w, d);
+	err = put_nodes(&w);
+	stream_begin(&w.s, STREAM_END);
+	stream_commit(&w.s);
+	if (!err)
+		err = w.s.failed ? ENOMEM : write_all(fd, w.s.p, w.s.len);
+	free(w.s.p);
+	return err;
+}
