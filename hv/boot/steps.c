@@ -98,10 +98,17 @@ static const struct boot_step early_steps[] = {
 };
 
 static const struct boot_step late_steps[] = {
-	{ "console ring", step_ring },	 { "ACPI tables", acpi_init },	{ "interrupt controllers", step_interrupts },
-	{ "time", step_time },		 { "boot CPU", step_boot_cpu }, { "screen and input", consoles_init_late },
-	{ "virtualization", step_virt }, { "other CPUs", smp_init },	{ "PCI devices", pci_init },
-	{ "IOMMU", iommu_init },	 { "domains", step_domains },
+	{ "console ring", step_ring },
+	{ "ACPI tables", acpi_init },
+	{ "interrupt controllers", step_interrupts },
+	{ "time", step_time },
+	{ "boot CPU", step_boot_cpu },
+	{ "PCI devices", pci_init },
+	{ "IOMMU", iommu_init }, /* before the first interrupt line is routed */
+	{ "screen and input", consoles_init_late },
+	{ "virtualization", step_virt },
+	{ "other CPUs", smp_init },
+	{ "domains", step_domains },
 };
 
 static struct {
