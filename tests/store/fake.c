@@ -31,7 +31,7 @@ struct record {
 	char *path;
 	char *value;
 	size_t len;
-	struct perm perms[64];
+	struct perm *perms;
 	unsigned nr_perms;
 };
 
@@ -353,9 +353,12 @@ static struct record *record_find(const char *path)
 void journal_node(const char *path, const void *value, size_t len, const struct perm *perms, unsigned nr_perms)
 {
 	struct record *r = record_find(path);
-	char *parent = strdup(path);
+	char *parent;
 
 	assert_true(world.depth > 0);
+	if (*path == '@')
+		return; /* permissions of a special name */
+	parent = copy_of(path, strlen(path));
 	*strrchr(parent, '/') = '\0';
 	if (*parent && strcmp(parent, "/tool"))
 		assert_non_null(record_find(parent));
@@ -369,8 +372,8 @@ void journal_node(const char *path, const void *value, size_t len, const struct 
 	free(r->value);
 	r->value = copy_of(value, len);
 	r->len = len;
-	assert_true(nr_perms <= 64);
-	memcpy(r->perms, perms, nr_perms * sizeof(*perms));
+	free(r->perms);
+	r->perms = copy_of(perms, nr_perms * sizeof(*perms));
 	r->nr_perms = nr_perms;
 }
 
@@ -386,6 +389,7 @@ void journal_rm(const char *path)
 			continue;
 		free(r->path);
 		free(r->value);
+		free(r->perms);
 		*r = world.records[--world.nr_records];
 		i--;
 	}
@@ -534,6 +538,7 @@ int world_teardown(void **state)
 	for (unsigned i = 0; i < world.nr_records; i++) {
 		free(world.records[i].path);
 		free(world.records[i].value);
+		free(world.records[i].perms);
 	}
 	free(world.records);
 	world.records = NULL;
