@@ -9,6 +9,8 @@
 #include "hv/printk.h"
 
 #define LOW_MEMORY (1UL << 20)
+#define FOUR_GIB (1UL << 32)
+#define HOLD_NOT (64UL << 20)
 
 /* Range number @i to keep out of RAM entry @entry; false past the last. */
 static bool reserved(const struct boot_info *bi, unsigned entry, unsigned i, paddr_t *start, paddr_t *end)
@@ -59,7 +61,32 @@ static bool reserved_at(const struct boot_info *bi, unsigned entry, paddr_t at, 
 	return false;
 }
 
-static void add_ram(const struct boot_info *bi, unsigned entry, paddr_t limit)
+/*
+ * The end of low memory that stays untouched until domains are built: a domain that drives devices may need it at the machine's own
+ * addresses, and in one piece. All below 4 GiB but its top, where everything Hospes needs until then finds room. 0: too little.
+ */
+static paddr_t hold_end(const struct boot_info *bi, uint64_t limit)
+{
+	paddr_t top = 0;
+
+	for (unsigned i = 0; i < bi->nr_e820; i++) {
+		paddr_t end = min_u64(bi->e820[i].addr + bi->e820[i].size, limit);
+
+		if (bi->e820[i].type == E820_RAM && end <= FOUR_GIB && end > top)
+			top = end;
+	}
+	return top >= 3 * HOLD_NOT ? ROUND_DOWN(top - HOLD_NOT, PAGE_SIZE) : 0;
+}
+
+static void add_range(paddr_t start, paddr_t end, paddr_t low)
+{
+	if (start < low)
+		mm_boot_hold(start, min_u64(end, low));
+	if (end > low)
+		mm_boot_add(max_u64(start, low), end);
+}
+
+static void add_ram(const struct boot_info *bi, unsigned entry, paddr_t limit, paddr_t low)
 {
 	paddr_t at = ROUND_UP(bi->e820[entry].addr, PAGE_SIZE), next;
 	paddr_t end = ROUND_DOWN(min_u64(bi->e820[entry].addr + bi->e820[entry].size, limit), PAGE_SIZE);
@@ -68,7 +95,7 @@ static void add_ram(const struct boot_info *bi, unsigned entry, paddr_t limit)
 		bool skip = reserved_at(bi, entry, at, &next);
 
 		if (!skip)
-			mm_boot_add(at, min_u64(next, end));
+			add_range(at, min_u64(next, end), low);
 	}
 }
 
@@ -92,17 +119,19 @@ void boot_memory(void)
 {
 	const struct boot_info *bi = &boot_info;
 	uint64_t limit = param_size("mem", 0), top = 0;
+	paddr_t low;
 
 	if (!bi->nr_e820)
 		panic("The boot loader (%s) gave no usable information", bi->loader);
 	show_map(bi);
 	if (!limit || limit > DIRECTMAP_SIZE)
 		limit = DIRECTMAP_SIZE;
+	low = hold_end(bi, limit);
 	mm_boot_begin();
 	for (unsigned i = 0; i < bi->nr_e820; i++) {
 		if (bi->e820[i].type != E820_RAM)
 			continue;
-		add_ram(bi, i, limit);
+		add_ram(bi, i, limit, low);
 		top = max_u64(top, min_u64(bi->e820[i].addr + bi->e820[i].size, limit));
 	}
 	for (unsigned i = 0; i < bi->nr_modules; i++)

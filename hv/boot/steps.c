@@ -43,7 +43,8 @@ static void step_processor(void)
 static void step_ring(void)
 {
 	console_init_ring();
-	printk(LOG_INFO, "Memory: %lu MiB, %lu MiB free\n", mm_total_frames() >> 8, mm_free_frames() >> 8);
+	printk(LOG_INFO, "Memory: %lu MiB, %lu MiB free\n", (mm_total_frames() >> 8) + (mm_boot_held() >> 20),
+	       (mm_free_frames() >> 8) + (mm_boot_held() >> 20));
 }
 
 static void step_interrupts(void)

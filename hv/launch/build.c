@@ -51,6 +51,7 @@ struct plan {
 	bool direct;			 /* plain ELF kernel: segments are copied by Hospes */
 	struct elf_image image;		 /* kernel if direct, else the loader */
 	struct hwmap *hw;		 /* of the hardware domain, NULL for others */
+	uint64_t reserved;		 /* pages taken for it already, without an IOMMU: identity.c */
 	uint64_t ram, low_end, high_end; /* bytes; high_end 0: nothing above 4 GiB */
 	uint64_t low_start;		 /* RAM for kernel and initrd is [low_start, low_end) */
 	uint64_t initrd_gpa, info_gpa;
@@ -110,15 +111,29 @@ static void plan_map(struct plan *p)
 static const char *plan_hw_map(struct plan *p)
 {
 	struct e820_entry *host = xzalloc_array(struct e820_entry, HWMAP_MAX);
+	struct e820_entry *usable = xzalloc_array(struct e820_entry, HWMAP_MAX);
 	const char *why = "out of memory while it was planned";
+	unsigned nr;
 
 	p->hw = xzalloc(struct hwmap);
-	if (host && p->hw)
-		why = hwmap_make(p->hw, host, hwmap_sanitise(host, launch.bi->e820, launch.bi->nr_e820), p->ram,
-				 GUEST_ACPI_MAX, LOADER_BASE);
+	if (host && usable && p->hw) {
+		nr = hwmap_sanitise(host, launch.bi->e820, launch.bi->nr_e820);
+		if (hwdom_identity())
+			nr = launch_identity_map(usable, host, nr, &p->ram);
+		why = hwmap_make(p->hw, hwdom_identity() ? usable : host, nr, p->ram, GUEST_ACPI_MAX, LOADER_BASE);
+	}
+	xfree(usable);
 	xfree(host);
 	if (why)
 		return why;
+	if (hwdom_identity()) {
+		if (launch_identity_reserve(p->hw))
+			return "memory at the machine's own addresses is taken";
+		p->reserved = (p->hw->ram + GUEST_ACPI_MAX) >> PAGE_SHIFT;
+	}
+	for (unsigned i = 0; i < p->hw->nr; i++)
+		printk(LOG_DEBUG, "launch: map: [%016lx, %016lx] %u\n", p->hw->e[i].addr,
+		       p->hw->e[i].addr + p->hw->e[i].size - 1, p->hw->e[i].type);
 	p->low_start = p->hw->start;
 	p->low_end = p->hw->end;
 	p->ram = p->hw->ram;
@@ -167,6 +182,9 @@ static const char *plan_make(struct plan *p, const struct launch_instance *in)
 
 static void plan_free(struct plan *p)
 {
+	if (p->reserved)
+		launch_identity_release(p->hw);
+	p->reserved = 0;
 	xfree(p->hw);
 	p->hw = NULL;
 }
@@ -206,12 +224,15 @@ static int populate(struct domain *d, uint64_t from, uint64_t to)
 	return 0;
 }
 
-static int populate_hw(struct domain *d, const struct hwmap *m)
+static int populate_hw(struct domain *d, struct plan *p)
 {
-	int rc = 0;
+	const struct hwmap *m = p->hw;
+	int rc = p->reserved ? launch_identity_populate(d, m) : 0;
 
+	p->reserved = 0;
 	for (unsigned i = 0; i < m->nr && !rc; i++)
-		if (m->e[i].type == E820_RAM || m->e[i].addr == m->acpi)
+		if ((m->e[i].type == E820_RAM || m->e[i].addr == m->acpi) &&
+		    (!hwdom_identity() || m->e[i].addr < PLACE_MIN))
 			rc = populate(d, m->e[i].addr >> PAGE_SHIFT, (m->e[i].addr + m->e[i].size) >> PAGE_SHIFT);
 	return rc;
 }
@@ -231,9 +252,9 @@ static int populate_ordinary(struct domain *d, const struct plan *p)
 	return rc;
 }
 
-static int populate_all(struct domain *d, const struct plan *p)
+static int populate_all(struct domain *d, struct plan *p)
 {
-	int rc = p->hw ? populate_hw(d, p->hw) : populate_ordinary(d, p);
+	int rc = p->hw ? populate_hw(d, p) : populate_ordinary(d, p);
 
 	if (!rc && !p->direct)
 		rc = populate(d, LOADER_BASE >> PAGE_SHIFT, p->scratch_end >> PAGE_SHIFT);
@@ -483,7 +504,7 @@ static int create(struct launch_instance *in, const struct plan *p, struct domai
 }
 
 /* All that can be short of something. */
-static int fill(struct launch_instance *in, struct domain *d, const struct plan *p)
+static int fill(struct launch_instance *in, struct domain *d, struct plan *p)
 {
 	int rc = p->hw ? hwdom_init(d) : 0;
 
@@ -509,9 +530,9 @@ static void set_entry(struct launch_instance *in, struct domain *d, const struct
 }
 
 /* The domain of @in by @plan, or everything undone. */
-static int build(struct launch_instance *in, const struct plan *plan)
+static int build(struct launch_instance *in, struct plan *plan)
 {
-	uint64_t need = plan_own_pages(plan) + plan_scratch_pages(plan);
+	uint64_t need = plan_own_pages(plan) + plan_scratch_pages(plan) - plan->reserved;
 	struct domain *d;
 	int rc = create(in, plan, &d);
 

@@ -3,6 +3,7 @@
 #define LAUNCH_INTERNAL_H
 
 #include "hv/boot.h"
+#include "hv/hwdom.h"
 #include "hv/consring.h"
 #include "hv/domain.h"
 #include "hv/launch.h"
@@ -51,6 +52,19 @@ int launch_build(struct launch_instance *in) must_check;
 void launch_seed_grants(struct launch_instance *in);
 /* The kernel of the hardware domain @d comes next: give it the devices. On an error the domain has been shut down. */
 int launch_hwdom_ready(struct domain *d) must_check;
+
+/* A hardware domain without an IOMMU: hv/launch/identity.c. */
+struct hwmap;
+/* Move what the boot loader brought to the top of memory. */
+void launch_move_modules(struct boot_info *bi);
+/* Sanitised @host with only that RAM which can be given as it is, up to *@ram, which is rounded. Entries in @out (HWMAP_MAX). */
+unsigned launch_identity_map(struct e820_entry *out, const struct e820_entry *host, unsigned nr, uint64_t *ram);
+/* Nobody else gets the machine's own memory that is RAM in @m above 1 MiB. -ENOMEM: a part is not free. */
+int launch_identity_reserve(const struct hwmap *m) must_check;
+void launch_identity_release(const struct hwmap *m);
+/* Give that reserved memory to @d, mapped. -ENOMEM. It is not reserved any more in any case. */
+int launch_identity_populate(struct domain *d, const struct hwmap *m) must_check;
+
 /* Let it run. */
 void launch_start(struct launch_instance *in);
 /* Prepare @in for ends and restarts. hv/launch/policy.c */

@@ -92,6 +92,14 @@ static void give_focus(void)
 		}
 }
 
+static bool wants_hardware(const struct launch_config *cfg)
+{
+	for (unsigned i = 0; i < cfg->nr_domains; i++)
+		if (cfg->domains[i].roles & ROLE_HARDWARE)
+			return true;
+	return false;
+}
+
 /* See hv/launch.h. Never fails as a whole: each domain that cannot be launched has its line in the log. */
 void launch_domains(const struct boot_info *bi)
 {
@@ -104,10 +112,15 @@ void launch_domains(const struct boot_info *bi)
 		read_tree(cfg, bi, (unsigned)tree);
 	else if (launch_classic(cfg, bi))
 		printk(LOG_WARN, "launch: the boot loader gave no kernel and no launch tree: nothing to launch\n");
+	mm_scrub_stop();
+	mm_boot_release();
+	if (hwdom_identity() && wants_hardware(cfg))
+		launch_move_modules(&boot_info);
 	for (unsigned i = 0; i < cfg->nr_domains; i++) {
 		launch.inst[i].desc = &cfg->domains[i];
 		build_one(&launch.inst[i]);
 	}
+	mm_scrub_go();
 	join_links();
 	for (unsigned i = 0; i < cfg->nr_domains; i++)
 		if (launch.inst[i].d)

@@ -7,6 +7,7 @@
 #include "mm_internal.h"
 
 #define MAX_RANGES 256u
+#define MAX_HELD 32u
 #define BELOW_4G (1UL << 32)
 #define MAX_SECTIONS 8192u /* 1 TiB: more RAM than that is left unused */
 
@@ -18,6 +19,8 @@ static struct {
 	mfn_t max_mfn; /* end of the frame table */
 	struct range range[MAX_RANGES];
 	unsigned nr;
+	struct range held[MAX_HELD]; /* not given to the allocator before mm_boot_release() */
+	unsigned nr_held;
 	uint8_t present[MAX_SECTIONS]; /* sections of the frame table that hold RAM */
 	bool finished;
 } boot;
@@ -60,6 +63,36 @@ void mm_boot_add(paddr_t start, paddr_t end)
 		return;
 	}
 	boot.range[boot.nr++] = (struct range){ start, end };
+}
+
+/* See mm.h. Boot CPU only. */
+void mm_boot_hold(paddr_t start, paddr_t end)
+{
+	if (boot.nr_held == MAX_HELD) {
+		mm_boot_add(start, end);
+		return;
+	}
+	mm_boot_ram(start, end);
+	boot.held[boot.nr_held++] = (struct range){ start, end };
+}
+
+/* See mm.h. */
+uint64_t mm_boot_held(void)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < boot.nr_held; i++)
+		bytes += boot.held[i].end - boot.held[i].start;
+	return bytes;
+}
+
+/* See mm.h. */
+void mm_boot_release(void)
+{
+	while (boot.nr_held) {
+		boot.nr_held--;
+		mm_boot_add(boot.held[boot.nr_held].start, boot.held[boot.nr_held].end);
+	}
 }
 
 /* Cut @bytes from the top of the highest range that ends, cut to @limit, above the others. 0 without memory. */

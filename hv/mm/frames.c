@@ -25,6 +25,7 @@
 #define INTERIOR 0xffu
 /* How often to look again for a block perhaps missing only because a part is being scrubbed: some slices, not all memory. */
 #define SCRUB_LOOKS 10000u
+#define ANYWHERE (~0UL)
 #define FRAMES_4G (1UL << (32 - PAGE_SHIFT))
 /* Beyond this many references a page takes no more: far from wrapping with every CPU racing. */
 #define MAX_REFS 0x7fffffffu
@@ -214,6 +215,25 @@ static struct frame *block_take(unsigned order, bool low)
 	return NULL;
 }
 
+static struct frame *free_head(struct frame *f);
+
+/* The block of @order at frame @index, which must be free as a whole, or NULL. */
+static struct frame *block_take_at(uint64_t index, unsigned order)
+{
+	struct frame *f, *h;
+	unsigned whole;
+
+	if (!index || (index & ((1UL << order) - 1)) || !frame_covered(index))
+		return NULL;
+	f = frame_at((uint32_t)index);
+	h = f->state == FRAME_FREE ? free_head(f) : NULL;
+	if (!h || h->order < order)
+		return NULL;
+	whole = h->order;
+	block_remove(h);
+	return block_cut(h, whole, order, f);
+}
+
 /* Scrubbing --------------------------------------------------------------------------------- */
 
 static void zero_frames(const struct frame *f, uint64_t nr)
@@ -316,6 +336,19 @@ bool mm_scrub_slice(void)
 	return more;
 }
 
+/* See mm.h. */
+void mm_scrub_stop(void)
+{
+	while (__atomic_exchange_n(&mm.scrubber, true, __ATOMIC_ACQUIRE))
+		arch_cpu_relax();
+}
+
+/* See mm.h. */
+void mm_scrub_go(void)
+{
+	__atomic_store_n(&mm.scrubber, false, __ATOMIC_RELEASE);
+}
+
 /* Accounting ------------------------------------------------------------------------------ */
 
 /* Make room to remember the owner of id @id. false without memory. Called before the lock is taken. */
@@ -392,8 +425,11 @@ static bool uncharge(struct domain *d, uint64_t nr, bool charged)
 
 /* Allocation --------------------------------------------------------------------------------- */
 
-/* Take a block and book it. *hold: it is the domain's first, whose reference the caller must already have. */
-static struct frame *take_and_charge(struct domain *d, unsigned order, unsigned flags, bool *first)
+/*
+ * Take a block, any or the one at frame @at, and book it. *hold: it is the domain's first, whose reference the caller must already
+ * have.
+ */
+static struct frame *take_and_charge(struct domain *d, uint64_t at, unsigned order, unsigned flags, bool *first)
 {
 	uint64_t nr = 1UL << order;
 	bool charge = !(flags & ALLOC_NO_CHARGE);
@@ -405,7 +441,7 @@ static struct frame *take_and_charge(struct domain *d, unsigned order, unsigned 
 		wait = false;
 		spin_lock(&mm.lock);
 		if (charge_check(d, nr, charge)) {
-			f = block_take(order, flags & ALLOC_BELOW_4G);
+			f = at == ANYWHERE ? block_take(order, flags & ALLOC_BELOW_4G) : block_take_at(at, order);
 			if (f) {
 				*first = d && d->nr_frames == 0;
 				charge_apply(d, nr, charge);
@@ -488,8 +524,7 @@ static void block_release(struct domain *d, struct frame *f, unsigned order, boo
 		domain_put(d);
 }
 
-/* See mm.h. Any context but interrupts; RANK_FRAMES inside. The memory is zeroed here if no idle CPU got to it before. */
-struct frame *alloc_frames(struct domain *owner, unsigned order, unsigned flags)
+static struct frame *alloc(struct domain *owner, uint64_t at, unsigned order, unsigned flags)
 {
 	bool charge = !(flags & ALLOC_NO_CHARGE), first = false;
 	struct frame *f;
@@ -498,7 +533,7 @@ struct frame *alloc_frames(struct domain *owner, unsigned order, unsigned flags)
 		return NULL;
 	if (owner && (!owner_prepare(owner->id) || !domain_get(owner)))
 		return NULL;
-	f = take_and_charge(owner, order, flags, &first);
+	f = take_and_charge(owner, at, order, flags, &first);
 	/* The reference taken above stays with the first page; other allocations give theirs back. */
 	if (owner && !first)
 		domain_put(owner);
@@ -512,6 +547,39 @@ struct frame *alloc_frames(struct domain *owner, unsigned order, unsigned flags)
 		return NULL;
 	}
 	return f;
+}
+
+/* See mm.h. Any context but interrupts; RANK_FRAMES inside. The memory is zeroed here if no idle CPU got to it before. */
+struct frame *alloc_frames(struct domain *owner, unsigned order, unsigned flags)
+{
+	return alloc(owner, ANYWHERE, order, flags);
+}
+
+/* See mm.h. As alloc_frames(). */
+struct frame *alloc_frames_at(struct domain *owner, mfn_t m, unsigned order, unsigned flags)
+{
+	return alloc(owner, m.v, order, flags);
+}
+
+/* See mm.h. RANK_FRAMES inside. */
+bool mm_block_free(mfn_t m, unsigned order)
+{
+	bool is_free, wait;
+	unsigned looks = 0;
+
+	do {
+		struct frame *f = NULL;
+
+		spin_lock(&mm.lock);
+		if (m.v && frame_covered(m.v) && frame_at((uint32_t)m.v)->state == FRAME_FREE)
+			f = free_head(frame_at((uint32_t)m.v));
+		is_free = f && f->order >= order;
+		wait = !is_free && mm.scrubbing && ++looks < SCRUB_LOOKS;
+		spin_unlock(&mm.lock);
+		if (wait)
+			arch_cpu_relax();
+	} while (wait);
+	return is_free;
 }
 
 /* Free a block of Hospes that alloc_frames(NULL, @order) gave and nobody refers to. */

@@ -134,6 +134,45 @@ static void test_boot_alloc(void **state)
 	assert_true(a >= 4UL << 30);
 }
 
+/* A block at a given place, as a hardware domain without an IOMMU needs it; and memory held back during boot. */
+static void test_given_place(void **state)
+{
+	struct domain *d = bare_domain(5, 2000);
+	struct frame *a, *b;
+	uint64_t before;
+	mfn_t at;
+
+	host_machine_ram(64UL << 20, 1);
+	assert_non_null(alloc_frames(d, 0, 0)); /* the first one has the allocator remember its owner */
+	drop_pages(d);
+	before = mm_free_frames();
+	a = alloc_frames(NULL, ORDER_2M, 0);
+	at = frame_to_mfn(a);
+	assert_false(mm_block_free(at, ORDER_2M));
+	assert_null(alloc_frames_at(NULL, at, ORDER_2M, 0));
+	assert_null(alloc_frames_at(NULL, mfn(at.v + 7), 0, 0));
+	free_frames(a, ORDER_2M);
+	assert_true(mm_block_free(at, ORDER_2M));
+	b = alloc_frames_at(d, mfn(at.v + 300), 0, 0);
+	assert_int_equal(frame_to_mfn(b).v, at.v + 300);
+	assert_int_equal(d->tot_pages, 1);
+	assert_false(mm_block_free(at, ORDER_2M));
+	assert_true(mm_block_free(mfn(at.v + 256), 5));
+	assert_null(alloc_frames_at(d, at, ORDER_2M, 0));
+	a = alloc_frames_at(NULL, mfn(at.v + 256), 5, 0);
+	assert_int_equal(frame_to_mfn(a).v, at.v + 256);
+	/* Not aligned, frame 0, no RAM at all. */
+	assert_null(alloc_frames_at(NULL, mfn(at.v + 1), 1, 0));
+	assert_null(alloc_frames_at(NULL, mfn(0), 0, 0));
+	assert_null(alloc_frames_at(NULL, mfn(1UL << 40), 0, 0));
+	assert_false(mm_block_free(mfn(1UL << 40), 0));
+	free_frames(a, 5);
+	drop_pages(d);
+	assert_true(mm_block_free(at, ORDER_2M));
+	assert_int_equal(mm_free_frames(), before);
+	free(d);
+}
+
 static void test_claims(void **state)
 {
 	struct domain *a = bare_domain(1, 1u << 20), *b = bare_domain(2, 1u << 20);
@@ -328,6 +367,7 @@ int main(void)
 					    cmocka_unit_test(test_below_4g),
 					    cmocka_unit_test(test_boot_cost),
 					    cmocka_unit_test(test_boot_alloc),
+					    cmocka_unit_test(test_given_place),
 					    cmocka_unit_test(test_claims),
 					    cmocka_unit_test(test_references),
 					    cmocka_unit_test(test_idle_scrub),

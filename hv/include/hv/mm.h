@@ -64,6 +64,10 @@ bool mfn_is_ram(mfn_t m);
  * page afterwards (refs 1), for domains. NULL when there is no memory, the domain is dying, or the block would exceed its max_pages.
  */
 struct frame *alloc_frames(struct domain *owner, unsigned order, unsigned flags) must_check;
+/* The same for the block that begins at @m, a multiple of its size; NULL also when a part of it is not free. */
+struct frame *alloc_frames_at(struct domain *owner, mfn_t m, unsigned order, unsigned flags) must_check;
+/* Is that block free as a whole, at this moment? */
+bool mm_block_free(mfn_t m, unsigned order);
 /* Free a block of Hospes (owner NULL). Domain pages go by frame_put(). */
 void free_frames(struct frame *f, unsigned order);
 
@@ -92,6 +96,9 @@ struct frame *domain_first_frame(struct domain *d);
 
 /* Scrub a little of the free memory (256 KiB at most). For idle CPUs, no lock held. false: nothing is dirty, or another CPU scrubs. */
 bool mm_scrub_slice(void);
+/* Between these two no CPU scrubs, so that free blocks stay whole. */
+void mm_scrub_stop(void);
+void mm_scrub_go(void);
 
 uint64_t mm_total_frames(void); /* RAM frames Hospes manages */
 uint64_t mm_free_frames(void);	/* free and not promised by a claim */
@@ -107,6 +114,10 @@ void mm_boot_begin(void);
 void mm_boot_add(paddr_t start, paddr_t end);
 /* Boot: the range is RAM, though in use now: its frames get entries, so it can be added later. Before mm_boot_finish(). */
 void mm_boot_ram(paddr_t start, paddr_t end);
+/* Boot: as mm_boot_add(), but nobody gets any of it before mm_boot_release(), so that it can stay in one piece until then. */
+void mm_boot_hold(paddr_t start, paddr_t end);
+uint64_t mm_boot_held(void); /* bytes */
+void mm_boot_release(void);
 /* Boot: allocate contiguous memory before the allocator is up, below 4 GiB if possible; contents undefined. Panics without memory. */
 paddr_t mm_boot_alloc(uint64_t bytes, uint64_t align);
 /* Build the frame table for RAM below @max_mfn and open the allocator; the direct map must reach all RAM. */
