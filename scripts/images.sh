@@ -4,7 +4,7 @@
 #
 #   images.sh DIR kernels|oracle
 #
-# leaves in DIR: vmlinuz-generic, vmlinuz-cloud, initramfs.gz, xen (links to versioned files).
+# leaves in DIR: vmlinuz-generic, vmlinuz-cloud, initramfs.gz, dom0-devices.cpio.gz, xen (links to versioned files).
 set -eu
 
 dir=$1 what=${2:-kernels}
@@ -41,6 +41,7 @@ kernels)
 	extract vmlinuz-generic "$(current linux-image-amd64)" './boot/vmlinuz-*'
 	extract vmlinuz-cloud "$(current linux-image-cloud-amd64)" './boot/vmlinuz-*'
 	"$here/mkinitramfs.sh" "$dir/initramfs.gz"
+	sh "$here/dom0-devices.sh" "$dir"
 	;;
 oracle)
 	extract xen.gz xen-hypervisor-4.17-amd64 './boot/xen-4.17-amd64.gz'
