@@ -20,7 +20,7 @@ def against_expected(wanted):
 @boot_test("boot", weight=20)
 def a_few_calls():
     """Versions, events and memory of both widths answer as real Xen does."""
-    against_expected(oracle.guests(r"^(version|event|memory|multi)(32|64)$"))
+    against_expected(oracle.guests(r"^(version|event|event_fifo|memory|multi)(32|64)$"))
 
 
 @boot_test("system", weight=60)

@@ -9,6 +9,8 @@ def cloud_one_cpu():
         m.expect(r"USERSPACE cloud: kernel 6\.1\S*-cloud-amd64, 1 CPU, .*xen 4\.17\.7-hospes", timeout=150)
         m.send("echo answer-$((40+2))\n")
         m.expect("answer-42", timeout=30)
+        m.send("dmesg | grep -c 'Using FIFO-based ABI' | sed s/^/fifo-/\n")
+        m.expect("fifo-1", timeout=30)
         m.send("poweroff -f\n")
         m.expect_off(60)
 
