@@ -23,6 +23,10 @@ enum {
 /* Memory types HVMOP_get_mem_type reports. */
 enum { HVMMEM_ram_rw = 0, HVMMEM_ram_ro = 1, HVMMEM_mmio_dm = 2 };
 
+/* A 32-bit TSS, and what firmware gives a virtual 8086 mode that nobody needs here: with a size of its own, or of 128 bytes. */
+#define VM86_TSS_MIN 104u
+#define VM86_TSS_DEFAULT 128UL
+
 struct hvm_param {
 	uint16_t domid, pad;
 	uint32_t index;
@@ -95,9 +99,16 @@ static int param_value_check(const struct domain *d, uint32_t index, uint64_t va
 		return value <= SHUTDOWN_MAX ? 0 : err(-EINVAL);
 	case HVM_PARAM_ACPI_IOPORTS_LOCATION:
 		return err(-ENODEV); /* no power management ports to move */
+	case HVM_PARAM_ACPI_S_STATE:
+		return value ? err(-EINVAL) : 0; /* nothing sleeps here */
+	case HVM_PARAM_MCA_CAP:
+		return value ? err(-EINVAL) : 0; /* of local machine checks there are none */
+	case HVM_PARAM_VM86_TSS_SIZED:
+		return value >> 32 < VM86_TSS_MIN ? err(-EINVAL) : 0;
+	case HVM_PARAM_IOREQ_PFN:
+	case HVM_PARAM_BUFIOREQ_PFN:
 	case HVM_PARAM_VIRIDIAN:
 	case HVM_PARAM_ALTP2M:
-	case HVM_PARAM_MCA_CAP:
 	case HVM_PARAM_IOREQ_SERVER_PFN:
 	case HVM_PARAM_NR_IOREQ_SERVER_PAGES:
 		/* Once chosen it stays. */
@@ -125,6 +136,8 @@ static long param_op(struct vcpu *v, uint64_t arg, bool write)
 		rc = param_value_check(d, p.index, p.value);
 	if (!rc && write) {
 		write_once(d->hvm_params[p.index], p.value);
+		if (p.index == HVM_PARAM_VM86_TSS)
+			write_once(d->hvm_params[HVM_PARAM_VM86_TSS_SIZED], p.value | VM86_TSS_DEFAULT << 32);
 		if (p.index == HVM_PARAM_CALLBACK_IRQ) {
 			if (d == v->domain)
 				domain_latch_width(d, v->hc.guest32);

@@ -239,8 +239,7 @@ struct policy_msr {
 	uint32_t idx, flags;
 	uint64_t val;
 };
-#define POLICY_MAX_LEAVES \
-	(POLICY_NR_BASIC + POLICY_NR_CACHE + POLICY_NR_FEAT + POLICY_NR_XSTATE + POLICY_NR_EXT + POLICY_NR_ACACHE)
+#define POLICY_MAX_LEAVES (POLICY_NR_BASIC + POLICY_NR_CACHE + POLICY_NR_FEAT + POLICY_NR_XSTATE + POLICY_NR_EXT + 2)
 #define POLICY_MAX_MSRS 2u
 
 /* Write at most *@nr entries, set *@nr to how many there are. -ENOBUFS if that was too few. */

@@ -46,6 +46,8 @@ static void put_leaf(struct leaf_writer *w, uint32_t leaf, uint32_t sub, const s
 	w->nr++;
 }
 
+static const struct cpuid_leaf none;
+
 static void put_basic(struct leaf_writer *w, const struct cpu_policy *p, uint32_t leaf)
 {
 	switch (leaf) {
@@ -59,6 +61,7 @@ static void put_basic(struct leaf_writer *w, const struct cpu_policy *p, uint32_
 			put_leaf(w, 7, i, &p->feat[i]);
 		break;
 	case 0xb:
+		put_leaf(w, 0xb, 0, &none); /* made up for each vCPU */
 		break;
 	case 0xd:
 		for (uint32_t i = 0; i < POLICY_NR_XSTATE; i++)
@@ -71,13 +74,18 @@ static void put_basic(struct leaf_writer *w, const struct cpu_policy *p, uint32_
 	}
 }
 
-/* Caches by subleaf (0x8000001d) are not for tools to choose: the form has no place for more than one. */
+/*
+ * The very entries libxc makes of the same policy, for it writes its changed copy into as many as it got here: also the hypervisor's
+ * own leaves, empty, and topology's. Of caches by subleaf (0x8000001d) the form has room for one.
+ */
 int policy_to_leaves(const struct cpu_policy *p, struct policy_leaf *leaves, unsigned *nr)
 {
 	struct leaf_writer w = { .out = leaves, .room = *nr };
 
 	for (uint32_t i = 0; i <= p->basic[0].a && i <= LAST_BASIC; i++)
 		put_basic(&w, p, i);
+	put_leaf(&w, XEN_LEAF, POLICY_NO_SUBLEAF, &none);
+	put_leaf(&w, XEN_LEAF + 0x100, POLICY_NO_SUBLEAF, &none);
 	for (uint32_t i = 0; i <= (p->ext[0].a & 0xffff) && i <= LAST_EXT; i++)
 		put_leaf(&w, 0x80000000 | i, POLICY_NO_SUBLEAF, i == 0x1d ? &p->acache[0] : &p->ext[i]);
 	*nr = w.nr;
