@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,15 +20,16 @@
 #include "trace.h"
 #include "watch.h"
 
-#define SLICE_NS 400000
-#define NODES_PER_FRAME 256
+#define SLICE_NS 250000
+#define NODES_PER_FRAME 64
+#define FREE_PER_STEP (128u << 10)
 #define COPY_PER_STEP (64u << 10)
 
-enum compact_step { STEP_IDLE, STEP_DOMAINS, STEP_QUOTAS, STEP_NODES, STEP_COPY };
+enum compact_step { STEP_IDLE, STEP_DOMAINS, STEP_QUOTAS, STEP_NODES, STEP_COPY, STEP_FREE };
 
 static struct {
 	enum compact_step step;
-	struct journal_file file;
+	struct journal_file file; /* the one being made; then, the old one being given back */
 	char path[256], path_new[264];
 	size_t from; /* groups of the old journal from here on are still to be copied */
 	uint32_t next_domain;
@@ -50,7 +52,8 @@ void compact_abandon(void)
 		store_walk_close(compact.walk);
 	compact.walk = NULL;
 	journal_file_close(&compact.file);
-	unlink(compact.path_new);
+	if (compact.step != STEP_FREE)
+		unlink(compact.path_new);
 	compact.step = STEP_IDLE;
 }
 
@@ -174,13 +177,32 @@ static void step_copy(void)
 		return;
 	}
 	journal_replace(&compact.file, compact.path);
-	compact.step = STEP_IDLE;
+	compact.step = compact.file.fd < 0 ? STEP_IDLE : STEP_FREE;
+}
+
+/* Pages of a large file go back a few at a time: all at once would be a pause as well. */
+static void step_free(void)
+{
+	struct journal_file *f = &compact.file;
+	size_t n = f->size < FREE_PER_STEP ? f->size : FREE_PER_STEP;
+
+	f->size -= n;
+	munmap(f->map + f->size, n);
+	if (ftruncate(f->fd, (off_t)f->size) || !f->size) {
+		if (f->size)
+			munmap(f->map, f->size);
+		close(f->fd);
+		f->fd = -1;
+		compact.step = STEP_IDLE;
+	}
 }
 
 /* One piece of work. */
 static void compact_one(void)
 {
-	if (compact.step == STEP_COPY) {
+	if (compact.step == STEP_FREE) {
+		step_free();
+	} else if (compact.step == STEP_COPY) {
 		step_copy();
 	} else {
 		journal_redirect(&compact.file);
@@ -246,10 +268,7 @@ int compact_now(const char *path)
 
 	compact_abandon();
 	err = compact_begin(path);
-	while (!err && compact.step != STEP_IDLE) {
+	while (!err && compact.step != STEP_IDLE)
 		compact_one();
-		if (compact.step == STEP_IDLE && !journal_active())
-			err = EIO;
-	}
-	return err;
+	return err || journal_active() ? err : EIO;
 }

@@ -99,6 +99,8 @@ size_t queue_partial(const struct queue *q);
 /* socket.c. @fd is non-blocking; taken over. NULL: refused. */
 struct conn *socket_new(int fd, uint32_t id);
 int socket_listen(const char *path); /* 0 or an errno value */
+/* Does somebody answer there already? Two stores would be the end of both. */
+bool socket_is_served(const char *path);
 int socket_listen_fd(void);
 void socket_listen_restore(int fd);
 void socket_flush(struct conn *c);

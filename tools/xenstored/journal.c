@@ -171,13 +171,14 @@ const struct journal_file *journal_current(void)
 
 void journal_replace(struct journal_file *by, const char *path)
 {
-	journal_file_close(&journal.file);
+	struct journal_file old = journal.file;
+
 	journal.file = *by;
 	journal.live = by->tail;
 	journal.out = &journal.file;
 	if (path != journal.path)
 		snprintf(journal.path, sizeof(journal.path), "%s", path);
-	*by = (struct journal_file){ .fd = -1 };
+	*by = old;
 }
 
 static bool ready(void)

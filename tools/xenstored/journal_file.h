@@ -26,7 +26,7 @@ void *journal_file_append(struct journal_file *f, size_t len);
 /* Records go to @to until the next call (NULL: the journal). Returns the old one. Only while no group is open. */
 struct journal_file *journal_redirect(struct journal_file *to);
 const struct journal_file *journal_current(void);
-/* @by is the journal now; the old file is closed. */
+/* @by is the journal now, and takes the old file in exchange. */
 void journal_replace(struct journal_file *by, const char *path);
 
 /* compact.c: rewrite in slices, from the event loop, or now. */

@@ -10,25 +10,15 @@
 #include <unistd.h>
 
 #include "conn_io.h"
-#include "domain.h"
-#include "hyper.h"
+#include "daemon.h"
 #include "journal_io.h"
 #include "loop.h"
 #include "options.h"
 #include "os_linux.h"
-#include "recover.h"
-#include "store.h"
 #include "trace.h"
-#include "update.h"
 
 static struct source signals;
 static int parent = -1; /* the end of a pipe on which the process that was started waits for us */
-
-static void die(const char *what, int err)
-{
-	notice("%s: %s", what, strerror(err));
-	exit(1);
-}
 
 /* Leave the caller's session; it waits until we serve, or fails as we do. */
 static void become_daemon(void)
@@ -38,10 +28,10 @@ static void become_daemon(void)
 	pid_t pid;
 
 	if (pipe(ends))
-		die("pipe", errno);
+		daemon_die("pipe", errno);
 	pid = fork();
 	if (pid < 0)
-		die("fork", errno);
+		daemon_die("fork", errno);
 	if (pid) {
 		close(ends[1]);
 		_exit(read(ends[0], &byte, 1) == 1 ? 0 : 1);
@@ -52,11 +42,11 @@ static void become_daemon(void)
 	setsid();
 	pid = fork();
 	if (pid < 0)
-		die("fork", errno);
+		daemon_die("fork", errno);
 	if (pid)
 		_exit(0);
 	if (chdir("/"))
-		die("/", errno);
+		daemon_die("/", errno);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		/* stdout stays until -P has printed. */
@@ -95,7 +85,7 @@ static void write_pid(void)
 		return;
 	fd = open(options.pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, text, (size_t)n) != n)
-		die(options.pid_file, errno);
+		daemon_die(options.pid_file, errno);
 	close(fd);
 }
 
@@ -116,65 +106,7 @@ static void handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 	signals = (struct source){ .ready = signal_ready, .fd = os_signal_fd(wanted) };
 	if (signals.fd < 0 || loop_add(&signals, OS_IN))
-		die("signals", errno);
-}
-
-static void open_hypervisor(void)
-{
-	int err;
-
-	if (options.fake_dir)
-		hyper = &hyper_fake;
-	else if (!options.no_domain_init)
-		hyper = &hyper_xen;
-	err = hyper->open();
-	if (err)
-		die(options.fake_dir ? options.fake_dir : "the hypervisor's devices (-D serves without them)", err);
-}
-
-/* What was there before us: handed over, or left behind by a death. */
-static void take_over(void)
-{
-	int err;
-
-	if (options.live_update) {
-		err = update_take_over();
-		if (err)
-			die("the state of the daemon before", err);
-		return;
-	}
-	if (!options.journal || options.no_recovery)
-		return;
-	err = journal_recover(options.journal_file);
-	if (err && err != ENOENT)
-		notice("starting with an empty store: %s: %s", options.journal_file, strerror(err));
-}
-
-static void start(void)
-{
-	int err;
-
-	if (options.live_update && (err = update_load()))
-		die("the state of the daemon before", err);
-	open_hypervisor();
-	if ((err = domain_init()) || (err = store_init()))
-		die("the empty store", err);
-	take_over();
-	if ((err = domain_start()))
-		die("domain 0's ring and the hypervisor's events", err);
-	if (options.journal && !journal_active()) {
-		err = journal_create(options.journal_file);
-		if (err)
-			notice("without a journal, the store will not survive this daemon: %s: %s",
-			       options.journal_file, strerror(err));
-	}
-	if (socket_listen_fd() < 0) {
-		err = socket_listen(options.socket);
-		if (err)
-			die(options.socket, err);
-	}
-	domain_check_all();
-	domain_introduce_waiting();
+		daemon_die("signals", errno);
 }
 
 int main(int argc, char **argv)
@@ -193,11 +125,11 @@ int main(int argc, char **argv)
 	os_raise_files();
 	os_protect_memory();
 	if (options.trace_file && (err = trace_open(options.trace_file)))
-		die(options.trace_file, err);
+		daemon_die(options.trace_file, err);
 	if ((err = loop_open()))
-		die("epoll", err);
+		daemon_die("epoll", err);
 	handle_signals();
-	start();
+	daemon_start();
 	write_pid();
 	if (!options.keep_privileges && (err = os_drop_privileges()))
 		notice("capabilities could not be given up: %s", strerror(err));

@@ -224,6 +224,23 @@ void socket_listen_restore(int fd)
 		sockets.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+bool socket_is_served(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	bool served;
+	int fd;
+
+	if (strlen(path) >= sizeof(at.sun_path))
+		return false;
+	memcpy(at.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	served = !connect(fd, (struct sockaddr *)&at, sizeof(at));
+	close(fd);
+	return served;
+}
+
 int socket_listen(const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
