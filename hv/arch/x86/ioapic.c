@@ -24,6 +24,7 @@
 
 #define REG_VERSION 0x01u
 #define REG_ENTRY(pin) (0x10u + 2 * (pin))
+#define REG_EOI 0x40u /* beside index and window, from version 20h on */
 #define ENTRY_MASKED (1u << 16)
 #define ENTRY_LEVEL (1u << 15)
 #define ENTRY_LOW (1u << 13)
@@ -38,6 +39,7 @@ struct pin {
 struct ioapic {
 	volatile uint8_t *mmio;
 	uint8_t id;
+	bool has_eoi; /* the end of an interrupt can be told to it directly */
 	uint32_t gsi_base, pins;
 	struct pin *pin; /* [pins], guarded by ioapic.lock */
 };
@@ -90,10 +92,11 @@ void ioapic_init(void)
 	for (unsigned i = 0; i < acpi_info.nr_ioapics; i++) {
 		struct ioapic *io = &ioapic.unit[ioapic.nr];
 
-		io->mmio = arch_iomap(acpi_info.ioapics[i].address, 0x20);
+		io->mmio = arch_iomap(acpi_info.ioapics[i].address, REG_EOI + 4);
 		io->id = acpi_info.ioapics[i].id;
 		io->gsi_base = acpi_info.ioapics[i].gsi_base;
 		io->pins = (reg_read(io, REG_VERSION) >> 16 & 0xff) + 1;
+		io->has_eoi = (reg_read(io, REG_VERSION) & 0xff) >= 0x20;
 		io->pin = xzalloc_array(struct pin, io->pins);
 		if (!io->pin)
 			panic("no memory for an I/O APIC");
@@ -178,14 +181,33 @@ void ioapic_mask_gsi(uint32_t gsi)
 		reg_write(io, REG_ENTRY(pin), io->pin[pin].entry | ENTRY_MASKED);
 }
 
+/*
+ * A level interrupt that an IOMMU has remapped is over. The local APIC has said so by the vector it saw, which need not be the one in the entry (AMD
+ * IOMMU: that is an index), so the pin may wait for its end still. Old ones forget that they wait when they become edge triggered. The pin is masked.
+ */
+static void end_of_interrupt(const struct ioapic *io, unsigned pin)
+{
+	uint32_t entry = io->pin[pin].entry;
+
+	if (io->has_eoi) {
+		mmio_write32(io->mmio + REG_EOI, entry & 0xff);
+		return;
+	}
+	reg_write(io, REG_ENTRY(pin), (entry & ~ENTRY_LEVEL) | ENTRY_MASKED);
+	reg_write(io, REG_ENTRY(pin), entry | ENTRY_MASKED);
+}
+
 /* See irq.h. */
 void ioapic_unmask_gsi(uint32_t gsi)
 {
 	unsigned pin;
 	struct ioapic *io = find_gsi(gsi, &pin);
 
-	if (io && read_once(io->pin[pin].irq))
-		reg_write(io, REG_ENTRY(pin), io->pin[pin].entry);
+	if (!io || !read_once(io->pin[pin].irq))
+		return;
+	if ((io->pin[pin].entry & ENTRY_LEVEL) && iommu_intremap())
+		end_of_interrupt(io, pin);
+	reg_write(io, REG_ENTRY(pin), io->pin[pin].entry);
 }
 
 /* See asm/apic.h. */
