@@ -432,6 +432,23 @@ static void test_directory_part_inside(void **state)
 	assert_int_equal(end(c, t, true), 0);
 }
 
+/* Told of its own commit, a client may vanish at that very moment. */
+static void test_closed_by_own_commit(void **state)
+{
+	struct conn *c = client(0), *d = client(0);
+	uint32_t t;
+
+	watch(c, "/a", "t");
+	start(c);
+	t = start(c);
+	put(c, t, "/a", "1");
+	put(c, t, "/b", "1");
+	c->io->close_after = 1;
+	assert_int_equal(end(c, t, true), EIO);
+	assert_int_equal(c->nr_transactions, 0);
+	assert_get(d, 0, "/b", "1");
+}
+
 /*
  * Getting through.
  */
@@ -590,6 +607,7 @@ int main(void)
 		WORLD_TEST(test_old_snapshot),
 		WORLD_TEST(test_own_domain_dies),
 		WORLD_TEST(test_directory_part_inside),
+		WORLD_TEST(test_closed_by_own_commit),
 		WORLD_TEST(test_counters),
 		WORLD_TEST(test_guest_writer_against_control),
 		WORLD_TEST(test_guest_writer_against_guest),

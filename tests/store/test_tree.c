@@ -10,6 +10,14 @@
 #include "tools/xenstored/perms.h"
 #include "tools/xenstored/tree.h"
 
+static int grow_tree(struct node **root, const char *path, const char *value, size_t len, struct perms *ps)
+{
+	size_t known;
+
+	tree_find_nearest(*root, path, &known);
+	return tree_write(root, path, known, value, len, ps);
+}
+
 /* A model: paths with values, in no order. */
 struct model {
 	unsigned nr;
@@ -128,7 +136,7 @@ static void test_random(void **state)
 		if (rand_r(&seed) % 4 == 0)
 			fail_allocation(rand_r(&seed) % 8);
 		if (what < 70) {
-			err = tree_write(&roots[i], path, value, strlen(value), ps);
+			err = grow_tree(&roots[i], path, value, strlen(value), ps);
 			fail_allocation(-1);
 			if (!err)
 				model_write(&models[i], path, value);
@@ -185,7 +193,7 @@ static void test_weight(void **state)
 
 	for (int i = 0; i < 100000; i++) {
 		snprintf(path, sizeof(path), "/d%d/node-%05d", i / 1000, i % 1000);
-		assert_int_equal(tree_write(&root, path, "0123456789abcdef", 16, ps), 0);
+		assert_int_equal(grow_tree(&root, path, "0123456789abcdef", 16, ps), 0);
 	}
 	/* 16 bytes of value and 11 of name, and malloc() adds at most 16 to each. */
 	assert_true(tree_bytes() - before < 100000 * 84);
@@ -195,7 +203,7 @@ static void test_weight(void **state)
 	before = tree_bytes();
 	snapshot = tree_get(root);
 	assert_int_equal(tree_bytes(), before);
-	assert_int_equal(tree_write(&root, "/d50/node-00500", "changed", 7, ps), 0);
+	assert_int_equal(grow_tree(&root, "/d50/node-00500", "changed", 7, ps), 0);
 	assert_true(tree_bytes() - before < 4000);
 	assert_memory_equal(node_value(tree_find(snapshot, "/d50/node-00500")), "0123456789abcdef", 16);
 	tree_put(snapshot);
@@ -215,13 +223,13 @@ static void test_large_directory(void **state)
 
 	for (int i = 0; i < 10000; i++) {
 		snprintf(path, sizeof(path), "/dir/%d", i * 7919 % 10000);
-		assert_int_equal(tree_write(&root, path, NULL, 0, ps), 0);
+		assert_int_equal(grow_tree(&root, path, NULL, 0, ps), 0);
 	}
 	assert_int_equal(node_nr_children(tree_find(root, "/dir")), 10000);
 	assert_true(node_check(tree_find(root, "/dir")));
 	before = tree_bytes();
 	snapshot = tree_get(root);
-	assert_int_equal(tree_write(&root, "/dir/5000x", NULL, 0, ps), 0);
+	assert_int_equal(grow_tree(&root, "/dir/5000x", NULL, 0, ps), 0);
 	assert_int_equal(tree_remove(&root, "/dir/77"), 0);
 	assert_true(tree_bytes() - before < 6000);
 	assert_non_null(tree_find(snapshot, "/dir/77"));

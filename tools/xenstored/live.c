@@ -68,7 +68,7 @@ int store_init(void)
 	if (!root)
 		return ENOMEM;
 	view_init(&live.view, root, NULL, true);
-	err = tree_write(&live.view.root, "/tool/xenstored", NULL, 0, root->perms);
+	err = tree_write(&live.view.root, "/tool/xenstored", 1, NULL, 0, root->perms);
 	live_touch();
 	return err;
 }

@@ -176,6 +176,9 @@ static int parse_set_perms(struct request *r, const char **path, struct perm *pe
 		return EINVAL;
 	*path = args[0];
 	*nr = (unsigned)n - 1;
+	/* Before ids are looked up: that may ask the hypervisor for each. */
+	if (quota_too_big(r->c->domain, QUOTA_NODE_PERMISSIONS, *nr))
+		return ENOSPC;
 	return perms_parse(args + 1, *nr, perms);
 }
 

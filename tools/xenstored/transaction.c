@@ -285,15 +285,21 @@ int transaction_start(struct conn *c, uint32_t *id)
 	return transaction_new(c, *id);
 }
 
-static void transaction_free(struct transaction *t)
+/* Out of its connection's list: nothing that happens from here on can find it. */
+static void transaction_unlink(struct transaction *t)
 {
 	struct transaction **at;
-	struct record *rec;
 
 	for (at = &t->c->transactions; *at != t; at = &(*at)->next)
 		;
 	*at = t->next;
 	t->c->nr_transactions--;
+}
+
+static void transaction_free(struct transaction *t)
+{
+	struct record *rec;
+
 	quota_charge(t->c->domain, QUOTA_TRANSACTIONS, -1);
 	charge(t, -t->charged);
 	view_end(t);
@@ -348,6 +354,7 @@ int transaction_end(struct conn *c, uint32_t id, bool wanted)
 
 	if (!t)
 		return ENOENT;
+	transaction_unlink(t);
 	err = wanted ? commit(t) : 0;
 	transaction_free(t);
 	return err;
@@ -355,8 +362,12 @@ int transaction_end(struct conn *c, uint32_t id, bool wanted)
 
 void transaction_drop_all(struct conn *c)
 {
-	while (c->transactions)
-		transaction_free(c->transactions);
+	struct transaction *t;
+
+	while ((t = c->transactions)) {
+		transaction_unlink(t);
+		transaction_free(t);
+	}
 }
 
 int transaction_restore(struct conn *c, uint32_t id, bool doomed)

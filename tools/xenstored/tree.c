@@ -1,6 +1,7 @@
 /* The tree of nodes: persistent, copied on write where shared, changed in place where not. */
 #include "tree.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,9 +57,19 @@ size_t tree_bytes(void)
  * Memory.
  */
 
+/* At least this much of the name's place is there, so that names are compared by words first. */
+#define NAME_WORD sizeof(uint64_t)
+
+static inline size_t node_bytes_of(size_t name_len, size_t value_len)
+{
+	size_t data = name_len + 1 + value_len;
+
+	return sizeof(struct node) + (data < NAME_WORD ? NAME_WORD : data);
+}
+
 static size_t node_bytes(const struct node *n)
 {
-	return sizeof(*n) + n->name_len + 1u + n->value_len;
+	return node_bytes_of(n->name_len, n->value_len);
 }
 
 static size_t chunk_bytes(unsigned cap)
@@ -99,7 +110,7 @@ static void *tree_realloc(void *p, size_t old, size_t size)
 static struct node *node_new(const char *name, size_t name_len, const void *value, size_t value_len,
 			     struct perms *perms)
 {
-	struct node *n = tree_alloc(sizeof(*n) + name_len + 1 + value_len);
+	struct node *n = tree_alloc(node_bytes_of(name_len, value_len));
 
 	if (!n)
 		return NULL;
@@ -109,6 +120,7 @@ static struct node *node_new(const char *name, size_t name_len, const void *valu
 	n->generation = next_generation();
 	n->perms = perms_get(perms);
 	n->dir = NULL;
+	memset(n->data, 0, NAME_WORD);
 	memcpy(n->data, name, name_len);
 	n->data[name_len] = '\0';
 	if (value_len)
@@ -283,17 +295,55 @@ static struct chunk *chunk_own(struct chunk **slot)
  * Finding.
  */
 
-static inline int name_order(const struct node *n, const char *name, size_t len)
-{
-	size_t shorter = n->name_len < len ? n->name_len : len;
-	int order = memcmp(n->data, name, shorter);
+/* A name that is looked for: its first bytes as a number that orders as they do, zeros after its end. */
+struct name {
+	uint64_t word;
+	const char *s;
+	size_t len;
+};
 
-	return order ? order : (n->name_len > len) - (n->name_len < len);
+static inline uint64_t word_of(const char *s, size_t len)
+{
+	uint64_t word = 0;
+
+	if (len >= NAME_WORD)
+		memcpy(&word, s, NAME_WORD);
+	else
+		for (size_t i = 0; i < len; i++)
+			((char *)&word)[i] = s[i];
+	return be64toh(word);
+}
+
+static inline uint64_t node_word(const struct node *n)
+{
+	uint64_t word;
+
+	memcpy(&word, n->data, NAME_WORD);
+	word = be64toh(word);
+	/* What follows a short name is not part of it. */
+	return n->name_len < NAME_WORD ? word & ~(UINT64_MAX >> (8 * n->name_len)) : word;
+}
+
+static inline int name_order(const struct node *n, const struct name *name)
+{
+	uint64_t word = node_word(n);
+	size_t shorter = n->name_len < name->len ? n->name_len : name->len;
+	int order;
+
+	if (word != name->word)
+		return word < name->word ? -1 : 1;
+	if (shorter > NAME_WORD) {
+		order = memcmp(n->data + NAME_WORD, name->s + NAME_WORD, shorter - NAME_WORD);
+		if (order)
+			return order;
+	}
+	return (n->name_len > name->len) - (n->name_len < name->len);
 }
 
 /* The place of @name, or where it would have to go; true if it is there. */
-static bool dir_find(const struct dir *d, const char *name, size_t len, unsigned *chunk, unsigned *pos)
+static bool dir_find(const struct dir *d, const char *s, size_t len, unsigned *chunk, unsigned *pos)
 {
+	const struct name name = { word_of(s, len), s, len };
 	unsigned low = 0, high = d->nr_chunks;
 	const struct chunk *ch;
 
@@ -301,7 +351,7 @@ static bool dir_find(const struct dir *d, const char *name, size_t len, unsigned
 	while (high - low > 1) {
 		unsigned mid = (low + high) / 2;
 
-		if (name_order(d->chunks[mid]->n[0], name, len) <= 0)
+		if (name_order(d->chunks[mid]->n[0], &name) <= 0)
 			low = mid;
 		else
 			high = mid;
@@ -312,7 +362,7 @@ static bool dir_find(const struct dir *d, const char *name, size_t len, unsigned
 	high = ch->nr;
 	while (low < high) {
 		unsigned mid = (low + high) / 2;
-		int order = name_order(ch->n[mid], name, len);
+		int order = name_order(ch->n[mid], &name);
 
 		if (!order) {
 			*pos = mid;
@@ -336,24 +386,33 @@ static inline size_t component_len(const char *s)
 	return (size_t)(at - s);
 }
 
-struct node *tree_find_nearest(struct node *root, const char *path, size_t *len)
+struct node *tree_find_family(struct node *root, const char *path, size_t *len, struct node **parent)
 {
 	const char *at = path + 1;
 	struct node *n = root;
 
 	*len = 1;
+	*parent = NULL;
 	while (*at && n->dir) {
 		size_t l = component_len(at);
 		unsigned chunk, pos;
 
 		if (!dir_find(n->dir, at, l, &chunk, &pos))
 			break;
+		*parent = n;
 		n = n->dir->chunks[chunk]->n[pos];
 		at += l;
 		*len = (size_t)(at - path);
 		at += *at == '/';
 	}
 	return n;
+}
+
+struct node *tree_find_nearest(struct node *root, const char *path, size_t *len)
+{
+	struct node *parent;
+
+	return tree_find_family(root, path, len, &parent);
 }
 
 struct node *tree_find(struct node *root, const char *path)
@@ -564,9 +623,7 @@ static int node_set_value(struct node **slot, const void *value, size_t len)
 	struct node *n = *slot;
 
 	if (len != n->value_len) {
-		size_t rest = sizeof(*n) + n->name_len + 1u;
-
-		n = tree_realloc(n, node_bytes(n), rest + len);
+		n = tree_realloc(n, node_bytes(n), node_bytes_of(n->name_len, len));
 		if (!n)
 			return ENOMEM;
 		n->value_len = (uint16_t)len;
@@ -578,13 +635,11 @@ static int node_set_value(struct node **slot, const void *value, size_t len)
 	return 0;
 }
 
-int tree_write(struct node **root, const char *path, const void *value, size_t len, struct perms *perms)
+int tree_write(struct node **root, const char *path, size_t known, const void *value, size_t len, struct perms *perms)
 {
 	struct node **slot, *chain;
-	size_t known;
 	int err;
 
-	tree_find_nearest(*root, path, &known);
 	slot = own_path(root, path, known);
 	if (!slot)
 		return ENOMEM;
@@ -704,7 +759,9 @@ bool node_check(const struct node *n)
 		if (!ch->nr || ch->nr > ch->cap || ch->cap > CHUNK_MAX)
 			return false;
 		for (unsigned j = 0; j < ch->nr; j++) {
-			if (last && name_order(last, ch->n[j]->data, ch->n[j]->name_len) >= 0)
+			const struct name name = { node_word(ch->n[j]), ch->n[j]->data, ch->n[j]->name_len };
+
+			if (last && name_order(last, &name) >= 0)
 				return false;
 			last = ch->n[j];
 			nr++;

@@ -65,12 +65,14 @@ void tree_put(struct node *root);
 struct node *tree_find(struct node *root, const char *path);
 /* The nearest existing node at or above @path; *len is how many bytes of @path name it. */
 struct node *tree_find_nearest(struct node *root, const char *path, size_t *len);
+/* The same with that node's parent in *parent (NULL: it is "/"). */
+struct node *tree_find_family(struct node *root, const char *path, size_t *len, struct node **parent);
 
 /*
  * Set the value of @path in *root; permissions stay. Missing nodes down to it are created with empty values and
- * permissions @perms (a reference is taken for each). ENOMEM.
+ * permissions @perms (a reference is taken for each). @known is what tree_find_nearest() said of *root. ENOMEM.
  */
-int tree_write(struct node **root, const char *path, const void *value, size_t len, struct perms *perms);
+int tree_write(struct node **root, const char *path, size_t known, const void *value, size_t len, struct perms *perms);
 /* New permissions for an existing node. ENOENT, ENOMEM. */
 int tree_set_perms(struct node **root, const char *path, struct perms *perms);
 /* Remove an existing node other than "/" with its subtree. ENOENT, ENOMEM. */

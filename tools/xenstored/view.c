@@ -256,28 +256,26 @@ static int check_memory(struct view *v, int64_t more)
 }
 
 /* A new value for an existing node. */
-static int set_value(struct view *v, const char *path, struct node *n, const void *value, size_t len)
+static int set_value(struct view *v, const char *path, size_t path_len, struct node *n, const struct node *parent,
+		     const void *value, size_t len)
 {
-	size_t size = node_size(n) - n->value_len + len, path_len = strlen(path);
-	uint32_t before = charge_of(n, path_len);
+	bool counted = counts(v, n->perms);
+	int64_t more = (int64_t)len - n->value_len;
 	int err = 0;
 
 	if (!privileged(v)) {
-		if (len > n->value_len)
-			err = check_size(v, size);
-		if (!err && counts(v, n->perms))
-			err = check_memory(v, (int64_t)len - n->value_len);
+		if (more > 0)
+			err = check_size(v, node_size(n) + (size_t)more);
+		if (!err && counted)
+			err = check_memory(v, more);
 	}
 	if (!err)
-		err = note_change(v, path, n, v->collect ? parent_of(v, path) : NULL, n->perms, true);
+		err = note_change(v, path, n, parent, n->perms, true);
 	if (!err)
-		err = tree_write(&v->root, path, value, len, n->perms);
-	if (err)
-		return err;
-	n = tree_find(v->root, path);
-	if (counts(v, n->perms))
-		v->bytes += (int64_t)charge_of(n, path_len) - before;
-	return 0;
+		err = tree_write(&v->root, path, path_len, value, len, n->perms);
+	if (!err && counted)
+		v->bytes += more;
+	return err;
 }
 
 /* Quotas for the nodes that @rest, below @nearest, would add. */
@@ -359,7 +357,7 @@ static int create(struct view *v, const char *path, size_t known, struct node *n
 	if (!err)
 		err = note_create(v, path, rest, nearest, ps);
 	if (!err)
-		err = tree_write(&v->root, path, value, len, ps);
+		err = tree_write(&v->root, path, known, value, len, ps);
 	if (!err)
 		count_created(v, path, rest, ps, len);
 	perms_put(ps);
@@ -369,13 +367,13 @@ static int create(struct view *v, const char *path, size_t known, struct node *n
 int view_write(struct view *v, const char *path, const void *value, size_t len)
 {
 	size_t known;
-	struct node *n = tree_find_nearest(v->root, path, &known);
+	struct node *parent, *n = tree_find_family(v->root, path, &known, &parent);
 
 	if (path[known])
 		return create(v, path, known, n, value, len);
 	if (!(perms_access(n->perms, v->c) & WIRE_PERM_WRITE))
 		return EACCES;
-	return set_value(v, path, n, value, len);
+	return set_value(v, path, known, n, parent, value, len);
 }
 
 int view_mkdir(struct view *v, const char *path)
@@ -467,13 +465,13 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 }
 
 /* Remove an existing node other than "/", whoever asks. */
-static int remove_node(struct view *v, const char *path, struct node *n)
+static int remove_node(struct view *v, const char *path, struct node *n, const struct node *parent)
 {
 	int64_t nodes = v->nodes, bytes = v->bytes;
 	int err = note_subtree(v, path, n);
 
 	if (!err && v->collect) {
-		struct effect *e = effect_note(v, path, n, parent_of(v, path));
+		struct effect *e = effect_note(v, path, n, parent);
 
 		if (e) {
 			e->event = true;
@@ -495,7 +493,7 @@ static int remove_node(struct view *v, const char *path, struct node *n)
 int view_rm(struct view *v, const char *path)
 {
 	size_t known;
-	struct node *n = tree_find_nearest(v->root, path, &known);
+	struct node *parent, *n = tree_find_family(v->root, path, &known, &parent);
 
 	if (path[known]) {
 		int err = missing(v, n, WIRE_PERM_WRITE);
@@ -507,20 +505,21 @@ int view_rm(struct view *v, const char *path)
 		return EACCES;
 	if (!path[1])
 		return EINVAL;
-	return remove_node(v, path, n);
+	return remove_node(v, path, n, parent);
 }
 
 int view_remove(struct view *v, const char *path)
 {
-	struct node *n = tree_find(v->root, path);
+	size_t known;
+	struct node *parent, *n = tree_find_family(v->root, path, &known, &parent);
 
-	return n && path[1] ? remove_node(v, path, n) : ENOENT;
+	return !path[known] && path[1] ? remove_node(v, path, n, parent) : ENOENT;
 }
 
 int view_set_perms(struct view *v, const char *path, const struct perm *p, unsigned nr)
 {
 	size_t known, len = strlen(path);
-	struct node *n = tree_find_nearest(v->root, path, &known);
+	struct node *parent, *n = tree_find_family(v->root, path, &known, &parent);
 	struct perms *ps;
 	int err = 0;
 
@@ -531,8 +530,6 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 	if (!privileged(v)) {
 		if (p[0].id != n->perms->p[0].id)
 			return EPERM;
-		if (quota_too_big(v->c->domain, QUOTA_NODE_PERMISSIONS, nr))
-			return ENOSPC;
 		if (nr > n->perms->nr)
 			err = check_size(v, node_size_of(nr, n->value_len, node_names_len(n)));
 		if (err)
@@ -541,7 +538,7 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 	ps = perms_intern(p, nr);
 	if (!ps)
 		return ENOMEM;
-	err = note_change(v, path, n, v->collect ? parent_of(v, path) : NULL, ps, true);
+	err = note_change(v, path, n, parent, ps, true);
 	if (!err) {
 		count(v, n->perms, -1, charge_of(n, len));
 		err = tree_set_perms(&v->root, path, ps);
@@ -586,7 +583,8 @@ static void emit_owner(struct effect *e, const struct node *now)
 static void emit_event(struct view *v, struct effect *e)
 {
 	struct watch_perms ps = { { e->before, e->now ? e->now->perms : NULL }, { e->parent, NULL } };
-	struct node *parent = e->exact ? NULL : parent_of(v, e->path);
+	/* Where this is the only change, the parent is what it was. */
+	struct node *parent = e->exact || v->nr == 1 ? NULL : parent_of(v, e->path);
 
 	if (parent)
 		ps.parent[1] = parent->perms;
@@ -610,10 +608,12 @@ void view_settle(struct view *v)
 
 int view_restore(struct view *v, const char *path, const void *value, size_t len, struct perms *ps)
 {
-	int err = note_change(v, path, tree_find(v->root, path), NULL, ps, false);
+	size_t known;
+	struct node *n = tree_find_nearest(v->root, path, &known);
+	int err = note_change(v, path, path[known] ? NULL : n, NULL, ps, false);
 
 	if (!err)
-		err = tree_write(&v->root, path, value, len, ps);
+		err = tree_write(&v->root, path, known, value, len, ps);
 	if (!err)
 		err = tree_set_perms(&v->root, path, ps);
 	if (err)
