@@ -22,6 +22,7 @@
 #include "hv/loader_abi.h"
 #include "hv/mm.h"
 #include "hv/p2m.h"
+#include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
@@ -467,6 +468,18 @@ void launch_seed_grants(struct launch_instance *in)
 
 /* The domain ----------------------------------------------------------------------------------------------- */
 
+static void pin_each(struct domain *d)
+{
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
+		cpumask_t one;
+
+		cpumask_clear(&one);
+		cpumask_set(&one, i % nr_cpus_online());
+		if (sched_set_affinity(d->vcpu[i], &one, NULL))
+			printk(LOG_WARN, "launch: vCPU %u of d%u cannot be pinned\n", i, d->id);
+	}
+}
+
 static int make_vcpus(struct domain *d, const struct launch_domain *desc)
 {
 	uint16_t weight = desc->weight ? desc->weight : SCHED_DEFAULT_WEIGHT, cap = desc->cap;
@@ -482,6 +495,8 @@ static int make_vcpus(struct domain *d, const struct launch_domain *desc)
 			printk(LOG_WARN, "launch: %s: none of its CPUs is online: runs anywhere\n", desc->name);
 			break;
 		}
+	if (!rc && desc->pin_each)
+		pin_each(d);
 	return rc;
 }
 

@@ -56,12 +56,34 @@ static void parse_dom0_mem(const char *list, uint64_t all, uint64_t *mem, uint64
 		*mem = *max;
 }
 
+/* dom0_max_vcpus=<n> or [<min>]-[<max>]: as many as the machine has CPUs, within those bounds. */
+static uint32_t parse_dom0_vcpus(const char *s)
+{
+	uint64_t min = 1, max = DOMAIN_MAX_VCPUS, n = nr_cpus_online();
+	const char *end = s;
+
+	if (*s && *s != '-' && parse_u64(s, &end, &min))
+		end = s;
+	if (end != s && !*end)
+		max = min;
+	else if (*end == '-' && end[1] && (parse_u64(end + 1, &end, &max) || *end))
+		max = DOMAIN_MAX_VCPUS;
+	n = max_u64(min_u64(n, max), min);
+	return (uint32_t)(n < 1 ? 1 : min_u64(n, DOMAIN_MAX_VCPUS));
+}
+
+/* dom0=pvh is what is built; other kinds are named in entries of boot loaders made for Xen. */
+static void check_dom0_kind(void)
+{
+	if (param_list_bool("dom0", "pv", false) && !param_list_bool("dom0", "pvh", false))
+		printk(LOG_WARN, "dom0=pv is not built here: dom0 is PVH, which Debian's kernel can be as well\n");
+}
+
 /* See internal.h. */
 int launch_classic(struct launch_config *cfg, const struct boot_info *bi)
 {
 	struct launch_domain *d = &cfg->domains[0];
 	uint64_t all = mm_free_frames() << PAGE_SHIFT, keep, mem, max = 0;
-	int64_t cpus;
 
 	memset(cfg, 0, sizeof(*cfg));
 	if (bi->nr_modules == 0)
@@ -70,9 +92,7 @@ int launch_classic(struct launch_config *cfg, const struct boot_info *bi)
 	keep = KEEP_FIXED + min_u64(all / 16, KEEP_MAX) + LOADER_HEAP + 2 * bi->modules[0].size;
 	mem = keep < all ? all - keep : 0;
 	parse_dom0_mem(param_string("dom0_mem", ""), all, &mem, &max);
-	cpus = param_int("dom0_max_vcpus", nr_cpus_online());
-	if (cpus < 1 || cpus > DOMAIN_MAX_VCPUS)
-		cpus = cpus < 1 ? 1 : DOMAIN_MAX_VCPUS;
+	check_dom0_kind();
 
 	(void)str_copy(d->node, "dom0", sizeof(d->node));
 	(void)str_copy(d->name, "Domain-0", sizeof(d->name));
@@ -80,7 +100,8 @@ int launch_classic(struct launch_config *cfg, const struct boot_info *bi)
 	d->permissions = LAUNCH_PERMIT_CONTROL | LAUNCH_PERMIT_HARDWARE;
 	d->functions = LAUNCH_FUNCTION_LEGACY_DOM0;
 	d->roles = ROLE_ALL;
-	d->cpus = (uint32_t)cpus;
+	d->cpus = parse_dom0_vcpus(param_string("dom0_max_vcpus", ""));
+	d->pin_each = param_bool("dom0_vcpus_pin", false);
 	d->memory_kib = mem >> 10;
 	d->max_memory_kib = max >> 10;
 	d->kernel = 0;

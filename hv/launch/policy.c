@@ -186,6 +186,20 @@ void launch_policy_init(struct launch_instance *in)
 	timer_init(&in->retry, retry_timer, in, 0);
 }
 
+/* As on Xen: what the kernel asks for is done; noreboot keeps a crashed one, and what it printed, in sight. */
+static void hardware_ended(enum shutdown_code code)
+{
+	bool asked = code == SHUTDOWN_POWEROFF || code == SHUTDOWN_REBOOT || code == SHUTDOWN_WATCHDOG;
+
+	if (!asked) {
+		stop_machine(true, "The hardware domain has ended");
+		return;
+	}
+	printk(LOG_WARN, "The hardware domain has ended: %s the machine\n",
+	       code == SHUTDOWN_POWEROFF ? "powering off" : "rebooting");
+	arch_machine_stop(code != SHUTDOWN_POWEROFF);
+}
+
 /* The last vCPU of @d has stopped after domain_shutdown(). No lock held; called once per shutdown. */
 void domain_ended(struct domain *d)
 {
@@ -196,7 +210,7 @@ void domain_ended(struct domain *d)
 	if (!in || code == SHUTDOWN_SUSPEND)
 		return; /* made by a toolstack, or to be resumed by one */
 	if (domain_has_role(d, ROLE_HARDWARE)) {
-		stop_machine(code != SHUTDOWN_POWEROFF, "The hardware domain has ended");
+		hardware_ended(code);
 		return;
 	}
 	if (!domain_get(d))

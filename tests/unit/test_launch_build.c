@@ -512,6 +512,38 @@ static void classic_boot(void **state)
 	domain_put(d);
 }
 
+static void classic_vcpus(void **state)
+{
+	static const struct {
+		const char *option;
+		unsigned vcpus;
+	} cases[] = { { "dom0=pv", 1 },
+		      { "dom0_max_vcpus=2-4", 2 },
+		      { "dom0_max_vcpus=-4", 1 },
+		      { "dom0_max_vcpus=3- dom0_vcpus_pin", 3 },
+		      { "dom0_max_vcpus=x", 1 },
+		      { "dom0_max_vcpus=0", 1 },
+		      { "dom0_max_vcpus=999999", DOMAIN_MAX_VCPUS } };
+	size_t n = make_elf(kernel, 0x1800, 0x200010);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[80];
+		struct domain *d;
+
+		machine();
+		add_module(kernel, n, "/boot/vmlinuz");
+		snprintf(text, sizeof(text), "dom0_mem=64M %s", cases[i].option);
+		param_parse(text);
+		launch_domains(&bi);
+		d = domain_get_by_id(0);
+		assert_non_null(d);
+		assert_int_equal(d->max_vcpus, cases[i].vcpus);
+		domain_put(d);
+		if (i == 0)
+			assert_non_null(strstr(host_log(), "dom0=pv is not built here"));
+	}
+}
+
 static void nothing_to_launch(void **state)
 {
 	machine();
@@ -535,7 +567,8 @@ int main(void)
 					    cmocka_unit_test(loader_fails),
 					    cmocka_unit_test(reboot_restarts),
 					    cmocka_unit_test(nothing_to_launch),
-					    cmocka_unit_test(classic_boot) };
+					    cmocka_unit_test(classic_boot),
+					    cmocka_unit_test(classic_vcpus) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "hv/arch.h"
 #include "hv/console.h"
 #include "hv/errno.h"
+#include "hv/hwdom.h"
 #include "hv/hypercall.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -75,6 +76,9 @@ static void end_domains(void)
 /* See asm/host.h. */
 void host_machine(uint64_t ram, unsigned cpus)
 {
+	if (hardware_domain)
+		domain_put(hardware_domain);
+	hardware_domain = NULL;
 	if (machine.up)
 		end_domains();
 	for (unsigned cpu = 0; cpu < NR_CPUS; cpu++)

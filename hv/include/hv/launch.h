@@ -43,6 +43,7 @@ struct launch_domain {
 	int kernel, ramdisk, config; /* module indices, -1 = none */
 	char bootargs[1024];
 	uint16_t weight, cap; /* 0: default, none */
+	bool pin_each;	      /* each vCPU to the CPU of its number */
 	bool pinned;
 	cpumask_t affinity; /* hard, if pinned */
 	enum launch_action on_poweroff, on_reboot, on_crash;
