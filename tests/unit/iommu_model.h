@@ -29,7 +29,7 @@ static struct model {
 	bool dead;	 /* takes commands and never answers */
 	bool incoherent; /* sees memory only as arch_cache_flush() left it */
 	bool absent;	 /* caches what is not there */
-	bool old_tail;	 /* AMD: as QEMU 7, the event tail register stands still */
+	bool no_log;	 /* AMD: as QEMU 7, events are never written */
 	bool no_queue;	 /* VT-d */
 	uint64_t sagaw;	 /* VT-d: widths offered */
 	uint64_t regs[0x4000 / 8];
@@ -90,7 +90,9 @@ void pci_write(struct pci_sbdf s, unsigned reg, unsigned size, uint32_t val)
 	const struct pci_dev *d = pci_find(s);
 	uint64_t mask = (size == 4 ? 0xffffffffUL : (1UL << 8 * size) - 1) << 8 * (reg % 4);
 
-	if (d)
+	if (d && reg == 6) /* status: write 1 to clear */
+		hw.config[d - devices][1] &= ~((uint64_t)val << 16);
+	else if (d)
 		hw.config[d - devices][reg / 4] =
 			(hw.config[d - devices][reg / 4] & ~mask) | ((uint64_t)val << 8 * (reg % 4) & mask);
 }
@@ -352,7 +354,8 @@ static void amd_event(uint16_t id, uint16_t domain, uint64_t address, bool write
 {
 	uint64_t base = *reg(0x10) & 0xffffffffff000UL, bytes = 16UL << (*reg(0x10) >> 56 & 15);
 
-	if (!(*reg(0x2020) & 8) || *reg(0x2020) & 1)
+	hw.config[0][1] |= 0x800UL << 16; /* signalled target abort */
+	if (hw.no_log || !(*reg(0x2020) & 8) || *reg(0x2020) & 1)
 		return;
 	if ((hw.event_tail + 16) % bytes == *reg(0x2010)) {
 		*reg(0x2020) |= 1;
@@ -362,8 +365,7 @@ static void amd_event(uint16_t id, uint16_t domain, uint64_t address, bool write
 	unit_store(base + hw.event_tail, 2UL << 60 | (write ? 1UL << 53 : 0) | (uint64_t)domain << 32 | id, 8);
 	unit_store(base + hw.event_tail + 8, address, 8);
 	hw.event_tail = (uint32_t)((hw.event_tail + 16) % bytes);
-	if (!hw.old_tail)
-		*reg(0x2018) = hw.event_tail;
+	*reg(0x2018) = hw.event_tail;
 	*reg(0x2020) |= 2;
 	hw.interrupts++;
 }

@@ -6,7 +6,7 @@
 
 static const struct model kinds[] = {
 	{ .amd = true },
-	{ .amd = true, .absent = true, .old_tail = true },
+	{ .amd = true, .absent = true },
 	{ .amd = false },
 	{ .amd = false, .incoherent = true, .absent = true },
 	{ .amd = false, .incoherent = true, .no_queue = true, .sagaw = 2 },
@@ -267,6 +267,26 @@ static void log_overflows(void **state)
 	iommu_domain_destroy(d);
 }
 
+/* A log that stays empty: the unit's PCI function tells that something was stopped, and is asked every second. */
+static void log_says_nothing(void **state)
+{
+	struct domain *d = boot((struct model){ .amd = true, .no_log = true }, "");
+
+	assert_int_equal(iommu_attach(&devices[1], d), 0);
+	dma(rid, 0x1000, true);
+	host_advance(2 * NSEC_PER_SEC);
+	host_run_softirqs(0);
+	assert_null(strstr(host_log(), "stopped"));
+	dma(rid, 0x66666000, true);
+	host_advance(2 * NSEC_PER_SEC);
+	host_run_softirqs(0);
+	assert_true(has(host_log(), "IOMMU: unit at 0xfed80000: a device's request was stopped"));
+	host_advance(2 * NSEC_PER_SEC);
+	host_run_softirqs(0);
+	assert_null(strstr(host_log(), "stopped"));
+	iommu_domain_destroy(d);
+}
+
 static void reserved_ranges(void **state)
 {
 	EACH_KIND(i)
@@ -504,6 +524,7 @@ int main(void)
 		cmocka_unit_test(faults_are_told),
 		cmocka_unit_test(storms_are_contained),
 		cmocka_unit_test(log_overflows),
+		cmocka_unit_test(log_says_nothing),
 		cmocka_unit_test(reserved_ranges),
 		cmocka_unit_test(devices_with_one_voice),
 		cmocka_unit_test(bridges_speak),

@@ -17,6 +17,8 @@
 #define DEVICE_TABLE_SIZE 511u	    /* in pages, less one */
 #define BATCH 64u
 
+#define PCI_STATUS 0x06u
+#define PCI_STATUS_TARGET_ABORT 0x800u
 #define PCI_CAP_MSI 0x05u
 #define MSI_CONTROL 2u
 #define MSI_CONTROL_64 0x80u
@@ -196,6 +198,11 @@ static struct iommu_unit *amd_find(struct pci_sbdf s, uint16_t *ids, unsigned *n
 	return u ? &u->u : NULL;
 }
 
+static struct pci_sbdf function_of(const struct ivrs_unit *iv)
+{
+	return (struct pci_sbdf){ iv->segment, (uint8_t)(iv->bdf >> 8), (uint8_t)iv->bdf };
+}
+
 /* Events -------------------------------------------------------------------------------------------------- */
 
 static const char *event_reason(uint64_t w)
@@ -238,12 +245,13 @@ static struct iommu_fault event_decode(const struct amd_unit *u, uint64_t w0, ui
 	}
 	if (code == AMD_EVENT_COMMAND || code == AMD_EVENT_COMMAND_HARDWARE) {
 		f.unit = true;
+		f.id = 0xffff;
 		f.address = u->u.base;
 	}
 	return f;
 }
 
-/* The log overflowed and has stopped, or begins anew: from an empty one (2.5.2). Lock held. */
+/* The log overflowed and has stopped: it begins anew, empty (2.5.2). Lock held. */
 static void event_log_restart(struct amd_unit *u)
 {
 	struct iommu_wait w = iommu_wait_begin();
@@ -262,26 +270,33 @@ static void event_log_restart(struct amd_unit *u)
 	reg64_write(&u->u, AMD_CONTROL, u->control);
 }
 
-/* Is there an entry at the head? The tail register says; QEMU 7 never moves it, but writes the entry. */
-static bool event_waits(struct amd_unit *u)
+/*
+ * Did the unit's function signal a target abort, as it does when it stops a request (PCI 3.0, 6.2.3)? With the log empty that is all there is to know: QEMU
+ * before version 9 has a log, and never writes to it.
+ */
+static bool abort_signalled(const struct amd_unit *u)
 {
-	if (u->tail_moves)
-		return (reg32(&u->u, AMD_EVENT_TAIL) & (AMD_EVENT_BYTES - AMD_ENTRY)) != u->head;
-	return EVENT_CODE(__atomic_load_n(&u->events[u->head / 8], __ATOMIC_ACQUIRE)) != 0;
+	struct pci_sbdf s = function_of(&amd.ivrs->units[u->ivrs]);
+	uint32_t status = pci_read(s, PCI_STATUS, 2);
+
+	if (status == 0xffff || !(status & PCI_STATUS_TARGET_ABORT))
+		return false;
+	pci_write(s, PCI_STATUS, 2, PCI_STATUS_TARGET_ABORT);
+	return true;
 }
 
 static unsigned amd_faults(struct iommu_unit *iu, struct iommu_fault *out, unsigned max)
 {
 	struct amd_unit *u = container_of(iu, struct amd_unit, u);
 	bool overflow;
+	uint32_t tail;
 	unsigned n = 0;
 
 	spin_lock(&iu->lock);
 	overflow = reg32(iu, AMD_STATUS) & STATUS_OVERFLOW;
-	if (reg32(iu, AMD_EVENT_TAIL))
-		u->tail_moves = true;
 	reg32_write(iu, AMD_STATUS, STATUS_EVENT_INT | STATUS_WAIT_INT);
-	while (n < max && iommu_unit_ok(iu) && event_waits(u)) {
+	tail = reg32(iu, AMD_EVENT_TAIL) & (AMD_EVENT_BYTES - AMD_ENTRY);
+	while (n < max && iommu_unit_ok(iu) && u->head != tail) {
 		uint64_t *e = &u->events[u->head / 8];
 
 		out[n++] = event_decode(u, e[0], e[1]);
@@ -289,18 +304,20 @@ static unsigned amd_faults(struct iommu_unit *iu, struct iommu_fault *out, unsig
 		u->head = (u->head + AMD_ENTRY) % AMD_EVENT_BYTES;
 	}
 	reg32_write(iu, AMD_EVENT_HEAD, u->head);
-	if (n < max && (overflow || (u->head && !u->tail_moves)))
+	if (n < max && overflow)
 		event_log_restart(u);
+	if (abort_signalled(u) && n == 0)
+		out[n++] =
+			(struct iommu_fault){ .unit = true,
+					      .id = 0xffff,
+					      .address = iu->base,
+					      .reason =
+						      "a device's request was stopped, of which its log says nothing" };
 	spin_unlock(&iu->lock);
 	return n;
 }
 
 /* Switching on ------------------------------------------------------------------------------------------------ */
-
-static struct pci_sbdf function_of(const struct ivrs_unit *iv)
-{
-	return (struct pci_sbdf){ iv->segment, (uint8_t)(iv->bdf >> 8), (uint8_t)iv->bdf };
-}
 
 /* The unit's PCI function sends the message; its own interrupts are not remapped. */
 static void program_msi(const struct amd_unit *u, uint64_t address, uint32_t data)
@@ -430,6 +447,7 @@ static int add_unit(unsigned index)
 	u->u.levels = 4;
 	u->u.max_leaf = 2;
 	u->u.nr_ids = 1u << 16;
+	u->u.look = true;
 	read_features(u, iv);
 	if (!iommu_add_unit(&u->u))
 		return err(-ENOSPC);

@@ -15,8 +15,7 @@ struct amd_unit {
 	uint32_t tail; /* in bytes */
 	uint64_t *events;
 	uint32_t head;
-	bool tail_moves; /* the event tail register was seen to change */
-	uint64_t *done;	 /* where the unit stores the ticket of the last command done */
+	uint64_t *done; /* where the unit stores the ticket of the last command done */
 	uint64_t ticket;
 	struct list interrupts; /* struct amd_interrupts */
 };

@@ -38,6 +38,7 @@ struct iommu_unit {
 	bool incoherent;     /* does not snoop the caches */
 	bool caches_absent;  /* remembers that nothing was there: flush after mapping too */
 	bool lost;	     /* atomic: it stopped answering */
+	bool look;	     /* now and then, even without an interrupt: it may have faults to tell */
 	spinlock_t lock;     /* RANK_IOMMU_UNIT: registers, queue, device and interrupt tables */
 	struct host_irq irq; /* says that faults wait */
 };

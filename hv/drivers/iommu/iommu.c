@@ -211,11 +211,11 @@ static void unit_interrupt(struct host_irq *irq)
 		look_for_faults(irq->ctx);
 }
 
-/* For units without an interrupt. */
+/* For units without an interrupt, or whose interrupt does not tell all. */
 static void poll_faults(void *unused)
 {
 	for (unsigned i = 0; i < iommu.nr_units; i++)
-		if (!iommu.unit[i]->irq.vector)
+		if (iommu.unit[i]->look)
 			look_for_faults(iommu.unit[i]);
 	timer_set(&iommu.poll, now() + POLL_INTERVAL);
 }
@@ -228,8 +228,10 @@ int iommu_unit_irq(struct iommu_unit *u, uint64_t *address, uint32_t *data)
 	u->irq.deliver = unit_interrupt;
 	u->irq.ctx = u;
 	rc = host_irq_alloc(&u->irq, 0);
-	if (rc)
+	if (rc) {
+		u->look = true;
 		return rc;
+	}
 	host_irq_message(&u->irq, address, data);
 	return 0;
 }
@@ -842,7 +844,7 @@ void iommu_init(void)
 	}
 	for (unsigned i = 0; i < iommu.nr_units; i++) {
 		hwdom_withhold(iommu.unit[i]->base, iommu.unit[i]->size);
-		polled |= !iommu.unit[i]->irq.vector;
+		polled |= iommu.unit[i]->look;
 		if (iommu.verbose)
 			iommu.driver->describe(iommu.unit[i]);
 	}
