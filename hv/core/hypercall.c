@@ -48,22 +48,9 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
  * Calls that exist in Xen for an HVM container but whose subsystem Hospes does not have yet: the answer of a Xen that refuses
  * them to this caller. Numbers beyond it and holes are -ENOSYS.
  */
-static long refused(struct vcpu *v, uint32_t nr, const uint64_t *args)
+static long refused(uint32_t nr)
 {
-	uint32_t head[2]; /* cmd and interface_version of platform_op: the version is looked at first */
-
-	switch (nr) {
-	case HC_platform_op:
-		if (copy_from_guest(v, head, args[0], sizeof(head)))
-			return err(-EFAULT);
-		if (head[1] != 0x03000001)
-			return err(-EACCES);
-		return domain_has_role(v->domain, ROLE_CONTROL) ? err(-ENOSYS) : err(-EPERM);
-	case HC_xenpmu_op:
-		return err(-EOPNOTSUPP);
-	default:
-		return err(-ENOSYS);
-	}
+	return nr == HC_xenpmu_op ? err(-EOPNOTSUPP) : err(-ENOSYS);
 }
 
 /* Run one call with @args; used for direct calls and for the entries of a multicall. */
@@ -75,7 +62,7 @@ static long call_one(struct vcpu *v, uint32_t nr, const uint64_t *args)
 		return err(-ENOSYS);
 	e = &table[nr];
 	if (!e->fn)
-		return refused(v, nr, args);
+		return refused(nr);
 	if (e->role && !domain_has_role(v->domain, e->role))
 		return err(-EPERM);
 	return e->fn(v, args);

@@ -119,7 +119,7 @@ static long cpu_info(struct vcpu *v, uint64_t arg)
 	return copy_to_guest(v, BODY(arg), &p, sizeof(p)) ? err(-EFAULT) : 0;
 }
 
-/* Hypercall 7. -EACCES for another version, -EPERM without the hardware role, -ENOSYS for what Hospes leaves to firmware. */
+/* Hypercall 7. -EACCES for another version, -EPERM without the hardware or control role, -ENOSYS for what Hospes leaves to firmware. */
 long do_platform_op(struct vcpu *v, const uint64_t *args)
 {
 	struct head head;
@@ -128,7 +128,7 @@ long do_platform_op(struct vcpu *v, const uint64_t *args)
 		return err(-EFAULT);
 	if (head.version != XENPF_INTERFACE_VERSION)
 		return err(-EACCES);
-	if (!domain_has_role(v->domain, ROLE_HARDWARE))
+	if (!(v->domain->roles & (ROLE_HARDWARE | ROLE_CONTROL)))
 		return err(-EPERM);
 	switch (head.cmd) {
 	case XENPF_settime32:

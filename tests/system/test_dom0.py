@@ -75,6 +75,10 @@ def drives_the_machine():
         ask(m, "ls /sys/firmware/acpi/tables | tr '\\n' ' '", r"APIC DSDT FACP FACS MCFG")
         ask(m, "ls /sys/bus/pci/devices | grep -c 0000:00 | sed s/^/pci-/", r"pci-[3-9]\b")
         ask(m, "ls /sys/devices/system/xen_cpu | tr '\\n' ' '", r"xen_cpu0 xen_cpu1")
+        # PIC, PIT, its gate, Hospes' serial port, PM timer: ones. The keyboard controller's status is the machine's.
+        ask(m, "for p in 33 64 97 1021 1544; do dd if=/dev/port bs=1 skip=$p count=1 2>/dev/null; done | od -An -tx1 | tr -d ' ' | sed s/^/ports-/",
+            r"ports-ffffffffff\b")
+        ask(m, "dd if=/dev/port bs=1 skip=100 count=1 2>/dev/null | od -An -tx1 | tr -d ' ' | sed s/^/keyboard-/", r"keyboard-[0-7]")
         # An interrupt of the machine arrives: the clock's update tick, through pin 8.
         ask(m, "echo 0 >/sys/class/rtc/rtc0/wakealarm; echo +2 >/sys/class/rtc/rtc0/wakealarm; sleep 4; "
                "awk '/rtc0/ {print \"ticks-\" $2 + $3}' /proc/interrupts", r"ticks-[1-9]")

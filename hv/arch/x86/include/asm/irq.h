@@ -13,11 +13,11 @@ struct host_irq;
 typedef void host_irq_fn(struct host_irq *irq);
 
 struct host_irq {
-	uint8_t vector;	  /* on ->cpu; 0: none */
-	bool level;	  /* an I/O APIC pin, level triggered: masked by the handler until host_irq_ack() */
-	bool pending;	  /* atomic: fired since deliver() was last called */
+	uint8_t vector; /* on ->cpu; 0: none */
+	bool level;	/* an I/O APIC pin, level triggered: masked by the handler until host_irq_ack() */
+	bool pending;	/* atomic: fired since deliver() was last called */
 	uint16_t cpu;
-	uint32_t gsi;	  /* of a pin, ~0u for messages */
+	uint32_t gsi;	      /* of a pin, ~0u for messages */
 	host_irq_fn *deliver; /* softirq context, no lock held, interrupts on */
 	void *ctx;
 	struct host_irq *next; /* chain of pending ones of a CPU */
