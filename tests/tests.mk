@@ -30,6 +30,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) -Itests/unit $(HOST_CFLAGS) -MMD -MP $< -o $@ $(BUILD)/host/libhv.a -lcmocka $(UNIT_LIBS_$(notdir $@))
 
 include tests/store/store.mk
+include tests/store/io/io.mk
 
 .PHONY: unit
 unit: $(UNIT_BINS)

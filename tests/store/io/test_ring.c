@@ -1,0 +1,402 @@
+/* Rings: guests that are slow, wrap, lie, begin anew; and a daemon that is killed at any moment. */
+#include "world.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/xenstored/domain.h"
+#include "tools/xenstored/loop.h"
+#include "tools/xenstored/options.h"
+#include "tools/xenstored/quota.h"
+
+static char answer[4096];
+static size_t answer_len;
+
+static int introduce0(uint32_t domid)
+{
+	char body[64];
+	int len = snprintf(body, sizeof(body), "%u%c1%c7", domid, 0, 0) + 1;
+
+	return ask0(XS_INTRODUCE, body, (size_t)len, NULL, NULL);
+}
+
+/* Domain @domid, introduced, with a home of its own. */
+static struct guest *introduced(uint32_t domid, uint32_t start)
+{
+	struct guest *g = guest_new(domid, start);
+	char path[64], body[96];
+	int len;
+
+	CHECK(!introduce0(domid));
+	snprintf(path, sizeof(path), "/local/domain/%u", domid);
+	CHECK(!write0(path, ""));
+	len = snprintf(body, sizeof(body), "%s%cn%u", path, 0, domid) + 1;
+	CHECK(!ask0(XS_SET_PERMS, body, (size_t)len, NULL, NULL));
+	world_settle();
+	return g;
+}
+
+static bool asks(struct guest *g, uint32_t type, const char *body, size_t len)
+{
+	return guest_ask(g, type, body, len, answer, &answer_len) == type;
+}
+
+/* Every message, cut at every place, with indices that wrap. */
+static void wraps_and_pieces(void)
+{
+	char body[4096], msg[4112];
+	struct guest *g;
+	struct xsd_sockmsg h;
+
+	world_start();
+	g = introduced(1, 0xffffff00u);
+	memset(body, 'x', sizeof(body));
+	for (size_t value = 0; value < 2000; value += 97) {
+		memcpy(body, "d", 2);
+		CHECK(asks(g, XS_WRITE, body, 2 + value));
+		CHECK(asks(g, XS_READ, "d", 2) && answer_len == value);
+	}
+	for (size_t first = 1; first < 22; first++) {
+		size_t len = message(msg, XS_READ, ++g->req, 0, "d", 2), n = first < len ? first : len;
+
+		CHECK(guest_push(g, msg, n) == n);
+		guest_kick(g);
+		loop_turn(10);
+		CHECK(guest_push(g, msg + n, len - n) == len - n);
+		guest_kick(g);
+		loop_turn(10);
+		world_settle();
+		guest_pull(g);
+		while (!guest_message(g, &h, answer)) {
+			guest_kick(g);
+			loop_turn(1);
+			guest_pull(g);
+		}
+		CHECK(h.type == XS_READ && h.req_id == g->req);
+	}
+	/* As long as messages get. */
+	memcpy(body, "d", 2);
+	CHECK(!asks(g, XS_WRITE, body, 4096)); /* a quota, not the ring */
+	CHECK(!write0("/local/domain/1/big", "y"));
+	CHECK(machine->bad_calls == 0);
+}
+
+static void one_event_per_batch(void)
+{
+	struct xsd_sockmsg h;
+	struct guest *g;
+	char msg[64];
+	uint32_t before;
+	unsigned n = 0;
+
+	world_start();
+	g = introduced(1, 0);
+	for (int i = 0; i < 20; i++) {
+		size_t len = message(msg, XS_GET_DOMAIN_PATH, (uint32_t)i, 0, "1", 2);
+
+		CHECK(guest_push(g, msg, len) == len);
+	}
+	before = machine->domains[1].notified;
+	guest_kick(g);
+	world_settle();
+	CHECK(machine->domains[1].notified == before + 1);
+	guest_pull(g);
+	while (guest_message(g, &h, answer))
+		CHECK(h.req_id == n++);
+	CHECK(n == 20);
+}
+
+static void bad_indices(void)
+{
+	struct guest *g, *honest;
+
+	world_quiet();
+	world_start();
+	g = introduced(1, 0);
+	honest = introduced(2, 12345);
+	srandom(3);
+	for (int i = 0; i < 3000; i++) {
+		uint32_t *at = &g->ring->req_cons + random() % 4;
+
+		*at = (uint32_t)random() << (random() % 3 * 8);
+		if (random() % 4 == 0)
+			g->ring->connection = (uint32_t)random() % 3;
+		guest_kick(g);
+		loop_turn(0);
+		if (i % 100 == 0) {
+			CHECK(asks(honest, XS_GET_DOMAIN_PATH, "2", 2));
+			if (g->ring->error)
+				CHECK(g->ring->error <= XENSTORE_ERROR_PROTO);
+		}
+	}
+	/* Still watched for its end, and able to begin anew. */
+	CHECK(domain_find(1) && domain_find(1)->introduced);
+	g->ring->connection = XENSTORE_RECONNECT;
+	guest_kick(g);
+	loop_turn(10);
+	CHECK(g->ring->connection == XENSTORE_CONNECTED && !g->ring->error);
+	g->in_len = 0;
+	CHECK(asks(g, XS_GET_DOMAIN_PATH, "1", 2));
+}
+
+static void bad_index_is_told(void)
+{
+	struct guest *g;
+
+	world_quiet();
+	world_start();
+	g = introduced(1, 0);
+	g->ring->req_prod = g->ring->req_cons + XENSTORE_RING_SIZE + 1;
+	guest_kick(g);
+	loop_turn(10);
+	CHECK(g->ring->error == XENSTORE_ERROR_RINGIDX);
+}
+
+static void too_long(void)
+{
+	struct xsd_sockmsg h = { .type = XS_WRITE, .req_id = 1, .len = 4097 };
+	struct guest *g;
+
+	world_quiet();
+	world_start();
+	g = introduced(1, 0);
+	guest_push(g, &h, sizeof(h));
+	guest_kick(g);
+	loop_turn(10);
+	CHECK(g->ring->error == XENSTORE_ERROR_PROTO);
+	CHECK(domain_is_introduced(1));
+}
+
+/* It does not read: what it may have on its way is bounded, and nobody else waits. Then it reads, and gets all. */
+static void does_not_read(void)
+{
+	struct guest *g, *other;
+	struct xsd_sockmsg h;
+	char body[1002], msg[64];
+	unsigned sent = 0, got = 0;
+
+	world_start();
+	g = introduced(1, 0);
+	other = introduced(2, 0);
+	memset(body, 'v', sizeof(body));
+	memcpy(body, "v", 2);
+	CHECK(asks(g, XS_WRITE, body, sizeof(body)));
+	for (int turn = 0; turn < 200; turn++) {
+		size_t len = message(msg, XS_READ, sent, 0, "v", 2);
+
+		if (g->ring->req_prod - g->ring->req_cons + len <= XENSTORE_RING_SIZE) {
+			CHECK(guest_push(g, msg, len) == len);
+			sent++;
+		}
+		guest_kick(g);
+		loop_turn(0);
+	}
+	CHECK(domain_find(1)->conn->outstanding <= quota_limit(domain_find(1), QUOTA_OUTSTANDING));
+	CHECK(queue_bytes(&domain_find(1)->conn->io->out) < 64 * 1024);
+	CHECK(asks(other, XS_GET_DOMAIN_PATH, "2", 2));
+	for (int turn = 0; turn < 2000 && got < sent; turn++) {
+		guest_pull(g);
+		guest_kick(g);
+		loop_turn(0);
+		while (guest_message(g, &h, answer))
+			CHECK(h.type == XS_READ && h.req_id == got++ && h.len == 1000);
+	}
+	CHECK(got == sent && sent > 40);
+	CHECK(domain_find(1)->conn->outstanding == 0);
+}
+
+static void begins_anew(void)
+{
+	struct guest *g;
+
+	world_start();
+	g = introduced(1, 77);
+	CHECK(g->ring->server_features == DOMAIN_FEATURES);
+	CHECK(asks(g, XS_WATCH, "w\0t", 4));
+	guest_push(g, "half a header", 13);
+	g->ring->connection = XENSTORE_RECONNECT;
+	guest_kick(g);
+	loop_turn(10);
+	CHECK(g->ring->connection == XENSTORE_CONNECTED);
+	CHECK(!g->ring->req_prod && !g->ring->req_cons && !g->ring->rsp_prod && !g->ring->rsp_cons);
+	CHECK(!domain_find(1)->conn->nr_watches);
+	g->in_len = 0;
+	CHECK(asks(g, XS_WATCH, "w\0t", 4));
+	/* So does a second INTRODUCE. */
+	CHECK(!introduce0(1));
+	CHECK(!domain_find(1)->conn->nr_watches && !g->ring->req_prod);
+	CHECK(machine->bad_calls == 0);
+}
+
+/* Launched by the hypervisor, long before there was a store. */
+static void waits_for_a_store(void)
+{
+	struct guest *g = guest_new(3, 0), *plain = guest_new(4, 0);
+
+	g->ring->connection = XENSTORE_RECONNECT;
+	g->ring->req_prod = 5;
+	machine->domains[3].port = 9;
+	machine->domains[4].port = 9;
+	world_start();
+	CHECK(domain_is_introduced(3) && !domain_is_introduced(4));
+	CHECK(g->ring->connection == XENSTORE_CONNECTED && !g->ring->req_prod);
+	CHECK(asks(g, XS_READ, "domid", 6) && answer_len == 1 && answer[0] == '3');
+	CHECK(asks(g, XS_WRITE, "data/x\0y", 8));
+	CHECK(!asks(g, XS_WRITE, "name\0y", 6));
+	(void)plain;
+}
+
+/*
+ * The daemon dies again and again while a guest sets and removes watches, which cannot be done twice nor left out unnoticed. Each request
+ * has exactly one answer, in order.
+ */
+static pid_t daemon_fork(void)
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		alarm(60); /* should its guest fail a check */
+		world_start();
+		loop_run();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void pause_us(long us)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
+}
+
+static void killed(void)
+{
+	struct guest *g = guest_new(3, 0xfffffe00u);
+	unsigned sent = 0, got = 0, kills = 0, idle = 0;
+	struct xsd_sockmsg h;
+	char msg[5000], body[4096];
+	size_t len = 0, done = 0;
+	uint64_t until;
+	pid_t pid;
+
+	g->ring->connection = XENSTORE_RECONNECT;
+	machine->domains[3].port = 9;
+	pid = daemon_fork();
+	while (__atomic_load_n(&g->ring->connection, __ATOMIC_ACQUIRE) != XENSTORE_CONNECTED)
+		pause_us(1000);
+	srandom(4);
+	memset(body, 'p', sizeof(body));
+	until = 40;
+	while (kills < 60 || got < sent) {
+		if (done == len && sent - got < 12 && kills < 60) {
+			/* Even requests set a watch, odd ones remove it; some tokens are too long for the ring. */
+			size_t token = sent / 2 % 5 == 4 ? 1800 : 6;
+			int n = snprintf(body, sizeof(body), "w%c%06u", 0, sent / 2);
+
+			body[n] = 'p';
+			body[2 + token] = '\0';
+			len = message(msg, sent & 1 ? XS_UNWATCH : XS_WATCH, sent, 0, body, 3 + token);
+			memset(body, 'p', sizeof(body));
+			done = 0;
+			sent++;
+		}
+		done += guest_push(g, msg + done, len - done);
+		guest_kick(g);
+		idle = guest_pull(g) ? 0 : idle + 1;
+		while (guest_message(g, &h, answer)) {
+			if (h.type == XS_WATCH_EVENT)
+				continue;
+			CHECK(h.req_id == got);
+			CHECK(h.type == (got & 1 ? XS_UNWATCH : XS_WATCH));
+			got++;
+		}
+		if (got >= until && kills < 60) {
+			pause_us(random() % 300);
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+			kills++;
+			until = got + (uint64_t)random() % 60;
+			pid = daemon_fork();
+			idle = 0;
+		}
+		if (idle > 20)
+			pause_us(200);
+		CHECK(idle < 50000);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK(got == sent && machine->bad_calls == 0);
+}
+
+/* The answer is in the ring and in the journal, but its index is not: as if the daemon had died in between. */
+static void not_yet_told(void)
+{
+	struct guest *g = guest_new(3, 500);
+	struct xsd_sockmsg h;
+	uint32_t prod;
+	pid_t pid;
+
+	g->ring->connection = XENSTORE_RECONNECT;
+	machine->domains[3].port = 9;
+	pid = fork();
+	if (!pid) {
+		char msg[64];
+		size_t len = message(msg, XS_WATCH, 42, 0, "w\0t", 4);
+
+		world_start();
+		CHECK(asks(g, XS_READ, "domid", 6));
+		CHECK(guest_push(g, msg, len) == len);
+		guest_kick(g);
+		loop_turn(10);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	prod = g->ring->rsp_prod;
+	CHECK(prod - g->ring->rsp_cons > 16);
+	g->ring->rsp_prod = g->ring->rsp_cons;
+	memset(g->ring->rsp, 0, sizeof(g->ring->rsp));
+	world_start();
+	world_settle();
+	guest_pull(g);
+	CHECK(guest_message(g, &h, answer) && h.type == XS_WATCH && h.req_id == 42);
+	CHECK(guest_message(g, &h, answer) && h.type == XS_WATCH_EVENT);
+	CHECK(!guest_message(g, &h, answer));
+}
+
+#define TEST(name) \
+	static void test_##name(void **state) \
+	{ \
+		isolated(name); \
+	}
+TEST(wraps_and_pieces)
+TEST(one_event_per_batch)
+TEST(bad_indices)
+TEST(bad_index_is_told)
+TEST(too_long)
+TEST(does_not_read)
+TEST(begins_anew)
+TEST(waits_for_a_store)
+TEST(killed)
+TEST(not_yet_told)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wraps_and_pieces), cmocka_unit_test(test_one_event_per_batch),
+		cmocka_unit_test(test_bad_indices),	 cmocka_unit_test(test_bad_index_is_told),
+		cmocka_unit_test(test_too_long),	 cmocka_unit_test(test_does_not_read),
+		cmocka_unit_test(test_begins_anew),	 cmocka_unit_test(test_waits_for_a_store),
+		cmocka_unit_test(test_killed),		 cmocka_unit_test(test_not_yet_told),
+	};
+
+	return cmocka_run_group_tests_name("store_ring", tests, NULL, NULL);
+}
