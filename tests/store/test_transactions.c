@@ -517,6 +517,44 @@ static void test_counters(void **state)
 	assert_get(loops[0].c, 0, "/n", text);
 }
 
+/* A slow one among many quick ones that all want the same. */
+static void test_slow_among_quick(void **state)
+{
+	struct loop loops[32] = { 0 };
+
+	for (int i = 0; i < 32; i++)
+		loops[i] = (struct loop){ .c = client(0), .path = "/n", .extra = i ? 0 : 40 };
+	shared_counter(loops[0].c, "n0");
+	for (int ms = 0; ms < 60000; ms++, fake_now++)
+		for (int i = 0; i < 32; i++)
+			loop_step(&loops[i]);
+	for (int i = 0; i < 32; i++)
+		assert_true(loops[i].done >= 20);
+}
+
+/* A change is charged once, however many it makes fail: ten transactions of one guest do not stop its backend. */
+static void test_many_victims_of_one_change(void **state)
+{
+	struct conn *c = client(0), *back = client(1), *front = client(2);
+	uint32_t t[10];
+
+	put(c, 0, "/state", "1");
+	put(c, 0, "/f", "1");
+	set_perms(c, 0, "/state", "n1 r2");
+	set_perms(c, 0, "/f", "n2");
+	for (int round = 0; round < 100; round++, fake_now += 100) {
+		for (int i = 0; i < 10; i++) {
+			t[i] = start(front);
+			assert_int_equal(get(front, t[i], "/state"), 0);
+			put(front, t[i], "/f", "2");
+		}
+		assert_true(conn_stalled(back) <= 100);
+		put(back, 0, "/state", round % 2 ? "1" : "2");
+		for (int i = 0; i < 10; i++)
+			assert_int_equal(end(front, t[i], true), EAGAIN);
+	}
+}
+
 /* One against another that writes what it reads, always at the worst time. */
 static void against_writer(uint32_t victim, uint32_t writer, unsigned least)
 {
@@ -609,6 +647,8 @@ int main(void)
 		WORLD_TEST(test_directory_part_inside),
 		WORLD_TEST(test_closed_by_own_commit),
 		WORLD_TEST(test_counters),
+		WORLD_TEST(test_slow_among_quick),
+		WORLD_TEST(test_many_victims_of_one_change),
 		WORLD_TEST(test_guest_writer_against_control),
 		WORLD_TEST(test_guest_writer_against_guest),
 		WORLD_TEST(test_control_writer_against_control),

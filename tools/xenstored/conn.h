@@ -35,6 +35,7 @@ struct conn {
 	uint64_t credit_at;	/* when credit was last counted */
 	unsigned conflicts;	/* commits that failed since the last that went through */
 	int credit_used;
+	uint64_t failing_since; /* ms; while conflicts is not 0 */
 	struct author *author;
 	/* socket.c, ring.c, queue.c: private */
 	struct conn_io *io;

@@ -38,6 +38,7 @@ struct transaction {
 	bool writes;
 	uint8_t refreshes;
 	struct view view;
+	uint64_t began;			    /* ms */
 	uint64_t base;			    /* version of the live tree its view began with */
 	struct transaction *newer, **older; /* all with a view, by age */
 	struct record *first, **last;
@@ -129,37 +130,34 @@ static int record(struct transaction *t, const struct request *r, int err)
 }
 
 /*
- * All requests again, in @v. EAGAIN: an answer differs, *culprit is then the generation of the live node it is about.
- * ENOMEM.
+ * All requests again, in @v. EAGAIN: an answer differs, *path is then what it is about (NULL: nothing). ENOMEM.
  */
-static int replay(struct transaction *t, struct view *v, uint64_t *culprit)
+static int replay(struct transaction *t, struct view *v, const char **path)
 {
 	for (struct record *rec = t->first; rec; rec = rec->next) {
 		struct request r = {
 			.c = t->c, .type = rec->type, .body = rec->body, .len = rec->len, .v = v, .buf = all.replay_buf
 		};
 		int err = request_run(&r);
-		size_t len;
 
 		if (err == ENOMEM)
 			return ENOMEM;
 		if (answer_hash(&r, err) != rec->answer) {
-			*culprit = r.path ? tree_find_nearest(live_root(), r.path, &len)->generation : 0;
+			*path = r.path;
 			return EAGAIN;
 		}
 	}
 	return 0;
 }
 
-/* A view on the live tree in which the log holds. EAGAIN, ENOMEM. */
-static int rebase(struct transaction *t)
+/* A view on the live tree in which the log holds. EAGAIN (with *path as replay() has it), ENOMEM. */
+static int rebase(struct transaction *t, const char **path)
 {
-	uint64_t culprit;
 	struct view v;
 	int err;
 
 	view_init(&v, tree_get(live_root()), t->c, false);
-	err = replay(t, &v, &culprit);
+	err = replay(t, &v, path);
 	if (err) {
 		view_drop(&v);
 		return err;
@@ -171,16 +169,29 @@ static int rebase(struct transaction *t)
 	return 0;
 }
 
+/* An answer about @path has changed: whose change was it? */
+static void charge_culprit(struct transaction *t, const char *path)
+{
+	size_t len;
+
+	if (path)
+		conflict_charge(t->c, tree_find_nearest(live_root(), path, &len)->generation, store_clock() - t->began,
+				path);
+}
+
 /* Its view, taken at the first request, or again if it was given up. */
 static int need_view(struct transaction *t)
 {
+	const char *path = NULL;
 	int err;
 
 	if (t->has_view)
 		return 0;
-	err = t->doomed ? EAGAIN : rebase(t);
+	err = t->doomed ? EAGAIN : rebase(t, &path);
 	if (err != EAGAIN)
 		return err;
+	if (!t->doomed)
+		charge_culprit(t, path);
 	/* Nothing it does from here on counts; it is answered all the same. */
 	t->doomed = true;
 	view_begin(t, tree_get(live_root()));
@@ -206,13 +217,14 @@ static int run(struct transaction *t, struct request *r)
 static int read_fresh(struct transaction *t, struct request *r, int err)
 {
 	uint64_t stale = answer_hash(r, err);
+	const char *path;
 	struct view now;
 
 	view_init(&now, live_root(), t->c, false);
 	r->v = &now;
 	if (answer_hash(r, request_run(r)) != stale) {
 		t->refreshes++;
-		if (rebase(t) == ENOMEM)
+		if (rebase(t, &path) == ENOMEM)
 			return ENOMEM;
 	}
 	return run(t, r);
@@ -265,6 +277,7 @@ static int transaction_new(struct conn *c, uint32_t id)
 		return ENOMEM;
 	t->c = c;
 	t->id = id;
+	t->began = store_clock();
 	t->last = &t->first;
 	t->next = c->transactions;
 	c->transactions = t;
@@ -313,16 +326,14 @@ static void transaction_free(struct transaction *t)
 static int commit(struct transaction *t)
 {
 	struct conn *c = t->c;
-	uint64_t culprit = 0;
+	const char *path = NULL;
 	struct view v;
 	int err;
 
 	if (t->failed)
 		return ENOMEM;
-	if (t->doomed) {
-		c->conflicts++;
+	if (t->doomed)
 		return EAGAIN;
-	}
 	/* What was only read was all true at one time between beginning and end. */
 	if (!t->writes) {
 		conflict_success(c);
@@ -331,11 +342,13 @@ static int commit(struct transaction *t)
 	/* Its snapshot goes first: what only that shares with the live tree need not be copied. */
 	view_end(t);
 	view_init(&v, tree_get(live_root()), c, true);
-	err = replay(t, &v, &culprit);
+	err = replay(t, &v, &path);
+	if (!err && conflict_reserved(c, &v))
+		err = EAGAIN;
 	if (err) {
 		view_drop(&v);
 		if (err == EAGAIN)
-			conflict_charge(c, culprit);
+			charge_culprit(t, path);
 		return err;
 	}
 	conflict_success(c);

@@ -549,6 +549,23 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 	return err;
 }
 
+bool view_touches(const struct view *v, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (const struct effect *e = v->first; e; e = e->next) {
+		size_t e_len = strlen(e->path), shorter = e_len < len ? e_len : len;
+
+		if (strncmp(e->path, path, shorter))
+			continue;
+		/* Equal, above, or a child. */
+		if (e_len == len || (e_len < len && path[e_len] == '/') || len == 1 ||
+		    (e_len > len && e->path[len] == '/' && !strchr(e->path + len + 1, '/')))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Emitting.
  */

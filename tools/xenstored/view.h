@@ -42,6 +42,9 @@ int view_mkdir(struct view *v, const char *path);
 int view_rm(struct view *v, const char *path);
 int view_set_perms(struct view *v, const char *path, const struct perm *p, unsigned nr);
 
+/* Do its effects reach @path: the node, its list of children, or what is above it? */
+bool view_touches(const struct view *v, const char *path);
+
 /* Remove @path with its subtree, whoever owns it. ENOENT (or it is "/"), ENOMEM. */
 int view_remove(struct view *v, const char *path);
 
