@@ -95,7 +95,9 @@ static int kill_shared_pages(struct domain *d)
 /* Promised memory goes back to the pool. */
 static int kill_claim(struct domain *d)
 {
-	return mm_claim(d, 0);
+	int rc = mm_promise_on_demand(d, 0);
+
+	return rc ? rc : mm_claim(d, 0);
 }
 
 /* Drop the owner's reference of every page. Those that others still use live on, and keep the structure. */

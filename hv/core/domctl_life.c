@@ -156,6 +156,7 @@ static void fill_vcpus(struct domain *d, struct xen_domctl_getdomaininfo *info)
 /* See control.h. A translated guest's shared page has a frame number only where the guest put it, which nobody asks for. */
 void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
+	uint64_t pod;
 	uint32_t code;
 
 	memset(info, 0, sizeof(*info));
@@ -171,9 +172,10 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 		       code << XEN_DOMINF_shutdownshift;
 	memcpy(info->handle, d->handle, sizeof(info->handle));
 	spin_unlock(&d->lock);
-	info->tot_pages = read_once(d->tot_pages);
+	pod = read_once(d->pod_cache); /* counts as had, as the domain may take it at any time */
+	info->tot_pages = read_once(d->tot_pages) + pod;
 	info->max_pages = read_once(d->max_pages);
-	info->outstanding_pages = read_once(d->claim);
+	info->outstanding_pages = max_u64(read_once(d->claim), pod) - pod;
 	info->shared_info_frame = ~0UL;
 	info->ssidref = d->control.ssidref;
 	info->cpupool = domain_cpupool(d);

@@ -47,7 +47,7 @@ static bool gfn_range_ok(uint64_t g, unsigned order)
 
 /*
  * Prepare to take what is at @g out of the map: only the domain's own memory may go. *@gone is the page to give back after
- * the flush, with a reference, or NULL for one that Hospes keeps (shared info, grant frames). -ENOENT: nothing there. -EINVAL: a mapping
+ * the flush, with a reference, or NULL for one that Hospes keeps (shared info, grant frames) or that was never touched. -ENOENT: nothing there. -EINVAL: a mapping
  * of another kind. Lock of the map held, so the page cannot change its place before the caller acts on it.
  */
 static int occupant(struct domain *d, gfn_t g, mfn_t *m, struct frame **gone)
@@ -57,6 +57,8 @@ static int occupant(struct domain *d, gfn_t g, mfn_t *m, struct frame **gone)
 
 	*gone = NULL;
 	*m = p2m_lookup(d, g, &t, NULL);
+	if (t == P2M_POD)
+		return 0;
 	if (!mfn_valid_value(*m))
 		return err(-ENOENT);
 	if (!p2m_type_own_ram(t) || !mfn_is_ram(*m))
@@ -126,13 +128,14 @@ static int release_some(struct domain *d, gfn_t g, unsigned nr)
 		rc = occupant(d, gfn_add(g, done), &m, &gone[done]);
 		if (rc)
 			break;
-		rc = p2m_remove_locked(&b, gfn_add(g, done), m);
+		rc = p2m_set_locked(&b, gfn_add(g, done), INVALID_MFN, ORDER_4K, P2M_INVALID);
 		if (rc)
 			break;
 	}
 	p2m_end(&b);
 	for (unsigned i = 0; i < done; i++)
 		give_back(gone[i], stays_reserved(d, gone[i], gfn_add(g, i)));
+	p2m_pod_trim(d);
 	if (done < nr)
 		give_back(gone[done], true);
 	return rc;
@@ -185,7 +188,7 @@ static int populate_extent(struct domain *d, uint64_t g, unsigned order, unsigne
 	return 0;
 }
 
-/* Where memory is to come from. false: from where there is none, which is another node than the only one, or populated on demand. */
+/* Where memory is to come from. false: from where there is none, which is another node than the only one. */
 static bool alloc_flags(uint32_t mem_flags, unsigned *flags)
 {
 	unsigned node = XENMEMF_get_node(mem_flags), bits = XENMEMF_get_address_bits(mem_flags);
@@ -194,9 +197,7 @@ static bool alloc_flags(uint32_t mem_flags, unsigned *flags)
 		bits && bits < 64 && mm_max_mfn().v >> (bits > PAGE_SHIFT ? bits - PAGE_SHIFT : 0) ? ALLOC_BELOW_4G : 0;
 	if (*flags && bits < 32)
 		return false;
-	if ((mem_flags & XENMEMF_exact_node_request) && node != 0 && node != 0xff)
-		return false;
-	return !(mem_flags & XENMEMF_populate_on_demand);
+	return !(mem_flags & XENMEMF_exact_node_request) || node == 0 || node == 0xff;
 }
 
 static int release_extent(struct domain *d, uint64_t g, unsigned order)
@@ -216,13 +217,19 @@ static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struc
 
 	if (op != XENMEM_decrease_reservation && !alloc_flags(r->mem_flags, &flags))
 		return err(-ENOMEM);
+	/* Nobody does that to itself: its pages would vanish under it. */
+	if (op == XENMEM_populate_physmap && (r->mem_flags & XENMEMF_populate_on_demand) && d == v->domain)
+		return err(-EINVAL);
 	/* As in Xen: the pages are the domain's, but have no place in its map. The list is for guests that know machine frames. */
 	if (op == XENMEM_increase_reservation)
 		return alloc_frames(d, r->extent_order, flags) ? 0 : err(-ENOMEM);
 	if (get_element(v, &g, r->extent_start, i, LAYOUT_ulong))
 		return err(-EFAULT);
-	return op == XENMEM_decrease_reservation ? release_extent(d, g, r->extent_order) :
-						   populate_extent(d, g, r->extent_order, flags);
+	if (op == XENMEM_decrease_reservation)
+		return release_extent(d, g, r->extent_order);
+	if (r->mem_flags & XENMEMF_populate_on_demand)
+		return p2m_mark_pod(d, gfn(g), r->extent_order);
+	return populate_extent(d, g, r->extent_order, flags);
 }
 
 static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t arg)
@@ -294,6 +301,7 @@ static int relocate(struct p2m_batch *b, struct domain *d, mfn_t m, gfn_t from, 
 		special_set_place(f, to);
 	p2m_end(b);
 	give_back(gone, rc != 0 || stays_reserved(d, gone, to));
+	p2m_pod_trim(d);
 	return rc;
 }
 
@@ -335,6 +343,7 @@ int physmap_insert_foreign(struct domain *d, gfn_t g, struct frame *f)
 		rc = p2m_set_locked(&b, g, frame_to_mfn(f), ORDER_4K, P2M_FOREIGN);
 	p2m_end(&b);
 	give_back(gone, rc != 0 || stays_reserved(d, gone, g));
+	p2m_pod_trim(d);
 	return rc;
 }
 
@@ -533,7 +542,7 @@ static long reservation_query(struct vcpu *v, uint32_t op, uint64_t arg)
 	rc = domain_from_guest(v, id, RELATION_CONTROL, &d);
 	if (rc)
 		return rc;
-	rc = (long)(op == XENMEM_current_reservation ? d->tot_pages :
+	rc = (long)(op == XENMEM_current_reservation ? d->tot_pages + read_once(d->pod_cache) :
 		    op == XENMEM_maximum_reservation ? d->max_pages :
 						       d->p2m.max_gfn.v);
 	domain_put(d);
@@ -610,7 +619,7 @@ long do_memory_op(struct vcpu *v, const uint64_t *args)
 		return memory_set_map(v, arg);
 	case XENMEM_set_pod_target:
 	case XENMEM_get_pod_target:
-		return memory_pod_target(v, arg);
+		return memory_pod_target(v, op, arg);
 	case XENMEM_claim_pages:
 		return memory_claim(v, start, arg);
 	case XENMEM_reserved_device_memory_map:

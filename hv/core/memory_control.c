@@ -63,7 +63,8 @@ static long claim(struct domain *d, uint64_t pages)
 
 	if (pages == 0)
 		return mm_claim(d, 0);
-	if (read_once(d->claim) || pages <= have || pages > read_once(d->max_pages))
+	have += read_once(d->pod_cache);
+	if (read_once(d->claim) > read_once(d->pod_cache) || pages <= have || pages > read_once(d->max_pages))
 		return err(-EINVAL);
 	return mm_claim(d, pages - have);
 }
@@ -90,8 +91,8 @@ long memory_claim(struct vcpu *v, uint64_t start, uint64_t arg)
 	return rc;
 }
 
-/* XENMEM_set/get_pod_target. Memory is never populated on demand, so any target is met and there is nothing to tell. */
-long memory_pod_target(struct vcpu *v, uint64_t arg)
+/* XENMEM_set/get_pod_target. For a domain none of whose memory is populated on demand any target is met. */
+long memory_pod_target(struct vcpu *v, uint32_t op, uint64_t arg)
 {
 	struct xen_pod_target x;
 	struct domain *d;
@@ -102,13 +103,15 @@ long memory_pod_target(struct vcpu *v, uint64_t arg)
 	rc = domain_from_guest(v, x.domid, RELATION_CONTROL, &d);
 	if (rc)
 		return rc;
-	x.tot_pages = read_once(d->tot_pages);
-	domain_put(d);
 	if (!domain_has_role(v->domain, ROLE_CONTROL))
-		return err(-EPERM);
-	x.pod_cache_pages = 0;
-	x.pod_entries = 0;
-	return put_struct(v, arg, &x, LAYOUT_xen_pod_target);
+		rc = err(-EPERM);
+	else if (op == XENMEM_set_pod_target)
+		rc = p2m_pod_target(d, x.target_pages);
+	x.pod_cache_pages = read_once(d->pod_cache);
+	x.tot_pages = read_once(d->tot_pages) + x.pod_cache_pages;
+	x.pod_entries = read_once(d->pod_entries);
+	domain_put(d);
+	return rc ? rc : put_struct(v, arg, &x, LAYOUT_xen_pod_target);
 }
 
 /* XENMEM_exchange: machine frames are nothing a translated guest could want others of. -EOPNOTSUPP once there is something to do. */

@@ -28,7 +28,7 @@ int physmap_add_foreign(struct domain *d, struct domain *owner, gfn_t fgfn, gfn_
 /* Operations of control domains: memory_control.c. @start is the progress of the command. */
 long memory_set_map(struct vcpu *v, uint64_t arg);
 long memory_claim(struct vcpu *v, uint64_t start, uint64_t arg);
-long memory_pod_target(struct vcpu *v, uint64_t arg);
+long memory_pod_target(struct vcpu *v, uint32_t op, uint64_t arg);
 long memory_exchange(struct vcpu *v, uint64_t arg);
 long memory_vnuma(struct vcpu *v, uint64_t arg);
 long memory_reserved_map(struct vcpu *v, uint64_t arg);

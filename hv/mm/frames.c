@@ -379,46 +379,65 @@ static struct domain *owner_domain(domid_t id)
 }
 
 /* May @d (NULL: Hospes) have @nr more frames? Lock held. */
-static bool charge_check(const struct domain *d, uint64_t nr, bool charge)
+static bool charge_check(const struct domain *d, uint64_t nr, unsigned flags)
 {
 	uint64_t promised = 0;
 
 	if (d && d->dying)
 		return false;
-	if (d && charge) {
-		if (d->tot_pages > d->max_pages || nr > d->max_pages - d->tot_pages)
+	if (d && (flags & ALLOC_ON_DEMAND)) {
+		if (nr > d->pod_cache)
 			return false;
-		promised = min_u64(d->claim, nr);
+		promised = nr;
+	} else if (d && !(flags & ALLOC_NO_CHARGE)) {
+		uint64_t have = d->tot_pages + d->pod_cache;
+
+		if (have > d->max_pages || nr > d->max_pages - have)
+			return false;
+		promised = min_u64(d->claim - d->pod_cache, nr);
 	}
 	return mm.free - mm.claimed + promised >= nr;
 }
 
 /* Book @nr frames taken from the free ones for @d. Lock held, charge_check() said yes. */
-static void charge_apply(struct domain *d, uint64_t nr, bool charge)
+static void charge_apply(struct domain *d, uint64_t nr, unsigned flags)
 {
 	mm.free -= nr;
 	if (!d)
 		return;
 	d->nr_frames += nr;
 	mm.owners[d->id / 512u][d->id % 512u] = d;
-	if (charge) {
-		uint64_t promised = min_u64(d->claim, nr);
+	if (!(flags & ALLOC_NO_CHARGE)) {
+		bool on_demand = flags & ALLOC_ON_DEMAND;
+		uint64_t promised = on_demand ? nr : min_u64(d->claim - d->pod_cache, nr);
 
+		if (on_demand)
+			d->pod_cache -= nr;
 		d->claim -= promised;
 		mm.claimed -= promised;
 		d->tot_pages += nr;
 	}
 }
 
-/* Opposite of charge_apply(), but for the claim. Lock held. true: the caller drops the domain reference after unlocking. */
+/*
+ * Opposite of charge_apply(), but for the claim: a page that a domain still owes to places it has not touched yet stays promised to it. Lock held. true: the caller drops the domain reference after unlocking.
+ */
 static bool uncharge(struct domain *d, uint64_t nr, bool charged)
 {
 	mm.free += nr;
 	mm.clean_run = 0;
 	if (!d)
 		return false;
-	if (charged)
+	if (charged) {
 		d->tot_pages -= nr;
+		if (unlikely(d->pod_entries > d->pod_cache) && !d->dying) {
+			uint64_t more = min_u64(nr, d->pod_entries - d->pod_cache);
+
+			d->pod_cache += more;
+			d->claim += more;
+			mm.claimed += more;
+		}
+	}
 	d->nr_frames -= nr;
 	return d->nr_frames == 0;
 }
@@ -432,7 +451,6 @@ static bool uncharge(struct domain *d, uint64_t nr, bool charged)
 static struct frame *take_and_charge(struct domain *d, uint64_t at, unsigned order, unsigned flags, bool *first)
 {
 	uint64_t nr = 1UL << order;
-	bool charge = !(flags & ALLOC_NO_CHARGE);
 	struct frame *f = NULL;
 	unsigned looks = 0;
 	bool wait;
@@ -440,11 +458,11 @@ static struct frame *take_and_charge(struct domain *d, uint64_t at, unsigned ord
 	do {
 		wait = false;
 		spin_lock(&mm.lock);
-		if (charge_check(d, nr, charge)) {
+		if (charge_check(d, nr, flags)) {
 			f = at == ANYWHERE ? block_take(order, flags & ALLOC_BELOW_4G) : block_take_at(at, order);
 			if (f) {
 				*first = d && d->nr_frames == 0;
-				charge_apply(d, nr, charge);
+				charge_apply(d, nr, flags);
 			} else {
 				wait = mm.scrubbing != 0 && ++looks < SCRUB_LOOKS;
 			}
@@ -741,7 +759,7 @@ uint64_t mm_free_frames(void)
 	return nr;
 }
 
-/* Replace @d's outstanding claim by @nr frames. -ENOMEM if not so many are free and unpromised, -EINVAL for a dying domain. */
+/* See mm.h. What is promised to be populated on demand is not part of it. -EINVAL for a dying domain. */
 int mm_claim(struct domain *d, uint64_t nr)
 {
 	int rc = 0;
@@ -749,14 +767,51 @@ int mm_claim(struct domain *d, uint64_t nr)
 	spin_lock(&mm.lock);
 	if (nr && d->dying)
 		rc = -EINVAL;
-	else if (nr > mm.free - mm.claimed + d->claim)
+	else if (nr > mm.free - mm.claimed + d->claim - d->pod_cache)
 		rc = -ENOMEM;
 	if (rc == 0) {
-		mm.claimed = mm.claimed - d->claim + nr;
-		d->claim = nr;
+		mm.claimed = mm.claimed - d->claim + d->pod_cache + nr;
+		d->claim = d->pod_cache + nr;
 	}
 	spin_unlock(&mm.lock);
 	return rc ? err(rc) : 0;
+}
+
+/* See mm.h. An ordinary claim is used up first. -EINVAL for a dying domain. */
+int mm_promise_on_demand(struct domain *d, uint64_t nr)
+{
+	uint64_t claim, others;
+	int rc = 0;
+
+	spin_lock(&mm.lock);
+	others = d->claim - d->pod_cache;
+	claim = nr > d->pod_cache ? nr + others - min_u64(others, nr - d->pod_cache) : nr + others;
+	if (nr && d->dying)
+		rc = -EINVAL;
+	else if (nr > d->pod_cache && (d->tot_pages > d->max_pages || nr > d->max_pages - d->tot_pages ||
+				       claim > mm.free - mm.claimed + d->claim))
+		rc = -ENOMEM;
+	if (rc == 0) {
+		mm.claimed = mm.claimed - d->claim + claim;
+		d->claim = claim;
+		d->pod_cache = nr;
+	}
+	spin_unlock(&mm.lock);
+	return rc ? err(rc) : 0;
+}
+
+/* See mm.h. */
+void mm_trim_on_demand(struct domain *d)
+{
+	uint64_t entries, more;
+
+	spin_lock(&mm.lock);
+	entries = read_once(d->pod_entries);
+	more = d->pod_cache > entries ? d->pod_cache - entries : 0;
+	d->pod_cache -= more;
+	d->claim -= more;
+	mm.claimed -= more;
+	spin_unlock(&mm.lock);
 }
 
 /* Boot ---------------------------------------------------------------------------------------------- */

@@ -174,6 +174,11 @@ struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write)
 		mfn_t m = p2m_lookup(d, g, &type, NULL), after;
 		struct frame *f;
 
+		if (unlikely(type == P2M_POD)) {
+			if (!p2m_populate_pod(d, g))
+				return NULL;
+			continue;
+		}
 		if (write ? !p2m_type_writable(type) : !p2m_type_readable(type))
 			return NULL;
 		if (!mfn_is_ram(m))
@@ -292,7 +297,7 @@ static pte_t *entry_at(struct p2m_batch *b, gfn_t g, unsigned level, bool make)
 /* May 512 entries of @type become one? Types with a reference per page stay as they are. */
 static bool type_may_combine(enum p2m_type t)
 {
-	return t == P2M_RAM_RW || t == P2M_RAM_LOGDIRTY || t == P2M_RAM_RO || t == P2M_MMIO_DIRECT;
+	return t == P2M_RAM_RW || t == P2M_RAM_LOGDIRTY || t == P2M_RAM_RO || t == P2M_MMIO_DIRECT || t == P2M_POD;
 }
 
 static bool entries_agree(struct arch_p2m_entry first, struct arch_p2m_entry e, uint64_t distance)
@@ -360,6 +365,29 @@ static unsigned best_level(gfn_t g, mfn_t m, uint64_t nr, enum p2m_type type)
 	return level;
 }
 
+/* Pages populated on demand that an entry of @level stands for. */
+static uint64_t pods_of(struct arch_p2m_entry e, unsigned level)
+{
+	uint64_t n = 0;
+
+	if (!e.is_table)
+		return e.type == P2M_POD ? level_span(level) : 0;
+	for (unsigned i = 0; i < P2M_ENTRIES; i++)
+		n += pods_of(arch_p2m_decode(table_va(e.mfn)[i], level - 1), level - 1);
+	return n;
+}
+
+static void count_pods(struct domain *d, struct arch_p2m_entry old, enum p2m_type type, unsigned level)
+{
+	uint64_t n = d->pod_entries;
+
+	if (n)
+		n -= pods_of(old, level);
+	if (type == P2M_POD)
+		n += level_span(level);
+	write_once(d->pod_entries, n);
+}
+
 static void set_entry(struct p2m_batch *b, gfn_t g, mfn_t m, enum p2m_type type, unsigned level)
 {
 	pte_t *pte = entry_at(b, g, level, false);
@@ -369,6 +397,7 @@ static void set_entry(struct p2m_batch *b, gfn_t g, mfn_t m, enum p2m_type type,
 	if (!pte) /* nothing below this: only an unmapping is prepared without tables */
 		return;
 	old = arch_p2m_decode(*pte, level);
+	count_pods(b->p2m->domain, old, type, level);
 	if (old.is_table || (old.type != P2M_INVALID && (old.type != type || !mfn_eq(old.mfn, m))))
 		b->flush = b->narrowed = true;
 	pte_write(pte, new);
@@ -488,8 +517,8 @@ static void release_block(struct frame *f, unsigned order)
 		(void)frame_release_allocation(f + i);
 }
 
-/* Is nothing mapped in [g, g + nr)? Lock held. */
-static bool range_empty(struct domain *d, gfn_t g, uint64_t nr)
+/* See p2m.h. */
+bool p2m_range_empty(struct domain *d, gfn_t g, uint64_t nr)
 {
 	for (uint64_t i = 0; i < nr;) {
 		enum p2m_type type;
@@ -516,7 +545,8 @@ int p2m_populate(struct domain *d, gfn_t g, unsigned order, unsigned alloc_flags
 	if (!f)
 		return err(-ENOMEM);
 	b = p2m_begin(d);
-	rc = range_empty(d, g, 1UL << order) ? p2m_set_locked(&b, g, frame_to_mfn(f), order, P2M_RAM_RW) : err(-EEXIST);
+	rc = p2m_range_empty(d, g, 1UL << order) ? p2m_set_locked(&b, g, frame_to_mfn(f), order, P2M_RAM_RW) :
+						   err(-EEXIST);
 	p2m_end(&b);
 	if (rc)
 		release_block(f, order);

@@ -302,8 +302,8 @@ static void test_populate_on_behalf(void **state)
 	assert_int_equal(populate(1, ABOVE, 0, 1 << 8 | XENMEMF_exact_node_request), 1);
 	assert_int_equal(populate(1, ABOVE + 1, 0, 2 << 8 | XENMEMF_exact_node_request), 0);
 	assert_int_equal(populate(1, ABOVE + 1, 0, 2 << 8), 1);
-	assert_int_equal(populate(1, ABOVE + 2, 0, XENMEMF_populate_on_demand), 0);
 	assert_int_equal(populate(1, ABOVE + 2, 0, 32), 1);
+	assert_int_equal(populate(DOMID_SELF, ABOVE + 2, 0, XENMEMF_populate_on_demand), 0);
 	assert_int_equal(populate(77, ABOVE, 0, 0), 0);
 	v = hw->vcpu[0];
 	assert_int_equal(call_arg(v, HC_memory_op, XENMEM_populate_physmap,

@@ -100,7 +100,9 @@ struct domain {
 	uint64_t
 		nr_frames; /* pages owned, charged or not; while there are any, they hold one reference on the domain */
 	uint64_t max_pages;
-	uint64_t claim; /* outstanding claim */
+	uint64_t claim;	      /* outstanding claim */
+	uint64_t pod_cache;   /* of it: kept for pages that are populated when first touched */
+	uint64_t pod_entries; /* such pages of the map. Written under its lock */
 	struct p2m p2m;
 	bool direct_mapped; /* its RAM has gfn = mfn, for devices without an IOMMU: ballooned-out frames stay its own. Set before it runs */
 

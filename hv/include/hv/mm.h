@@ -52,6 +52,8 @@ _Static_assert(sizeof(struct frame) == 24, "one frame entry is 24 bytes");
 	0x4u /* owned but neither counted against max_pages nor on the page list (grant frames, shared
 				info): whoever allocated it gives it back */
 
+#define ALLOC_ON_DEMAND 0x8u /* from what mm_promise_on_demand() keeps for the domain */
+
 #define MAX_ORDER ORDER_1G
 
 struct frame *mfn_to_frame(mfn_t m);
@@ -104,6 +106,10 @@ uint64_t mm_total_frames(void); /* RAM frames Hospes manages */
 uint64_t mm_free_frames(void);	/* free and not promised by a claim */
 /* Promise @nr frames to @d from the free pool. -ENOMEM if RAM does not hold all promises. 0 cancels. */
 int mm_claim(struct domain *d, uint64_t nr) must_check;
+/* Keep @nr frames in all for pages @d touches for the first time (hv/mm/pod.c). -ENOMEM also beyond max_pages. 0 gives all back. */
+int mm_promise_on_demand(struct domain *d, uint64_t nr) must_check;
+/* Keep no more than there are entries to be touched. */
+void mm_trim_on_demand(struct domain *d);
 
 /* Forget everything: a new machine boots. Needed only where one process runs several (the host). */
 void mm_boot_begin(void);

@@ -29,7 +29,7 @@ enum p2m_type {
 	P2M_FOREIGN, /* another domain's page, reference held */
 	P2M_RAM_BROKEN,
 	P2M_IOREQ_SERVER,
-	P2M_POD,
+	P2M_POD, /* RAM once somebody touches it */
 	P2M_NR_TYPES,
 };
 
@@ -121,6 +121,8 @@ struct p2m_batch p2m_begin(struct domain *d);
 void p2m_end(struct p2m_batch *b);
 int p2m_set_locked(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p2m_type type) must_check;
 int p2m_remove_locked(struct p2m_batch *b, gfn_t g, mfn_t m) must_check;
+/* Is nothing mapped in [@g, @g + @nr)? Inside a batch. */
+bool p2m_range_empty(struct domain *d, gfn_t g, uint64_t nr);
 
 /*
  * Logging of dirty pages (hv/mm/log_dirty.c). Switching it and cleaning walk nothing: the top table's entries lose the right to write, and that
@@ -181,6 +183,19 @@ static inline bool p2m_type_own_ram(enum p2m_type t)
 int p2m_populate(struct domain *d, gfn_t g, unsigned order, unsigned alloc_flags) must_check;
 /* Balloon out: unmap the domain's own page at @g, flush, drop its allocation. -EINVAL if it is not plain RAM of its own. */
 int p2m_depopulate(struct domain *d, gfn_t g) must_check;
+
+/*
+ * Populate on demand (hv/mm/pod.c): RAM that costs nothing until it is touched, for a guest that is started with less memory than it may have one day
+ * and gives pages back before it needs more.
+ */
+/* Make [@g, @g + 2^@order), holes so far, such RAM. -EINVAL, -EBUSY something is there, -ENOMEM for tables. */
+int p2m_mark_pod(struct domain *d, gfn_t g, unsigned order) must_check;
+/* Somebody touches @g. true: there is RAM now, or something else than such a page. false: the domain has used up its memory. */
+bool p2m_populate_pod(struct domain *d, gfn_t g) must_check;
+/* The domain shall have @pages in all, what it has not touched included. -ENOMEM. */
+int p2m_pod_target(struct domain *d, uint64_t pages) must_check;
+/* Pages were taken from the map: no more is kept than can still be touched. */
+void p2m_pod_trim(struct domain *d);
 
 /* Follow the map from now on; called for everything it maps already, in order. The domain is paused or not yet started. */
 void p2m_listen(struct domain *d, struct p2m_listener *l);

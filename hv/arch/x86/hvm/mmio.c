@@ -125,6 +125,13 @@ static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 	enum p2m_type type;
 
 	p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
+	if (type == P2M_POD) {
+		if (!p2m_populate_pod(v->domain, gfn(gpa >> PAGE_SHIFT)))
+			domain_crash(v->domain,
+				     "vCPU %u: touches more memory than the domain has now; is its balloon working?",
+				     v->id);
+		return true;
+	}
 	if ((access & PF_FETCH) && never_executable(type))
 		return false;
 	/* Perhaps the first write since logging was armed. */
