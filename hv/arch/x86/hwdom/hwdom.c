@@ -2,6 +2,7 @@
 #include "hwdom.h"
 
 #include "asm/apic.h"
+#include "asm/cpuid.h"
 #include "hv/errno.h"
 #include "hv/iommu.h"
 #include "hv/launch/acpi.h"
@@ -15,6 +16,10 @@
 #define PM_TIMER_PORTS 4u
 #define HPET_SIZE 0x400u
 #define MAX_PORT_RANGES 16u
+#define MESSAGE_BASE 0xfee00000UL /* writes there are interrupts */
+#define MESSAGE_SIZE 0x100000UL
+#define HT_BASE 0xfd00000000UL
+#define HT_SIZE 0x0300000000UL
 #define MMCFG_BUS_SHIFT 20
 
 struct domain *hardware_domain;
@@ -75,6 +80,10 @@ static void withhold_usual(void)
 		return;
 	own.usual = true;
 	hwdom_withhold(apic_paddr(), PAGE_SIZE);
+	hwdom_withhold(MESSAGE_BASE, MESSAGE_SIZE);
+	/* HyperTransport's own addresses: no memory, no device. AMD64 BKDG, "Address Space". */
+	if (!strcmp(cpu_features.vendor, "AuthenticAMD") || !strcmp(cpu_features.vendor, "HygonGenuine"))
+		hwdom_withhold(HT_BASE, HT_SIZE);
 	for (unsigned i = 0; i < acpi_info.nr_ioapics; i++)
 		hwdom_withhold(acpi_info.ioapics[i].address, PAGE_SIZE);
 	if (acpi_info.hpet_address)

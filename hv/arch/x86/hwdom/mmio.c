@@ -3,6 +3,7 @@
  * first touched. Above 4 GiB only what firmware's map names; windows of PCI devices there are mapped with their device.
  */
 #include "hv/boot.h"
+#include "hv/errno.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
 #include "hvm/hvm.h"
@@ -93,7 +94,10 @@ bool hwdom_map_mmio(struct domain *d, uint64_t gpa)
 		return false;
 	frame = ROUND_DOWN(gpa, PAGE_SIZE << order) >> PAGE_SHIFT;
 	rc = p2m_set(d, gfn(frame), mfn(frame), order, P2M_MMIO_DIRECT);
-	if (rc)
+	/* Another vCPU may just have placed an emulated device there: it hides what is mapped before it, we look after we mapped. */
+	if (!rc && emulated(d, frame << PAGE_SHIFT, (frame << PAGE_SHIFT) + (PAGE_SIZE << order)))
+		rc = p2m_set(d, gfn(frame), INVALID_MFN, order, P2M_INVALID) ? -ENOMEM : -EAGAIN;
+	if (rc && rc != -EAGAIN)
 		printk(LOG_WARN, "d%u: device memory at 0x%lx cannot be mapped: error %d\n", d->id, (unsigned long)gpa,
 		       -rc);
 	return rc == 0;
