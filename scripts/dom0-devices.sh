@@ -52,7 +52,7 @@ for name in order:
 (pathlib.Path(sys.argv[2]) / "order").write_text("\n".join(order) + "\n")
 PY
 	cp "$(command -v busybox)" "$r/bin/busybox"
-	for a in sh mount cat echo insmod mkdir sleep poweroff sed grep ls readlink basename ip ping md5sum dd cut dmesg head; do
+	for a in sh mount cat echo insmod mkdir sleep poweroff sed grep ls readlink basename ip ping md5sum dd cut dmesg head devmem; do
 		ln -s busybox "$r/bin/$a"
 	done
 	cp "$here/dom0-devices-init" "$r/init"

@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 import tempfile
 
-import test_dom0_devices
+from devices import try_devices
 from machine import Machine, boot_test, image
 
 AMD = ("-device", "amd-iommu,intremap=on")
@@ -77,25 +77,25 @@ def stray_dma(iommu, kind, told):
 @boot_test("system", weight=60)
 def devices_behind_amd():
     """Disks, USB and network cards of every kind behind AMD's IOMMU; virtio asked to use it."""
-    test_dom0_devices.try_devices("", AMD)
+    try_devices("", AMD)
 
 
 @boot_test("system", weight=60)
 def devices_behind_intel():
     """The same behind Intel's, with three levels of tables and caches that must be written back."""
-    test_dom0_devices.try_devices("", INTEL)
+    try_devices("", INTEL)
 
 
 @boot_test("system", weight=60)
 def lines_behind_amd():
     """Level-triggered lines, whose redirection entry holds an index: each fires again after its end."""
-    test_dom0_devices.try_devices("pci=nomsi", AMD)
+    try_devices("pci=nomsi", AMD)
 
 
 @boot_test("system", weight=60)
 def lines_behind_intel():
     """The same by VT-d's remappable format."""
-    test_dom0_devices.try_devices("pci=nomsi", INTEL)
+    try_devices("pci=nomsi", INTEL)
 
 
 @boot_test("system", weight=40)
