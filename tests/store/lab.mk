@@ -20,7 +20,7 @@ $(BUILD)/store/async: tests/store/async_check.c lib/store/async.c lib/store/clie
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) $(LAB_CFLAGS) $^ -o $@
-LAB_PROGRAMS := $(addprefix $(BUILD)/store/,preload.so load echo async)
+LAB_PROGRAMS := $(addprefix $(BUILD)/store/,preload.so load echo model async)
 
 # Debian's daemons and tools to compare with.
 .PHONY: store-lab store-oracle bench-store

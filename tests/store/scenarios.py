@@ -547,6 +547,18 @@ def tx_nodes_quota(w):
     w("g1", TX_END, "T", tx=t)
 
 
+@scenario
+def tx_node_quota(w):
+    home(w, 1)
+    w("a", CONTROL, "quota", "set", "nodes", "3")
+    t = w.start("g1")
+    w("g1", MKDIR, "a", tx=t)
+    w("g1", MKDIR, "b", tx=t)
+    w("g1", MKDIR, "c", tx=t)
+    w("g1", TX_END, "T", tx=t)
+    w.ls("a", "/local/domain/1")
+
+
 # 6. Watches.
 
 @scenario

@@ -412,6 +412,12 @@ void domain_introduce_waiting(void)
 	} while (n == LIST_BATCH);
 }
 
+void domain_unique_used(uint64_t unique)
+{
+	if (unique >= domains.next_unique)
+		domains.next_unique = unique + 1;
+}
+
 struct domain *domain_restore(uint32_t id, uint64_t unique)
 {
 	struct domain *d = domain_find(id);
@@ -422,8 +428,7 @@ struct domain *domain_restore(uint32_t id, uint64_t unique)
 		return domain_new(id, unique);
 	if (unique) {
 		d->unique = unique;
-		if (unique >= domains.next_unique)
-			domains.next_unique = unique + 1;
+		domain_unique_used(unique);
 	}
 	return d;
 }

@@ -62,6 +62,8 @@ void domain_reap(void);
 
 /* Restart and update: a domain as it was recorded; NULL: out of memory, or a bad id. */
 struct domain *domain_restore(uint32_t id, uint64_t unique);
+/* A permission was made for a domain of that life: no later domain may get it again, even if nothing else is left of it. */
+void domain_unique_used(uint64_t unique);
 /* A later record says that it went, or that its ring was reset. */
 void domain_unrestore(uint32_t id);
 void domain_restore_reset(struct domain *d);

@@ -155,6 +155,8 @@ static int recover_node(struct cut *r)
 		perms[i] = (struct perm){
 			.id = p[i].id, .access = p[i].access, .ignore = p[i].ignore, .unique = p[i].unique
 		};
+	for (unsigned i = 0; i < n->nr_perms; i++)
+		domain_unique_used(p[i].unique);
 	if (path[0] == '@')
 		err = watch_set_special_perms(path, perms, n->nr_perms);
 	else
