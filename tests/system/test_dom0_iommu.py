@@ -74,6 +74,36 @@ def stray_dma(iommu, kind, told):
             m.fail("what is dom0's own was stopped")
 
 
+def console(iommu, kind):
+    """Nothing to launch: the unit is on, and what is typed arrives, by a line whose interrupt is remapped."""
+    with Machine([], append="iommu=verbose", memory="256M", extra=iommu) as m:
+        m.expect(rf"IOMMU 0: {kind} at 0xfed[89]0000")
+        m.expect(rf"IOMMU: {kind}, 1 unit, devices blocked until they are given to a domain, interrupt remapping on")
+        m.expect("this console stays")
+        for _ in range(3):
+            m.memory_now()
+
+
+@boot_test("boot", "system", weight=5)
+def console_behind_amd():
+    console(AMD, "AMD-Vi")
+
+
+@boot_test("boot", "system", weight=5)
+def console_behind_intel():
+    console(INTEL, "VT-d")
+
+
+@boot_test("system", weight=5)
+def switched_off():
+    """iommu=off, and no IOMMU where one is demanded."""
+    with Machine([], append="iommu=off", memory="256M", extra=AMD) as m:
+        m.expect("IOMMU: switched off by iommu=")
+        m.expect("this console stays")
+    with Machine([], append="iommu=force noreboot", memory="256M") as m:
+        m.expect("iommu=force, but there is no IOMMU to use: none found")
+
+
 @boot_test("system", weight=60)
 def devices_behind_amd():
     """Disks, USB and network cards of every kind behind AMD's IOMMU; virtio asked to use it."""

@@ -533,6 +533,7 @@ static void make_ivrs(void)
 	put(77, 0x20, 2);
 	put(81, 0x28, 2);
 	put(84, 72, 1); /* I/O APIC */
+	put(87, 0xd7, 1);
 	put(88, 0, 1);
 	put(89, 0xa0, 2);
 	put(91, 1, 1);

@@ -433,7 +433,9 @@ static void amd_messages(void **state)
 
 	boot(kinds[0], "");
 	dte = (uint64_t *)(host_ram + (hw.regs[0] & 0xffffffffff000UL));
-	assert_int_equal(dte[4 * rid + 2], 1); /* interrupts: refused */
+	assert_int_equal(dte[4 * rid + 2], 1);			   /* interrupts: refused */
+	assert_int_equal(dte[4 * 0xa0 + 2], 0xc700000000000001UL); /* but those firmware needs */
+	assert_int_equal(dte[4 * 0xa0 + 1], 1UL << 40);
 	assert_int_equal(iommu_msi_message(&devices[1], 0, &irq, &address, &data), 0);
 	assert_int_equal(address, 0xfee00000);
 	assert_int_equal(data, 480);

@@ -40,6 +40,7 @@ static inline uint64_t field(const struct bytes *t, size_t off, unsigned n)
 #define IVHD_INIT_PASS 0x01u
 #define IVHD_EINT_PASS 0x02u
 #define IVHD_NMI_PASS 0x04u
+#define IVHD_SYS_MGT 0x30u /* which system management messages pass */
 #define IVHD_LINT0_PASS 0x40u
 #define IVHD_LINT1_PASS 0x80u
 

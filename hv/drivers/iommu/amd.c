@@ -104,6 +104,12 @@ static uint64_t interrupt_word(uint16_t segment, uint16_t id, const struct amd_i
 	return w | DTE_IV;
 }
 
+/* System management requests pass as firmware says, whoever owns the device: they are no DMA. */
+static uint64_t management_bits(uint16_t segment, uint16_t id)
+{
+	return (uint64_t)(amd_data_of(segment, id) & IVHD_SYS_MGT) << DTE_SYS_MGT_SHIFT;
+}
+
 static void word_write(uint64_t *p, uint64_t v)
 {
 	__atomic_store_n(p, v, __ATOMIC_RELEASE);
@@ -128,14 +134,15 @@ static int amd_set_device(struct iommu_unit *iu, uint16_t id, const struct iommu
 	struct amd_unit *u = container_of(iu, struct amd_unit, u);
 	uint64_t *e = device_entry(iu->segment, id);
 	struct amd_command cmd = amd_cmd_device(id);
+	uint64_t management = management_bits(iu->segment, id);
 	int rc;
 
 	spin_lock(&iu->lock);
 	word_write(&e[0], blocked_word());
-	word_write(&e[1], quiet ? DTE_QUIET : 0);
+	word_write(&e[1], management | (quiet ? DTE_QUIET : 0));
 	rc = amd_submit(u, &cmd, 1);
 	if (c && rc == 0) {
-		word_write(&e[1], c->id);
+		word_write(&e[1], management | c->id);
 		word_write(&e[0],
 			   DTE_V | DTE_TV | DTE_IR | DTE_IW | DTE_MODE(c->table.levels) | mfn_to_paddr(c->table.root));
 		rc = amd_submit(u, &cmd, 1);
@@ -472,7 +479,7 @@ static int add_segment(uint16_t segment)
 	amd.segment[amd.nr_segments++].table = table;
 	for (unsigned id = 0; id < NR_DEVICE_IDS; id++) {
 		table[4 * id] = blocked_word();
-		table[4 * id + 1] = 0;
+		table[4 * id + 1] = management_bits(segment, (uint16_t)id);
 		table[4 * id + 2] = interrupt_word(segment, (uint16_t)id, NULL);
 		table[4 * id + 3] = 0;
 	}

@@ -61,6 +61,7 @@
 #define DTE_IW (1UL << 62)
 /* second */
 #define DTE_QUIET (1UL << 33) /* SE: no events of page faults */
+#define DTE_SYS_MGT_SHIFT 36  /* from the data setting's bits 5:4 to bits 41:40 */
 /* third */
 #define DTE_IV (1UL << 0)
 #define DTE_TABLE_LENGTH(n) ((uint64_t)(n) << 1)
