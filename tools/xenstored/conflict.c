@@ -17,6 +17,7 @@
  * unprivileged victim may fail on purpose, so others wait less for it, and privileged ones next to nothing, and rarely.
  */
 #define PATIENCE 3
+#define RESERVE_AFTER_MS 50 /* of failing; less sorts itself out, and a reservation costs the others their tries */
 #define WAIT_MAX_MS 1000
 #define WAIT_MAX_UNPRIVILEGED_MS 100
 #define WAIT_PRIVILEGED_MS 2
@@ -133,7 +134,7 @@ void conflict_charge(struct conn *victim, uint64_t g, uint64_t ms, const char *p
 
 	if (!victim->conflicts++)
 		victim->failing_since = now;
-	if (victim->conflicts > PATIENCE)
+	if (victim->conflicts > PATIENCE && now - victim->failing_since >= RESERVE_AFTER_MS)
 		reserve(victim, path, ms, now);
 	/* Two transactions of one client cannot starve but by its own will. */
 	if (!g || conflict.history[g % HISTORY].generation != g || !a || !a->c || a->c == victim)
