@@ -1,0 +1,23 @@
+# Tools that only look.
+step info
+xl info | grep -E '^(nr_nodes|threads_per_core|xen_major|xen_minor|xen_scheduler|xen_pagesize|platform_params|xen_caps|sharing|outstanding|free_cpus|xend)' |
+	sed 's/  *:/:/'
+step list
+xl list | columns 1,2,5
+step vcpu-list
+xl vcpu-list | columns 1,2,3 | head -n 2
+step cpupool-list
+xl cpupool-list | columns 1,3,4
+step sched-credit2
+try xl sched-credit2
+step dmesg
+xl dmesg | grep -c . | awk '{ print $1 > 5 ? "has lines" : "is empty" }'
+try xl dmesg -c >/dev/null
+step debug-keys
+try xl debug-keys h
+sleep 0.3
+xl dmesg | grep -q "'h' pressed" && echo "the key was pressed"
+step top
+xentop -b -i 1 | columns 1,2 | sed 's/ [-rbdps]*$//'
+step failed units
+systemctl --failed --no-legend --no-pager --plain
