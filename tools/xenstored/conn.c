@@ -24,6 +24,7 @@ static struct {
 	struct conn *current;
 	uint32_t next_id;
 	unsigned on_list[NR_CONN_LISTS];
+	uint64_t timers_at; /* when the first of LIST_BLOCKED is due */
 	unsigned nr;
 } conns = { .next_id = 1 };
 
@@ -157,7 +158,7 @@ bool conn_may_serve(struct conn *c)
 	wait = conn_stalled(c);
 	if (wait) {
 		c->io->retry_at = loop_now() + wait;
-		conn_list_add(c->io, LIST_BLOCKED);
+		conn_blocked(c->io);
 		return false;
 	}
 	c->io->retry_at = 0;
@@ -266,21 +267,29 @@ void conn_flush_all(void)
 	}
 }
 
+/* How often what nobody takes is looked at. */
+#define TIMER_MS 1000u
+
+void conn_blocked(struct conn_io *io)
+{
+	uint64_t at = io->retry_at ? io->retry_at : loop_now() + TIMER_MS;
+
+	if (!conns.on_list[LIST_BLOCKED] || at < conns.timers_at)
+		conns.timers_at = at;
+	conn_list_add(io, LIST_BLOCKED);
+}
+
 int conn_timeout(void)
 {
 	uint64_t now = loop_now(), wait = UINT64_MAX;
 
 	if (conn_list_count(LIST_READY))
 		return 0;
-	for (struct conn_io *io = conns.list[LIST_BLOCKED]; io; io = io->list_next[LIST_BLOCKED]) {
-		uint64_t w = io->retry_at ? (io->retry_at > now ? io->retry_at - now : 0) : 1000;
-
-		if (w < wait)
-			wait = w;
-	}
+	if (conn_list_count(LIST_BLOCKED))
+		wait = conns.timers_at > now ? conns.timers_at - now : 0;
 	if (update_pending() && wait > 100)
 		wait = 100;
-	return wait == UINT64_MAX ? -1 : wait > 1000 ? 1000 : (int)wait;
+	return wait == UINT64_MAX ? -1 : wait > TIMER_MS ? (int)TIMER_MS : (int)wait;
 }
 
 /* Events that guests do not take grow old; input that was held back goes on. */
@@ -288,14 +297,16 @@ void conn_timers(void)
 {
 	struct conn_io *io;
 
+	if (!conn_list_count(LIST_BLOCKED) || conns.timers_at > loop_now())
+		return;
 	for (unsigned n = conn_list_count(LIST_BLOCKED); n && (io = conn_list_pop(LIST_BLOCKED)); n--) {
 		if (io->closing)
 			continue;
+		if (io->retry_at && io->retry_at > loop_now()) {
+			conn_blocked(io);
+			continue;
+		}
 		if (io->retry_at) {
-			if (io->retry_at > loop_now()) {
-				conn_list_add(io, LIST_BLOCKED);
-				continue;
-			}
 			io->retry_at = 0;
 			conn_list_add(io, LIST_READY);
 		}
@@ -304,6 +315,6 @@ void conn_timers(void)
 		if (!conn_privileged(io->c) && options.event_timeout_ms)
 			queue_expire(io->c, options.event_timeout_ms);
 		if (queue_bytes(&io->out))
-			conn_list_add(io, LIST_BLOCKED);
+			conn_blocked(io);
 	}
 }

@@ -12,7 +12,7 @@ struct queue_item {
 	uint64_t pos;	     /* place of its first byte in the stream of all bytes ever queued */
 	uint32_t len;	     /* with its header */
 	uint32_t hash;	     /* event: of the message; reply of a ring: its number in the journal */
-	uint32_t stamp;	     /* loop_now() / 1024 when it was queued */
+	uint32_t stamp;	     /* loop_now() when it was queued */
 	uint32_t cause_conn; /* the guest connection whose outstanding count it raised, 0: none */
 	uint16_t cause_domain;
 	bool event;
@@ -73,12 +73,14 @@ void conn_taken(uint32_t domain, uint32_t id);
 struct conn_io *conn_first(void);
 unsigned conn_count(void);
 void conn_list_add(struct conn_io *io, enum conn_list list);
+/* Something must be done for it later: its input may go on at retry_at, what it does not take grows old. */
+void conn_blocked(struct conn_io *io);
 struct conn_io *conn_list_pop(enum conn_list list); /* NULL: empty */
 unsigned conn_list_count(enum conn_list list);
 /* End of a turn: send what is queued, finish closed connections. The time in ms until something must be done, -1: none. */
 void conn_flush_all(void);
 int conn_timeout(void);
-void conn_timers(void);
+void conn_timers(void); /* if their time has come */
 void conn_set_id_floor(uint32_t id);
 
 /* queue.c */

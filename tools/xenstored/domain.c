@@ -367,6 +367,17 @@ int domain_start(void)
 	return err;
 }
 
+void domain_hand_over(bool yes)
+{
+	if (yes && domains.has_dom_exc) {
+		hyper->unbind(domains.dom_exc);
+		domains.has_dom_exc = false;
+	} else if (!yes && hyper->event_fd() >= 0) {
+		domains.has_dom_exc = !hyper->bind_dom_exc(&domains.dom_exc);
+		domain_check_all();
+	}
+}
+
 static void introduce_one(uint32_t id)
 {
 	struct xenstore_domain_interface *ring;

@@ -53,6 +53,11 @@ int domain_init(void);
 /* The ring of the kernel above us, unless it was taken over already, and VIRQ_DOM_EXC. 0 or an errno value. */
 int domain_start(void);
 /*
+ * The event channel's descriptor goes to another daemon, which binds VIRQ_DOM_EXC itself: it can be bound but once. True: give it up;
+ * false: that did not come to pass, take it again.
+ */
+void domain_hand_over(bool yes);
+/*
  * Domains the hypervisor launched by itself wait for a store: their rings are in the reconnecting state. Introduces each,
  * with the nodes a guest expects to find.
  */

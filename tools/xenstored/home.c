@@ -36,19 +36,23 @@ static const struct home_node {
 	{ "/error", true },
 };
 
-/* One request as a client of domain 0 would send it; its answer goes nowhere. */
-static void request(struct conn *c, uint32_t type, const char *path, const char *rest, size_t rest_len)
+/* One request as a client of domain 0 would send it. True: it was granted; the answer itself goes nowhere. */
+static bool request(struct conn *c, uint32_t type, const char *path, const char *rest, size_t rest_len)
 {
 	char body[512];
 	size_t len = strlen(path) + 1;
 	struct xsd_sockmsg h = { .type = type, .len = (uint32_t)(len + rest_len) };
 
 	if (len + rest_len > sizeof(body))
-		return;
+		return false;
 	memcpy(body, path, len);
 	memcpy(body + len, rest, rest_len);
 	request_handle(c, &h, body);
+	if (queue_bytes(&c->io->out) < sizeof(h))
+		return false;
+	memcpy(&h, c->io->out.bytes + c->io->out.head, sizeof(h));
 	queue_clear(c);
+	return h.type == type;
 }
 
 static void write_text(struct conn *c, const char *home, const char *name, const char *text)
@@ -67,6 +71,10 @@ void home_make(uint32_t id, uint32_t port)
 	if (!c)
 		return;
 	snprintf(home, sizeof(home), "/local/domain/%u", id);
+	if (request(c, XS_READ, home, "", 0)) {
+		conn_destroy(c);
+		return; /* somebody has made it */
+	}
 	for (size_t i = 0; i < sizeof(home_nodes) / sizeof(home_nodes[0]); i++) {
 		int n;
 

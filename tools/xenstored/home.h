@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* /local/domain/<id> of an unprivileged domain, as far as it is missing. @port: its end of the store's event channel. */
+/* /local/domain/<id> of an unprivileged domain, unless it is there. @port: its end of the store's event channel. */
 void home_make(uint32_t id, uint32_t port);
 
 #endif

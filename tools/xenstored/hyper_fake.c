@@ -21,7 +21,7 @@ static struct {
 	int event[FAKE_DOMAINS]; /* FIFO to guest N, + 1; 0: not bound */
 	uint32_t ports[PORTS_PER_TURN];
 	unsigned next, nr;
-	bool pause;
+	bool pause, dom_exc;
 } fake = { .evtchn = -1 };
 
 static int open_in(const char *name, uint32_t domid, int flags)
@@ -126,6 +126,10 @@ static int fake_bind(uint32_t domid, uint32_t remote_port, uint32_t *local)
 
 static void fake_unbind(uint32_t local)
 {
+	if (local == FAKE_PORT_DOM_EXC && fake.dom_exc) {
+		fake.dom_exc = false;
+		return;
+	}
 	if (local >= FAKE_DOMAINS || !fake.event[local]) {
 		fake.shared->bad_calls++;
 		return;
@@ -137,6 +141,9 @@ static void fake_unbind(uint32_t local)
 
 static int fake_dom_exc(uint32_t *local)
 {
+	if (fake.dom_exc)
+		return EEXIST;
+	fake.dom_exc = true;
 	*local = FAKE_PORT_DOM_EXC;
 	return 0;
 }

@@ -104,8 +104,7 @@ void loop_turn(int timeout_ms)
 
 		s->ready(s, events[i].what);
 	}
-	if (conn_list_count(LIST_BLOCKED))
-		conn_timers();
+	conn_timers();
 	run_ready();
 	conn_flush_all();
 	run_jobs();

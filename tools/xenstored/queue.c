@@ -166,7 +166,7 @@ static void queue_commit(struct conn *c, size_t len, uint32_t hash, bool event)
 	*i = (struct queue_item){ .pos = q->pos + (q->tail - q->head),
 				  .len = (uint32_t)len,
 				  .hash = hash,
-				  .stamp = (uint32_t)(loop_now() >> 10),
+				  .stamp = (uint32_t)loop_now(),
 				  .event = event };
 	q->tail += len;
 	if (event && q->index_used)
@@ -312,7 +312,7 @@ void queue_clear(struct conn *c)
 bool queue_expire(struct conn *c, uint64_t ms)
 {
 	struct queue *q = &c->io->out;
-	uint32_t now = (uint32_t)(loop_now() >> 10), age = (uint32_t)(ms >> 10), to = q->first;
+	uint32_t now = (uint32_t)loop_now(), to = q->first;
 	size_t end = 0, dropped = 0;
 	uint64_t base = q->pos;
 
@@ -321,7 +321,7 @@ bool queue_expire(struct conn *c, uint64_t ms)
 		bool begun = item->pos < base;
 		size_t at = begun ? 0 : (size_t)(item->pos - base), rest = item->len - (begun ? base - item->pos : 0);
 
-		if (item->event && !begun && now - item->stamp > age) {
+		if (item->event && !begun && now - item->stamp >= ms) {
 			item_gone(c, item);
 			dropped++;
 			continue;

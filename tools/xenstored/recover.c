@@ -400,6 +400,10 @@ static void resume(struct domain *d)
 
 	if (err) {
 		notice("the ring of domain %u cannot be reached after the restart: %s", d->id, strerror(err));
+		/* A guest stays introduced without one: its end will be told. */
+		conn_destroy(d->conn);
+		d->conn = NULL;
+		d->introduced = d->id != options.own_domid;
 		return;
 	}
 	if (s && partial_valid(s)) {

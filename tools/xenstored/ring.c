@@ -300,7 +300,7 @@ void ring_flush(struct conn *c)
 		hyper->notify(io->port);
 	io->notify = false;
 	if (queue_bytes(&io->out))
-		conn_list_add(io, LIST_BLOCKED);
+		conn_blocked(io);
 }
 
 void ring_service(struct conn *c)

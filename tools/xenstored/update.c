@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conn_io.h"
+#include "domain.h"
 #include "hyper.h"
 #include "journal_io.h"
 #include "loop.h"
@@ -193,11 +194,13 @@ static int jump(void)
 		snprintf(number, sizeof(number), "%d", fd);
 		setenv(UPDATE_FD_VARIABLE, number, 1);
 		journal_quiesce();
+		domain_hand_over(true);
 		keep_open(true);
 		make_argv(argv, update.file);
 		execve(update.file, argv, environ);
 		err = errno;
 		keep_open(false);
+		domain_hand_over(false);
 		unsetenv(UPDATE_FD_VARIABLE);
 	}
 	queue_drop_last(update.owner);
@@ -235,4 +238,5 @@ void update_poll(void)
 		answer(c, update.req, update.tx, text);
 	}
 	session_end();
+	conn_flush_all(); /* the turn's own flush is over */
 }

@@ -214,6 +214,43 @@ static void does_not_read(void)
 	CHECK(domain_find(1)->conn->outstanding == 0);
 }
 
+/* Events nobody takes are dropped after their time, answers never. */
+static void events_grow_old(void)
+{
+	struct guest *g;
+	struct xsd_sockmsg h;
+	char msg[64], path[64];
+	unsigned answers = 0, events = 0;
+
+	world_start();
+	options.event_timeout_ms = 30;
+	g = introduced(1, 0);
+	CHECK(asks(g, XS_WATCH, "e\0t", 4));
+	world_settle();
+	guest_pull(g);
+	g->in_len = 0;
+	for (int i = 0; i < 200; i++) {
+		snprintf(path, sizeof(path), "/local/domain/1/e/%d", i);
+		CHECK(!write0(path, ""));
+	}
+	guest_push(g, msg, message(msg, XS_GET_DOMAIN_PATH, 7, 0, "1", 2));
+	guest_kick(g);
+	loop_turn(10);
+	for (int turn = 0; turn < 300 && queue_bytes(&domain_find(1)->conn->io->out) > 2000; turn++)
+		loop_turn(20);
+	CHECK(queue_bytes(&domain_find(1)->conn->io->out) < 100);
+	for (int turn = 0; turn < 10; turn++) {
+		guest_pull(g);
+		guest_kick(g);
+		loop_turn(0);
+	}
+	while (guest_message(g, &h, answer)) {
+		answers += h.type == XS_GET_DOMAIN_PATH;
+		events += h.type == XS_WATCH_EVENT;
+	}
+	CHECK(answers == 1 && events > 10 && events < 60 && !g->in_len);
+}
+
 static void begins_anew(void)
 {
 	struct guest *g;
@@ -383,6 +420,7 @@ TEST(bad_indices)
 TEST(bad_index_is_told)
 TEST(too_long)
 TEST(does_not_read)
+TEST(events_grow_old)
 TEST(begins_anew)
 TEST(waits_for_a_store)
 TEST(killed)
@@ -391,11 +429,12 @@ TEST(not_yet_told)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wraps_and_pieces), cmocka_unit_test(test_one_event_per_batch),
-		cmocka_unit_test(test_bad_indices),	 cmocka_unit_test(test_bad_index_is_told),
-		cmocka_unit_test(test_too_long),	 cmocka_unit_test(test_does_not_read),
-		cmocka_unit_test(test_begins_anew),	 cmocka_unit_test(test_waits_for_a_store),
-		cmocka_unit_test(test_killed),		 cmocka_unit_test(test_not_yet_told),
+		cmocka_unit_test(test_wraps_and_pieces),  cmocka_unit_test(test_one_event_per_batch),
+		cmocka_unit_test(test_bad_indices),	  cmocka_unit_test(test_bad_index_is_told),
+		cmocka_unit_test(test_too_long),	  cmocka_unit_test(test_does_not_read),
+		cmocka_unit_test(test_events_grow_old),	  cmocka_unit_test(test_begins_anew),
+		cmocka_unit_test(test_waits_for_a_store), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_not_yet_told),
 	};
 
 	return cmocka_run_group_tests_name("store_ring", tests, NULL, NULL);
