@@ -16,6 +16,7 @@
 #define XSTATE_LEGACY_SIZE 576u /* FXSAVE area and header */
 
 #define XEN_MAX_LEAF 0x40000005u
+#define XEN_HVM_IOMMU_MAPPINGS 0x04u
 #define XEN_HVM_VCPU_ID 0x08u
 #define XEN_HVM_DOMID 0x10u
 #define XEN_HVM_UPCALL_VECTOR 0x40u
@@ -528,7 +529,8 @@ static void xen_leaf(const struct cpuid_ctx *ctx, uint32_t leaf, uint32_t sub, s
 		break;
 	case 4:
 		if (sub == 0)
-			*out = (struct cpuid_leaf){ XEN_HVM_VCPU_ID | XEN_HVM_DOMID | XEN_HVM_UPCALL_VECTOR,
+			*out = (struct cpuid_leaf){ (ctx->direct_mapped ? 0 : XEN_HVM_IOMMU_MAPPINGS) |
+							    XEN_HVM_VCPU_ID | XEN_HVM_DOMID | XEN_HVM_UPCALL_VECTOR,
 						    ctx->vcpu_id, ctx->domid, 0 };
 		break;
 	default: /* 5: PV only */

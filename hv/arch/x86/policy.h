@@ -199,6 +199,7 @@ struct cpuid_ctx {
 	uint32_t domid;
 	uint64_t cr4, xcr0, xss;
 	bool apic_enabled;	/* APIC_BASE enable bit */
+	bool direct_mapped;	/* devices reach its memory without an IOMMU: others' pages they do not reach */
 	uint32_t hypercall_msr; /* 0x40000000 */
 	struct {
 		uint32_t flags; /* leaf 40000003: bit 0 emulated, bit 1 host TSC reliable, bit 2 RDTSCP */

@@ -48,6 +48,7 @@ void hvm_exit_cpuid(struct vcpu *v)
 	struct cpuid_ctx c = {
 		.vcpu_id = v->id,
 		.domid = v->domain->id,
+		.direct_mapped = v->domain->direct_mapped,
 		.cr4 = virt->get_cr(v, 4),
 		.apic_enabled = vlapic_hw_enabled(v->arch.vlapic),
 		.hypercall_msr = MSR_HYPERCALL_PAGE,
