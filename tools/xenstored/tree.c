@@ -1,30 +1,12 @@
 /* The tree of nodes: persistent, copied on write where shared, changed in place where not. */
 #include "tree.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conflict.h"
-
-#define CHUNK_MAX 64
-
-/* Up to 64 children in order of name; never empty. */
-struct chunk {
-	uint32_t refs;
-	uint16_t nr, cap;
-	struct node *n[]; /* a reference each */
-};
-
-/* The children of a node; never empty. */
-struct dir {
-	uint32_t refs;
-	uint32_t nr;	    /* children */
-	uint32_t names_len; /* of their names with NULs */
-	uint32_t nr_chunks, cap;
-	struct chunk *chunks[]; /* a reference each */
-};
+#include "dir.h"
 
 static struct {
 	uint64_t generation; /* last given */
@@ -57,14 +39,9 @@ size_t tree_bytes(void)
  * Memory.
  */
 
-/* At least this much of the name's place is there, so that names are compared by words first. */
-#define NAME_WORD sizeof(uint64_t)
-
 static inline size_t node_bytes_of(size_t name_len, size_t value_len)
 {
-	size_t data = name_len + 1 + value_len;
-
-	return sizeof(struct node) + (data < NAME_WORD ? NAME_WORD : data);
+	return sizeof(struct node) + name_len + 1 + value_len;
 }
 
 static size_t node_bytes(const struct node *n)
@@ -72,17 +49,7 @@ static size_t node_bytes(const struct node *n)
 	return node_bytes_of(n->name_len, n->value_len);
 }
 
-static size_t chunk_bytes(unsigned cap)
-{
-	return sizeof(struct chunk) + cap * sizeof(struct node *);
-}
-
-static size_t dir_bytes(unsigned cap)
-{
-	return sizeof(struct dir) + cap * sizeof(struct chunk *);
-}
-
-static void *tree_alloc(size_t size)
+void *tree_alloc(size_t size)
 {
 	void *p = malloc(size);
 
@@ -91,14 +58,13 @@ static void *tree_alloc(size_t size)
 	return p;
 }
 
-static void tree_free(void *p, size_t size)
+void tree_free(void *p, size_t size)
 {
 	tree.bytes -= size;
 	free(p);
 }
 
-/* The old object stays as it is if there is no memory. */
-static void *tree_realloc(void *p, size_t old, size_t size)
+void *tree_realloc(void *p, size_t old, size_t size)
 {
 	void *q = realloc(p, size);
 
@@ -120,56 +86,11 @@ static struct node *node_new(const char *name, size_t name_len, const void *valu
 	n->generation = next_generation();
 	n->perms = perms_get(perms);
 	n->dir = NULL;
-	memset(n->data, 0, NAME_WORD);
 	memcpy(n->data, name, name_len);
 	n->data[name_len] = '\0';
 	if (value_len)
 		memcpy(n->data + name_len + 1, value, value_len);
 	return n;
-}
-
-static struct chunk *chunk_new(unsigned cap)
-{
-	struct chunk *ch = tree_alloc(chunk_bytes(cap));
-
-	if (!ch)
-		return NULL;
-	ch->refs = 1;
-	ch->nr = 0;
-	ch->cap = (uint16_t)cap;
-	return ch;
-}
-
-static struct dir *dir_new(unsigned cap)
-{
-	struct dir *d = tree_alloc(dir_bytes(cap));
-
-	if (!d)
-		return NULL;
-	*d = (struct dir){ .refs = 1, .cap = cap };
-	return d;
-}
-
-/* A directory with one child, whose reference is taken over. */
-static struct dir *dir_of_one(struct node *child)
-{
-	struct dir *d = dir_new(1);
-	struct chunk *ch = chunk_new(4);
-
-	if (!d || !ch) {
-		if (d)
-			tree_free(d, dir_bytes(1));
-		if (ch)
-			tree_free(ch, chunk_bytes(4));
-		return NULL;
-	}
-	ch->n[0] = child;
-	ch->nr = 1;
-	d->chunks[0] = ch;
-	d->nr_chunks = 1;
-	d->nr = 1;
-	d->names_len = child->name_len + 1u;
-	return d;
 }
 
 struct node *tree_get(struct node *root)
@@ -179,30 +100,12 @@ struct node *tree_get(struct node *root)
 }
 
 /* A node that is going has no use for its generation: the list of the going is threaded through it. */
-static void doom(struct node **list, struct node *n)
+void node_doom(struct node **list, struct node *n)
 {
 	if (--n->refs)
 		return;
 	n->generation = (uintptr_t)*list;
 	*list = n;
-}
-
-static void chunk_put(struct chunk *ch, struct node **list)
-{
-	if (--ch->refs)
-		return;
-	for (unsigned i = 0; i < ch->nr; i++)
-		doom(list, ch->n[i]);
-	tree_free(ch, chunk_bytes(ch->cap));
-}
-
-static void dir_put(struct dir *d, struct node **list)
-{
-	if (--d->refs)
-		return;
-	for (unsigned i = 0; i < d->nr_chunks; i++)
-		chunk_put(d->chunks[i], list);
-	tree_free(d, dir_bytes(d->cap));
 }
 
 static void bury(struct node *list)
@@ -224,7 +127,7 @@ void tree_put(struct node *root)
 
 	if (!root)
 		return;
-	doom(&list, root);
+	node_doom(&list, root);
 	bury(list);
 }
 
@@ -251,131 +154,9 @@ static struct node *node_own(struct node **slot)
 	return copy;
 }
 
-static struct dir *dir_own(struct dir **slot)
-{
-	struct dir *d = *slot, *copy;
-
-	if (d->refs == 1)
-		return d;
-	copy = dir_new(d->nr_chunks + (d->nr_chunks > 1 ? d->nr_chunks / 16 + 1 : 0));
-	if (!copy)
-		return NULL;
-	copy->nr = d->nr;
-	copy->names_len = d->names_len;
-	copy->nr_chunks = d->nr_chunks;
-	for (unsigned i = 0; i < d->nr_chunks; i++) {
-		copy->chunks[i] = d->chunks[i];
-		copy->chunks[i]->refs++;
-	}
-	d->refs--;
-	*slot = copy;
-	return copy;
-}
-
-static struct chunk *chunk_own(struct chunk **slot)
-{
-	struct chunk *ch = *slot, *copy;
-
-	if (ch->refs == 1)
-		return ch;
-	copy = chunk_new(ch->cap);
-	if (!copy)
-		return NULL;
-	copy->nr = ch->nr;
-	for (unsigned i = 0; i < ch->nr; i++) {
-		copy->n[i] = ch->n[i];
-		copy->n[i]->refs++;
-	}
-	ch->refs--;
-	*slot = copy;
-	return copy;
-}
-
 /*
  * Finding.
  */
-
-/* A name that is looked for: its first bytes as a number that orders as they do, zeros after its end. */
-struct name {
-	uint64_t word;
-	const char *s;
-	size_t len;
-};
-
-static inline uint64_t word_of(const char *s, size_t len)
-{
-	uint64_t word = 0;
-
-	if (len >= NAME_WORD)
-		memcpy(&word, s, NAME_WORD);
-	else
-		for (size_t i = 0; i < len; i++)
-			((char *)&word)[i] = s[i];
-	return be64toh(word);
-}
-
-static inline uint64_t node_word(const struct node *n)
-{
-	uint64_t word;
-
-	memcpy(&word, n->data, NAME_WORD);
-	word = be64toh(word);
-	/* What follows a short name is not part of it. */
-	return n->name_len < NAME_WORD ? word & ~(UINT64_MAX >> (8 * n->name_len)) : word;
-}
-
-static inline int name_order(const struct node *n, const struct name *name)
-{
-	uint64_t word = node_word(n);
-	size_t shorter = n->name_len < name->len ? n->name_len : name->len;
-	int order;
-
-	if (word != name->word)
-		return word < name->word ? -1 : 1;
-	if (shorter > NAME_WORD) {
-		order = memcmp(n->data + NAME_WORD, name->s + NAME_WORD, shorter - NAME_WORD);
-		if (order)
-			return order;
-	}
-	return (n->name_len > name->len) - (n->name_len < name->len);
-}
-
-/* The place of @name, or where it would have to go; true if it is there. */
-static bool dir_find(const struct dir *d, const char *s, size_t len, unsigned *chunk, unsigned *pos)
-{
-	const struct name name = { word_of(s, len), s, len };
-	unsigned low = 0, high = d->nr_chunks;
-	const struct chunk *ch;
-
-	/* The last chunk whose first name is not after ours. */
-	while (high - low > 1) {
-		unsigned mid = (low + high) / 2;
-
-		if (name_order(d->chunks[mid]->n[0], &name) <= 0)
-			low = mid;
-		else
-			high = mid;
-	}
-	*chunk = low;
-	ch = d->chunks[low];
-	low = 0;
-	high = ch->nr;
-	while (low < high) {
-		unsigned mid = (low + high) / 2;
-		int order = name_order(ch->n[mid], &name);
-
-		if (!order) {
-			*pos = mid;
-			return true;
-		}
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	*pos = low;
-	return false;
-}
 
 static inline size_t component_len(const char *s)
 {
@@ -448,126 +229,6 @@ static struct node **own_path(struct node **root, const char *path, size_t len)
 		at += l + 1;
 	}
 	return slot;
-}
-
-/*
- * Changing a directory that is ours alone.
- */
-
-/* Room for one more in chunk @at; a full one is split, or left full when names come in order. May move *d. */
-static int chunk_make_room(struct dir **dp, unsigned at, unsigned pos)
-{
-	struct dir *d = *dp;
-	struct chunk *ch = d->chunks[at], *upper;
-	unsigned cap;
-
-	if (ch->nr < ch->cap)
-		return 0;
-	if (ch->cap < CHUNK_MAX) {
-		cap = ch->cap < CHUNK_MAX / 2 ? ch->cap * 2u : CHUNK_MAX;
-		ch = tree_realloc(ch, chunk_bytes(ch->cap), chunk_bytes(cap));
-		if (!ch)
-			return ENOMEM;
-		ch->cap = (uint16_t)cap;
-		d->chunks[at] = ch;
-		return 0;
-	}
-	if (d->nr_chunks == d->cap) {
-		cap = d->cap + d->cap / 4 + 1;
-		d = tree_realloc(d, dir_bytes(d->cap), dir_bytes(cap));
-		if (!d)
-			return ENOMEM;
-		d->cap = cap;
-		*dp = d;
-	}
-	upper = chunk_new(CHUNK_MAX);
-	if (!upper)
-		return ENOMEM;
-	if (at + 1 < d->nr_chunks || pos < ch->nr) {
-		upper->nr = CHUNK_MAX / 2;
-		ch->nr -= CHUNK_MAX / 2;
-		memcpy(upper->n, ch->n + ch->nr, upper->nr * sizeof(upper->n[0]));
-	}
-	memmove(d->chunks + at + 2, d->chunks + at + 1, (d->nr_chunks - at - 1) * sizeof(d->chunks[0]));
-	d->chunks[at + 1] = upper;
-	d->nr_chunks++;
-	return 0;
-}
-
-/* @child, whose reference is taken over on success, becomes a child of @n. */
-static int dir_insert(struct node *n, struct node *child)
-{
-	struct chunk *ch;
-	unsigned at, pos;
-	int err;
-
-	if (!n->dir) {
-		n->dir = dir_of_one(child);
-		return n->dir ? 0 : ENOMEM;
-	}
-	if (!dir_own(&n->dir))
-		return ENOMEM;
-	dir_find(n->dir, child->data, child->name_len, &at, &pos);
-	if (!chunk_own(&n->dir->chunks[at]))
-		return ENOMEM;
-	err = chunk_make_room(&n->dir, at, pos);
-	if (err)
-		return err;
-	ch = n->dir->chunks[at];
-	if (pos > ch->nr || (pos == ch->nr && ch->nr == CHUNK_MAX)) {
-		pos -= ch->nr;
-		ch = n->dir->chunks[at + 1];
-	}
-	memmove(ch->n + pos + 1, ch->n + pos, (ch->nr - pos) * sizeof(ch->n[0]));
-	ch->n[pos] = child;
-	ch->nr++;
-	n->dir->nr++;
-	n->dir->names_len += child->name_len + 1u;
-	return 0;
-}
-
-/* Two neighbours that are ours alone and would fit one chunk with room to spare become one. */
-static void chunk_merge(struct dir *d, unsigned at)
-{
-	struct chunk *ch = d->chunks[at], *next;
-
-	if (at + 1 >= d->nr_chunks)
-		return;
-	next = d->chunks[at + 1];
-	if (ch->refs > 1 || next->refs > 1 || ch->nr + next->nr > ch->cap || ch->nr + next->nr > CHUNK_MAX / 2)
-		return;
-	memcpy(ch->n + ch->nr, next->n, next->nr * sizeof(ch->n[0]));
-	ch->nr += next->nr;
-	tree_free(next, chunk_bytes(next->cap));
-	memmove(d->chunks + at + 1, d->chunks + at + 2, (d->nr_chunks - at - 2) * sizeof(d->chunks[0]));
-	d->nr_chunks--;
-}
-
-/* Take the child at chunk @at, @pos out of @n, whose directory and chunk are ours. Its reference is the caller's. */
-static struct node *dir_take(struct node *n, unsigned at, unsigned pos)
-{
-	struct dir *d = n->dir;
-	struct chunk *ch = d->chunks[at];
-	struct node *child = ch->n[pos];
-
-	ch->nr--;
-	memmove(ch->n + pos, ch->n + pos + 1, (ch->nr - pos) * sizeof(ch->n[0]));
-	d->nr--;
-	d->names_len -= child->name_len + 1u;
-	if (!ch->nr) {
-		tree_free(ch, chunk_bytes(ch->cap));
-		d->nr_chunks--;
-		memmove(d->chunks + at, d->chunks + at + 1, (d->nr_chunks - at) * sizeof(d->chunks[0]));
-	} else if (ch->nr < CHUNK_MAX / 4) {
-		chunk_merge(d, at);
-		if (at)
-			chunk_merge(d, at - 1);
-	}
-	if (!d->nr_chunks) {
-		tree_free(d, dir_bytes(d->cap));
-		n->dir = NULL;
-	}
-	return child;
 }
 
 /*
@@ -696,80 +357,8 @@ int tree_remove(struct node **root, const char *path)
 }
 
 /*
- * Lists of children.
+ * Sizes.
  */
-
-uint32_t node_nr_children(const struct node *n)
-{
-	return n->dir ? n->dir->nr : 0;
-}
-
-size_t node_names_len(const struct node *n)
-{
-	return n->dir ? n->dir->names_len : 0;
-}
-
-void node_names(const struct node *n, char *buf)
-{
-	bool end;
-
-	node_names_part(n, 0, buf, node_names_len(n), &end);
-}
-
-size_t node_names_part(const struct node *n, size_t offset, char *buf, size_t room, bool *end)
-{
-	size_t skipped = 0, filled = 0;
-
-	*end = true;
-	if (!n->dir || offset >= n->dir->names_len)
-		return 0;
-	for (unsigned i = 0; i < n->dir->nr_chunks; i++)
-		for (unsigned j = 0; j < n->dir->chunks[i]->nr; j++) {
-			const struct node *child = n->dir->chunks[i]->n[j];
-			size_t len = child->name_len + 1u, from = 0;
-
-			if (skipped + len <= offset) {
-				skipped += len;
-				continue;
-			}
-			if (skipped < offset) {
-				from = offset - skipped;
-				skipped = offset;
-			}
-			if (len - from > room - filled) {
-				*end = false;
-				return filled;
-			}
-			memcpy(buf + filled, child->data + from, len - from);
-			filled += len - from;
-		}
-	return filled;
-}
-
-bool node_check(const struct node *n)
-{
-	const struct node *last = NULL;
-	uint32_t nr = 0, names = 0;
-
-	if (!n->dir)
-		return true;
-	for (unsigned i = 0; i < n->dir->nr_chunks; i++) {
-		const struct chunk *ch = n->dir->chunks[i];
-
-		if (!ch->nr || ch->nr > ch->cap || ch->cap > CHUNK_MAX)
-			return false;
-		for (unsigned j = 0; j < ch->nr; j++) {
-			const struct name name = { node_word(ch->n[j]), ch->n[j]->data, ch->n[j]->name_len };
-
-			if (last && name_order(last, &name) >= 0)
-				return false;
-			last = ch->n[j];
-			nr++;
-			names += last->name_len + 1u;
-		}
-	}
-	return nr && nr == n->dir->nr && names == n->dir->names_len && n->dir->nr_chunks <= n->dir->cap;
-}
 
 size_t node_size_of(unsigned nr_perms, size_t value_len, size_t names_len)
 {
