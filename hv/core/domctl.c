@@ -79,7 +79,8 @@ static int find_object(struct domctl *c, const struct domctl_entry *e)
 		return 0;
 	if (c->op.domain >= DOMID_FIRST_RESERVED)
 		return c->op.cmd == XEN_DOMCTL_getdomaininfo ? err(-EINVAL) : err(-ESRCH);
-	c->d = domain_get_by_id(c->op.domain);
+	/* A look-up of information names the first domain from there on: so tools iterate. */
+	c->d = c->op.cmd == XEN_DOMCTL_getdomaininfo ? domain_next(c->op.domain) : domain_get_by_id(c->op.domain);
 	return c->d ? 0 : err(-ESRCH);
 }
 

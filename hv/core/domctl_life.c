@@ -184,9 +184,10 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->arch_config.misc_flags = d->control.misc_flags;
 }
 
-/* One domain by its exact id. */
+/* The first domain from the id asked for on, which is told. */
 long domctl_info(struct domctl *c)
 {
+	c->op.domain = c->d->id;
 	domctl_fill_info(c->d, &c->op.u.getdomaininfo);
 	c->copyback = true;
 	return 0;

@@ -35,6 +35,13 @@ static void test_store_role(void **state)
 	struct xen_domctl op = domctl_of(XEN_DOMCTL_getdomaininfo, 1);
 
 	assert_int_equal(control_as(store, HC_domctl, &op, sizeof(op)), 0);
+	/* The first one from there on: so tools find the next. */
+	op = domctl_of(XEN_DOMCTL_getdomaininfo, 3);
+	assert_int_equal(control_as(store, HC_domctl, &op, sizeof(op)), 0);
+	assert_int_equal(op.domain, 5);
+	assert_int_equal(op.u.getdomaininfo.domain, 5);
+	op = domctl_of(XEN_DOMCTL_getdomaininfo, 6);
+	assert_int_equal(control_as(store, HC_domctl, &op, sizeof(op)), -ESRCH);
 	op = domctl_of(XEN_DOMCTL_pausedomain, 1);
 	assert_int_equal(control_as(store, HC_domctl, &op, sizeof(op)), -EPERM);
 	kill_domain(store);
