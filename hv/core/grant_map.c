@@ -105,14 +105,25 @@ static int insert(struct domain *d, gfn_t g, struct frame *page, bool readonly)
 	return rc ? GNTST_general_error : GNTST_okay;
 }
 
-/* What can be said about the request alone. An HVM container maps for its CPUs, or pins for a device, and nothing fancier. */
-static int map_check(const struct gnttab_map_grant_ref *op)
+/*
+ * What can be said about the request alone. An HVM container maps for its CPUs, or pins for a device, and nothing fancier. With an IOMMU behind it the
+ * mapping for its CPUs is one for its devices too, at the same address, so it may say that it wants both.
+ */
+static int map_check(const struct domain *d, const struct gnttab_map_grant_ref *op)
 {
+	uint32_t more = op->flags & ~(uint32_t)(GNTMAP_readonly | GNTMAP_host_map);
+
 	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)))
 		return GNTST_bad_gntref;
-	if ((op->flags & GNTMAP_host_map) && (op->flags & ~(uint32_t)GNTMAP_readonly) != GNTMAP_host_map)
+	if ((op->flags & GNTMAP_host_map) && more && (more != GNTMAP_device_map || !p2m_is_followed(d)))
 		return GNTST_general_error;
 	return GNTST_okay;
+}
+
+/* Where a device finds the page of @m: an IOMMU shows it where the CPUs see it. */
+static uint64_t device_address(const struct maptrack *m, bool mapped)
+{
+	return mapped ? m->gfn.v << PAGE_SHIFT : mfn_to_paddr(frame_to_mfn(m->frame));
 }
 
 /* Map for @d from @granter, which is referenced by the caller; the mapping takes a reference of its own. */
@@ -149,7 +160,7 @@ static int map_from(struct domain *d, struct domain *granter, struct gnttab_map_
 		goto unpin;
 	}
 	op->handle = handle;
-	op->dev_bus_addr = mfn_to_paddr(frame_to_mfn(page));
+	op->dev_bus_addr = device_address(m, op->flags & GNTMAP_device_map && host);
 	handle_publish(gt, m);
 	return GNTST_okay;
 unpin:
@@ -163,7 +174,7 @@ static void map_one(struct domain *d, struct gnttab_map_grant_ref *op)
 {
 	struct domain *granter;
 
-	op->status = (int16_t)map_check(op);
+	op->status = (int16_t)map_check(d, op);
 	if (op->status != GNTST_okay)
 		return;
 	granter = domain_get_by_id(op->dom);
@@ -219,7 +230,8 @@ static void unmap_prepare(struct domain *d, struct unmap *u)
 	host = u->m->gfn.v != INVALID_GFN.v;
 	if (host && u->op.host_addr >> PAGE_SHIFT != u->m->gfn.v)
 		u->op.status = GNTST_general_error;
-	else if (u->op.dev_bus_addr && u->op.dev_bus_addr != mfn_to_paddr(frame_to_mfn(u->m->frame)))
+	else if (u->op.dev_bus_addr && u->op.dev_bus_addr != device_address(u->m, false) &&
+		 !(host && u->op.dev_bus_addr == device_address(u->m, true)))
 		u->op.status = GNTST_general_error;
 	if (u->op.status != GNTST_okay) {
 		handle_publish(d->grant, u->m);

@@ -721,6 +721,12 @@ void p2m_unlisten(struct domain *d, struct p2m_listener *l)
 	p2m_end(&b);
 }
 
+/* See p2m.h. */
+bool p2m_is_followed(const struct domain *d)
+{
+	return read_once(d->p2m.listeners.next) != &d->p2m.listeners;
+}
+
 /* Teardown ----------------------------------------------------------------------------------------------- */
 
 /* What one slice of teardown may do, and the references it drops when listeners have let go of the pages. */

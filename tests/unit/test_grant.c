@@ -503,6 +503,63 @@ static void test_width32(void **state)
 	assert_string_equal(gpa_ptr(b, 0x6000), "hello");
 }
 
+static struct {
+	struct p2m_listener l;
+	uint64_t at; /* where it maps a page of a's, 0: nowhere */
+	enum p2m_type type;
+	bool late; /* the page was let go before it was told */
+} device;
+
+static void device_changed(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned order, enum p2m_type type)
+{
+	if (g.v != WINDOW >> PAGE_SHIFT)
+		return;
+	device.at = type == P2M_INVALID ? 0 : WINDOW;
+	device.type = type;
+	if (type == P2M_INVALID && page_of(a, 5)->refs < 2)
+		device.late = true;
+}
+
+static void device_flush(struct p2m_listener *l, bool narrowed)
+{
+}
+
+/* What an IOMMU is told of a granted page: where the CPUs see it, before its reference goes. */
+static void test_device(void **state)
+{
+	struct gnttab_map_grant_ref m = { WINDOW, RW | GNTMAP_device_map, 8, 1, 99, 0, 0 };
+	struct gnttab_unmap_grant_ref u = { WINDOW, WINDOW, 0, 99 };
+
+	grant(a, 8, 2, 5, false);
+	assert_int_equal(OP(b, map_grant_ref, m), 0);
+	assert_int_equal(m.status, GNTST_general_error);
+	device.l.changed = device_changed;
+	device.l.flush = device_flush;
+	p2m_listen(b, &device.l);
+	device.at = 0;
+	assert_int_equal(OP(b, map_grant_ref, m), 0);
+	assert_int_equal(m.status, GNTST_okay);
+	assert_int_equal(m.dev_bus_addr, WINDOW);
+	assert_int_equal(device.at, WINDOW);
+	assert_int_equal(device.type, P2M_GRANT_MAP_RW);
+	u.handle = m.handle;
+	u.dev_bus_addr = WINDOW + PAGE_SIZE;
+	assert_int_equal(OP(b, unmap_grant_ref, u), 0);
+	assert_int_equal(u.status, GNTST_general_error);
+	u.dev_bus_addr = WINDOW;
+	assert_int_equal(OP(b, unmap_grant_ref, u), 0);
+	assert_int_equal(u.status, GNTST_okay);
+	assert_int_equal(device.at, 0);
+	m.flags = RO;
+	assert_int_equal(OP(b, map_grant_ref, m), 0);
+	assert_int_equal(device.type, P2M_GRANT_MAP_RO);
+	assert_int_equal(m.dev_bus_addr, mfn_to_paddr(frame_to_mfn(page_of(a, 5))));
+	kill_domain(b);
+	assert_int_equal(device.at, 0);
+	assert_false(device.late);
+	assert_int_equal(page_of(a, 5)->refs, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_map, setup),
@@ -517,6 +574,7 @@ int main(void)
 					    cmocka_unit_test_setup(test_questions, setup),
 					    cmocka_unit_test_setup(test_seed, setup),
 					    cmocka_unit_test_setup(test_limits, setup),
+					    cmocka_unit_test_setup(test_device, setup),
 					    cmocka_unit_test_setup(test_width32, setup) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

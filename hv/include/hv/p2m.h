@@ -200,6 +200,8 @@ void p2m_pod_trim(struct domain *d);
 /* Follow the map from now on; called for everything it maps already, in order. The domain is paused or not yet started. */
 void p2m_listen(struct domain *d, struct p2m_listener *l);
 void p2m_unlisten(struct domain *d, struct p2m_listener *l);
+/* Does anybody follow? No lock. */
+bool p2m_is_followed(const struct domain *d);
 
 /* Architecture: TLB. After a change: bump epoch, make every CPU in p2m->running leave the guest. */
 void p2m_flush(struct p2m *p);
