@@ -37,3 +37,9 @@ void pci_message_close(struct pci_message *m)
 	host_irq_free(&m->irq);
 	m->open = false;
 }
+
+/* See hv/pci_msi.h. */
+unsigned pci_messages_log2(void)
+{
+	return iommu_intremap() ? PCI_MSI_MAX_LOG2 : 0;
+}

@@ -129,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	spin_lock_init(&world.vd.lock, RANK_HVM);
 	list_init(&world.vd.devices);
 	fake.memory_at = BAR_AT;
+	fake.messages_log2 = data[15] % 6;
 	fake.forbidden = 0xfee00000;
 	fake.forbidden_end = 0xfee04000;
 	heap = heap_bytes_used();

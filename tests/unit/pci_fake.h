@@ -31,6 +31,7 @@ static struct {
 	unsigned nr;
 	unsigned opened, closed, injected;
 	int open_error;
+	unsigned messages_log2;
 	unsigned nr_traps;
 	uint64_t forbidden, forbidden_end;
 	struct apic_msg last;
@@ -161,6 +162,11 @@ void pci_message_close(struct pci_message *m)
 {
 	fake.closed += m->open;
 	m->open = false;
+}
+
+unsigned pci_messages_log2(void)
+{
+	return fake.messages_log2;
 }
 
 bool vpci_range_ok(uint64_t start, uint64_t size)

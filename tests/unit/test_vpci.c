@@ -347,6 +347,34 @@ static void msi_to_nowhere(void **state)
 	assert_int_equal(fake_get(f->s, MSI_AT + 2, 2) & 1, 0);
 }
 
+static void msi_of_several_messages(void **state)
+{
+	struct fake_dev *f = begin();
+	struct vpci *vp;
+
+	fake.messages_log2 = 5;
+	fake_msi(f, MSI_AT, PCI_MSI_64 | 3 << PCI_MSI_CAPABLE_SHIFT);
+	vp = start(0);
+	assert_int_equal(rd(MSI_AT) >> 16, PCI_MSI_64 | 3 << PCI_MSI_CAPABLE_SHIFT);
+	wr(MSI_AT + 4, GUEST_MSG);
+	vpci_dev_write(vp, MSI_AT + 12, 2, 0x47); /* its low bits are the device's to set */
+	vpci_dev_write(vp, MSI_AT + 2, 2, PCI_MSI_ENABLE | 2 << PCI_MSI_ENABLED_SHIFT);
+	assert_int_equal(fake.opened, 4);
+	assert_int_equal(fake_get(f->s, MSI_AT + 2, 2) & 0x71, PCI_MSI_ENABLE | 2 << PCI_MSI_ENABLED_SHIFT);
+	assert_int_equal(fake_get(f->s, MSI_AT + 12, 2), 0x40);
+	for (unsigned i = 0; i < 4; i++) {
+		vpci_vector_deliver(&vp->msi->vectors[i].host.irq);
+		assert_int_equal(fake.last.vector, 0x44 + i);
+	}
+	/* Another number: all anew. More than there are: all. */
+	vpci_dev_write(vp, MSI_AT + 2, 2, PCI_MSI_ENABLE | 5 << PCI_MSI_ENABLED_SHIFT);
+	assert_int_equal(fake.closed, 4);
+	assert_int_equal(fake.opened, 12);
+	assert_int_equal(rd(MSI_AT) >> 20 & 7, 3);
+	vpci_fini(vp);
+	assert_int_equal(fake.closed, 12);
+}
+
 #define TABLE 0x2000u
 #define PBA 0x2800u
 
@@ -610,6 +638,7 @@ int main(void)
 		cmocka_unit_test(bridges_and_others),
 		cmocka_unit_test(unaligned_accesses),
 		cmocka_unit_test(msi_is_delivered),
+		cmocka_unit_test(msi_of_several_messages),
 		cmocka_unit_test(msi_to_nowhere),
 		cmocka_unit_test(msix_table_is_trapped),
 		cmocka_unit_test(msix_function_mask),

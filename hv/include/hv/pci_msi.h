@@ -25,6 +25,12 @@ int pci_message_open(struct pci_message *m, struct pci_dev *dev, unsigned index,
 /* Undo it. The device no longer sends @m; no deliver() runs when this returns. Nothing to do for one that is not open. */
 void pci_message_close(struct pci_message *m);
 
+/*
+ * Log2 of how many messages of plain MSI a device can be given: it varies the low bits of the data, so their values must be in a row. The
+ * IOMMU gives out such values; vectors of CPUs are not kept in rows for it, and drivers do with one, as on machines without remapping.
+ */
+unsigned pci_messages_log2(void);
+
 /* Where the parts of the MSI capability at @cap lie. */
 struct pci_msi_layout {
 	unsigned cap;

@@ -68,15 +68,6 @@ static void update_messages(struct vpci_msi *msi)
 				 __ATOMIC_RELEASE);
 }
 
-/*
- * Host messages can be varied in the low bits of their data only if they were given out in a row, which nobody promises: so one message
- * is offered. Drivers take that as they do on machines without remapping of interrupts.
- */
-static unsigned messages_offered(const struct pci_msi_layout *l)
-{
-	return 0;
-}
-
 /* See vpci.h. No such capability: 0. -ENOMEM. */
 int vpci_msi_init(struct vpci *vp)
 {
@@ -89,7 +80,7 @@ int vpci_msi_init(struct vpci *vp)
 	if (!msi)
 		return err(-ENOMEM);
 	pci_msi_layout(cap, (uint16_t)pci_read(vp->sbdf, cap + PCI_MSI_CONTROL, 2), &msi->l);
-	msi->log2_max = messages_offered(&msi->l);
+	msi->log2_max = (unsigned)min_u64(msi->l.log2_capable, pci_messages_log2());
 	msi->vectors = xzalloc_array(struct vpci_vector, 1u << msi->log2_max);
 	if (!msi->vectors) {
 		xfree(msi);
