@@ -511,6 +511,23 @@ int world_setup(void **state)
 	return 0;
 }
 
+/* Nobody may be charged for anything then. */
+static void remove_everything(void)
+{
+	struct conn *c = client(0);
+	char names[8192], path[4096];
+
+	assert_int_equal(ask(c, 0, XS_DIRECTORY, "/", 2), 0);
+	memcpy(names, reply, reply_len + 1);
+	for (size_t at = 0, len = reply_len; at < len; at += strlen(names + at) + 1) {
+		snprintf(path, sizeof(path), "/%s", names + at);
+		assert_int_equal(rm(c, 0, path), 0);
+	}
+	set_perms(c, 0, "/", "n0");
+	client_close(c);
+	world.nr_clients = 0;
+}
+
 int world_teardown(void **state)
 {
 	struct domain *d;
@@ -523,8 +540,9 @@ int world_teardown(void **state)
 		if (world.clients[i])
 			client_close(world.clients[i]);
 	world.nr_clients = 0;
+	remove_everything();
 	for (d = world.known; d; d = d->next)
-		for (enum quota_type t = QUOTA_WATCHES; t <= QUOTA_OUTSTANDING; t++)
+		for (enum quota_type t = QUOTA_NODES; t <= QUOTA_MEMORY; t++)
 			assert_int_equal(d->quota.use[t], 0);
 	for (uint32_t i = 1; i < DOMAINS; i++)
 		domain_kill(i);

@@ -9,6 +9,7 @@
 #include "trace.h"
 
 #define LOG_INTERVAL_MS 1000
+#define LOG_LINES 20 /* about all domains in that time */
 
 static const struct {
 	const char *name, *what;
@@ -28,6 +29,8 @@ static const struct {
 static struct {
 	bool set[QUOTA_TYPES], soft_set[QUOTA_TYPES];
 	uint32_t limit[QUOTA_TYPES], soft[QUOTA_TYPES];
+	uint64_t lines_since; /* ms */
+	unsigned lines;
 	int64_t max[QUOTA_TYPES]; /* the most one unprivileged domain has used */
 } common;
 
@@ -107,6 +110,12 @@ static bool log_allowed(struct quota *q, enum quota_type type)
 	uint64_t now = store_clock();
 
 	if (q->logged[type] && now - q->logged[type] < LOG_INTERVAL_MS)
+		return false;
+	if (now - common.lines_since >= LOG_INTERVAL_MS) {
+		common.lines_since = now;
+		common.lines = 0;
+	}
+	if (common.lines++ >= LOG_LINES)
 		return false;
 	q->logged[type] = now ? now : 1;
 	return true;

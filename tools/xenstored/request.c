@@ -265,7 +265,7 @@ static int do_watch(struct request *r)
 		return EEXIST;
 	if (quota_exceeded(r->c->domain, QUOTA_WATCHES, 1))
 		return E2BIG;
-	if (quota_exceeded(r->c->domain, QUOTA_MEMORY, (int64_t)(sizeof(struct watch) + r->len)))
+	if (quota_exceeded(r->c->domain, QUOTA_MEMORY, (int64_t)watch_cost(r->c, args[0], args[1])))
 		return ENOSPC;
 	err = watch_add(r->c, args[0], args[1], n == 3 ? (int)depth : WATCH_ANY_DEPTH);
 	if (err)

@@ -44,6 +44,7 @@ struct transaction {
 	struct record *first, **last;
 	unsigned nr;
 	int64_t charged; /* bytes of log and own pages */
+	int64_t pages;	 /* of that, pages of the view */
 };
 
 static struct {
@@ -55,6 +56,13 @@ static void charge(struct transaction *t, int64_t bytes)
 {
 	t->charged += bytes;
 	quota_charge(t->c->domain, QUOTA_MEMORY, bytes);
+}
+
+/* Pages of its own in the view; what it shares is nobody's. */
+static void charge_pages(struct transaction *t, int64_t bytes)
+{
+	t->pages += bytes;
+	charge(t, bytes);
 }
 
 /*
@@ -85,6 +93,7 @@ static void view_end(struct transaction *t)
 		all.newest = t->older;
 	t->has_view = false;
 	view_drop(&t->view);
+	charge_pages(t, -t->pages);
 }
 
 void transactions_trim(void)
@@ -153,17 +162,20 @@ static int replay(struct transaction *t, struct view *v, const char **path)
 /* A view on the live tree in which the log holds. EAGAIN (with *path as replay() has it), ENOMEM. */
 static int rebase(struct transaction *t, const char **path)
 {
+	size_t before = tree_bytes(), own;
 	struct view v;
 	int err;
 
 	view_init(&v, tree_get(live_root()), t->c, false);
 	err = replay(t, &v, path);
+	own = tree_bytes() - before;
 	if (err) {
 		view_drop(&v);
 		return err;
 	}
 	view_end(t);
 	view_begin(t, v.root);
+	charge_pages(t, (int64_t)own);
 	t->view.nodes = v.nodes;
 	t->view.bytes = v.bytes;
 	return 0;
@@ -206,7 +218,7 @@ static int run(struct transaction *t, struct request *r)
 
 	r->v = &t->view;
 	err = request_run(r);
-	charge(t, (int64_t)(tree_bytes() - before));
+	charge_pages(t, (int64_t)(tree_bytes() - before));
 	return err;
 }
 
@@ -314,8 +326,8 @@ static void transaction_free(struct transaction *t)
 	struct record *rec;
 
 	quota_charge(t->c->domain, QUOTA_TRANSACTIONS, -1);
-	charge(t, -t->charged);
 	view_end(t);
+	charge(t, -t->charged);
 	while ((rec = t->first)) {
 		t->first = rec->next;
 		free(rec);

@@ -123,11 +123,20 @@ static void effect_to_end(struct view *v, struct effect *e)
 	effect_append(v, e);
 }
 
-/* Bytes an owner is charged for a node: the node, its place in the set of owned paths, its place in its parent. */
+/*
+ * Bytes an owner is charged for a node: the node, its entry in the set of owned paths, its place in its parent and what it
+ * takes to have children.
+ */
+#define NODE_OVERHEAD 96
+static uint32_t charge_for(size_t name_len, size_t value_len, size_t path_len)
+{
+	return (uint32_t)(sizeof(struct node) + name_len + 1 + value_len + NODE_OVERHEAD + sizeof(struct owned_entry) +
+			  path_len + 1);
+}
+
 static uint32_t charge_of(const struct node *n, size_t path_len)
 {
-	return (uint32_t)(sizeof(*n) + n->name_len + 1 + n->value_len + sizeof(void *) + sizeof(struct owned_entry) +
-			  path_len + 1);
+	return charge_for(n->name_len, n->value_len, path_len);
 }
 
 /* The effect for @path: the one noted before, or a new one that remembers @n as it is now. NULL: out of memory. */
@@ -295,8 +304,7 @@ static int check_create(struct view *v, const char *path, const char *rest, cons
 		nr += *end == '/';
 		child = *end ? strcspn(end + 1, "/") + 1 : 0;
 		err = check_size(v, node_size_of(ps->nr, *end ? 0 : len, child));
-		bytes += (int64_t)(sizeof(struct node) + name + 1 + (*end ? 0 : len) + sizeof(void *) +
-				   sizeof(struct owned_entry) + (size_t)(end - path) + 1);
+		bytes += charge_for(name, *end ? 0 : len, (size_t)(end - path));
 	}
 	if (!err)
 		err = check_size(v, node_size(nearest) + strcspn(rest, "/") + 1);
@@ -334,9 +342,7 @@ static void count_created(struct view *v, const char *path, const char *rest, co
 		size_t name = strcspn(at, "/");
 		const char *end = at + name;
 
-		count(v, ps, 1,
-		      sizeof(struct node) + name + 1 + (*end ? 0 : value_len) + sizeof(void *) +
-			      sizeof(struct owned_entry) + (size_t)(end - path) + 1);
+		count(v, ps, 1, charge_for(name, *end ? 0 : value_len, (size_t)(end - path)));
 		at = end + (*end == '/');
 	}
 }

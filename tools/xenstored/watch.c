@@ -201,6 +201,16 @@ static size_t watch_bytes(const struct watch *w)
 	return sizeof(*w) + strlen(w->path) + strlen(w->token) + 2;
 }
 
+size_t watch_cost(const struct conn *c, const char *path, const char *token)
+{
+	size_t components = path[0] == '/' || path[0] == '@' ? 1 : 5;
+
+	for (const char *at = path; (at = strchr(at, '/')); at++)
+		components++;
+	return sizeof(struct watch) + strlen(path) + strlen(token) + 2 +
+	       components * (sizeof(struct watch_node) + sizeof(void *));
+}
+
 static struct watch *watch_find(const struct conn *c, const struct watch_node *n, const char *path, const char *token)
 {
 	struct watch *w;
@@ -256,7 +266,7 @@ int watch_add(struct conn *c, const char *path, const char *token, int depth)
 	watches.nr++;
 	watches.bytes += watch_bytes(w);
 	quota_charge(c->domain, QUOTA_WATCHES, 1);
-	quota_charge(c->domain, QUOTA_MEMORY, (int64_t)watch_bytes(w));
+	quota_charge(c->domain, QUOTA_MEMORY, (int64_t)watch_cost(c, path, token));
 	return 0;
 }
 
@@ -282,7 +292,7 @@ static void watch_unlink(struct watch *w)
 	watches.nr--;
 	watches.bytes -= watch_bytes(w);
 	quota_charge(c->domain, QUOTA_WATCHES, -1);
-	quota_charge(c->domain, QUOTA_MEMORY, -(int64_t)watch_bytes(w));
+	quota_charge(c->domain, QUOTA_MEMORY, -(int64_t)watch_cost(c, w->path, w->token));
 	w->c = NULL;
 	if (!watches.firing) {
 		watch_free(w);

@@ -32,6 +32,8 @@ struct watch {
  * EEXIST: same path and token; ENOMEM. Quota is the caller's to check.
  */
 int watch_add(struct conn *c, const char *path, const char *token, int depth);
+/* Bytes it would cost its domain: as if nobody else watched any part of the path. */
+size_t watch_cost(const struct conn *c, const char *path, const char *token);
 bool watch_exists(const struct conn *c, const char *path, const char *token);
 /* ENOENT: there is none. */
 int watch_remove(struct conn *c, const char *path, const char *token);
