@@ -2,7 +2,9 @@
 #include "asm/io.h"
 #include "asm/paging.h"
 #include "hv/acpi.h"
+#include "hv/boot.h"
 #include "hv/console.h"
+#include "hv/printk.h"
 #include "hv/string.h"
 #include "hv/uart.h"
 
@@ -23,6 +25,7 @@ static struct {
 	volatile uint16_t *screen;
 	uint16_t copy[ROWS][COLUMNS];
 	unsigned row, column;
+	bool given; /* another driver has the screen */
 } vga;
 
 static void show_rows(unsigned from, unsigned to)
@@ -63,6 +66,8 @@ static void new_line(void)
 /* Under the console's lock. */
 static void put(char c)
 {
+	if (read_once(vga.given))
+		return;
 	switch (c) {
 	case '\n':
 		new_line();
@@ -89,6 +94,15 @@ static void put(char c)
 	vga.copy[vga.row][vga.column] = LIGHT_GREY | (uint8_t)c;
 	vga.screen[vga.row * COLUMNS + vga.column] = LIGHT_GREY | (uint8_t)c;
 	vga.column++;
+}
+
+/* See hv/uart.h. */
+void vga_hand_over(void)
+{
+	if (!vga.screen || param_list_bool("vga", "keep", false))
+		return;
+	printk(LOG_INFO, "The screen is the hardware domain's from here on; vga=keep keeps it\n");
+	write_once(vga.given, true);
 }
 
 static bool text_mode(void)

@@ -29,5 +29,7 @@ const struct console_driver *uart_init(unsigned nr);
 void uart_start_input(void);
 /* The 80x25 text screen, or NULL if there is none or it shows graphics. */
 const struct console_driver *vga_init(void);
+/* The hardware domain drives the screen from now on, unless vga=keep. */
+void vga_hand_over(void);
 
 #endif

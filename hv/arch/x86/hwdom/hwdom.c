@@ -10,6 +10,7 @@
 #include "hv/pci.h"
 #include "hv/printk.h"
 #include "hv/string.h"
+#include "hv/uart.h"
 
 #define PORTS 0x10000u
 #define IOPM_ORDER 2u /* 12 KiB: APM vol. 2, 15.10.1; a bit set makes the port exit */
@@ -187,6 +188,7 @@ int hwdom_ready(struct domain *d)
 	if (rc)
 		return rc;
 	assign_devices(d);
+	vga_hand_over();
 	return 0;
 }
 
