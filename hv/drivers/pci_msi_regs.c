@@ -38,10 +38,17 @@ void pci_msi_enable(struct pci_sbdf s, const struct pci_msi_layout *l, bool on, 
 	pci_write(s, l->cap + PCI_MSI_CONTROL, 2, control);
 }
 
+/* See hv/pci_msi.h. The read waits for the write, which is posted. */
+void pci_msix_mask(volatile uint32_t *e)
+{
+	e[PCI_MSIX_ENTRY_CONTROL / 4] = PCI_MSIX_ENTRY_MASKED;
+	(void)e[PCI_MSIX_ENTRY_CONTROL / 4];
+}
+
 /* See hv/pci_msi.h. The mask first: an entry must not change while it may be sent (PCI Local Bus 3.0, 6.8.2). */
 void pci_msix_write(volatile uint32_t *e, uint64_t address, uint32_t data, bool masked)
 {
-	e[PCI_MSIX_ENTRY_CONTROL / 4] = PCI_MSIX_ENTRY_MASKED;
+	pci_msix_mask(e);
 	e[PCI_MSIX_ENTRY_ADDRESS / 4] = (uint32_t)address;
 	e[PCI_MSIX_ENTRY_ADDRESS_HIGH / 4] = (uint32_t)(address >> 32);
 	e[PCI_MSIX_ENTRY_DATA / 4] = data;

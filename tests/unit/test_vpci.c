@@ -508,6 +508,31 @@ static void registers_beside_the_table(void **state)
 	vpci_fini(vp);
 }
 
+/* What is left in the device from before must not fire: its vector may be another's by now. */
+static void msix_old_entries_are_masked(void **state)
+{
+	struct vpci *vp = msix_begin();
+
+	command(PCI_COMMAND_MEMORY);
+	vpci_dev_write(vp, MSIX_AT + 2, 2, PCI_MSIX_ENABLE);
+	mmw(TABLE + 12, 4, 0);
+	mmw(TABLE + 28, 4, 0);
+	vpci_dev_write(vp, MSIX_AT + 2, 2, 0);
+	assert_int_equal(fake.closed, 2);
+	mmw(TABLE + 12, 4, 1);
+	mmw(TABLE + 28, 4, 1);
+	vpci_dev_write(vp, MSIX_AT + 2, 2, PCI_MSIX_ENABLE);
+	assert_int_equal(hw(TABLE + 12), 1);
+	/* Nor if no vector can be had for one that stays unmasked. */
+	mmw(TABLE + 12, 4, 0);
+	vpci_dev_write(vp, MSIX_AT + 2, 2, 0);
+	fake.open_error = -ENOSPC;
+	vpci_dev_write(vp, MSIX_AT + 2, 2, PCI_MSIX_ENABLE);
+	assert_int_equal(hw(TABLE + 12), 1);
+	assert_int_equal(hw(TABLE + 28), 1);
+	vpci_fini(vp);
+}
+
 static void msix_without_vectors(void **state)
 {
 	struct vpci *vp = msix_begin();
@@ -644,6 +669,7 @@ int main(void)
 		cmocka_unit_test(msix_function_mask),
 		cmocka_unit_test(msix_before_decoding),
 		cmocka_unit_test(registers_beside_the_table),
+		cmocka_unit_test(msix_old_entries_are_masked),
 		cmocka_unit_test(msix_without_vectors),
 		cmocka_unit_test(msix_pointing_nowhere),
 		cmocka_unit_test(table_in_a_shared_page),

@@ -47,5 +47,7 @@ void pci_msi_enable(struct pci_sbdf s, const struct pci_msi_layout *l, bool on, 
 
 /* Write entry @e of a mapped MSI-X table, masked while it changes. */
 void pci_msix_write(volatile uint32_t *e, uint64_t address, uint32_t data, bool masked);
+/* Mask it. When this returns the device has seen that. */
+void pci_msix_mask(volatile uint32_t *e);
 
 #endif

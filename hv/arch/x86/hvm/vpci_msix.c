@@ -152,20 +152,22 @@ static int open_entry(struct vpci *vp, unsigned i)
 	return 0;
 }
 
-/* Put entry @i into the device as the guest wants it. MSI-X is enabled. */
+/* Put entry @i into the device as the guest wants it; without a vector it is masked, whatever it held before. MSI-X is enabled. */
 static void sync_entry(struct vpci *vp, unsigned i)
 {
 	struct vpci_msix_entry *e = &vp->msix->entries[i];
 	volatile uint32_t *hw = hw_entry(vp, i);
 	int rc = 0;
 
-	if (!hw || (e->masked && !e->vector))
+	if (!hw)
 		return;
-	if (!e->vector)
+	if (!e->masked && !e->vector)
 		rc = open_entry(vp, i);
-	if (!rc)
+	if (e->vector)
 		pci_msix_write(hw, e->vector->host.address, e->vector->host.data, e->masked);
 	else
+		pci_msix_mask(hw);
+	if (rc)
 		printk(LOG_GUEST_WARN, "PCI %04x:%02x:%02x.%u: no vector for message %u: error %d\n", vp->sbdf.segment,
 		       vp->sbdf.bus, vp->sbdf.devfn >> 3, vp->sbdf.devfn & 7, i, rc);
 }
