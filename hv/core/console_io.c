@@ -97,12 +97,13 @@ static long io_read(struct vcpu *v, uint32_t count, uint64_t gva)
 	return n;
 }
 
-/* Hypercall 18. -EPERM without the console role, as a release build of Xen answers a domU. */
+/* Hypercall 18. -EPERM without the console or hardware role, as a release build of Xen answers a domU. */
 long do_console_io(struct vcpu *v, const uint64_t *args)
 {
 	uint32_t cmd = (uint32_t)args[0], count = (uint32_t)args[1];
 
-	if (!domain_has_role(v->domain, ROLE_CONSOLE))
+	/* A kernel that takes itself for the initial one has no other console. */
+	if (!(v->domain->roles & (ROLE_CONSOLE | ROLE_HARDWARE)))
 		return err(-EPERM);
 	if ((int32_t)count < 0)
 		return err(-EINVAL);
