@@ -56,6 +56,7 @@ struct conn_io {
 	uint32_t reply_number; /* of the last reply queued */
 	uint32_t reply_done;   /* of the last one put into the ring */
 	bool notify;
+	bool was_reset; /* while its own request was being served */
 };
 
 /* conn.c. NULL: out of memory. @id 0: a new one. */

@@ -350,6 +350,13 @@ static int kernel_start(void)
 	return 0;
 }
 
+static bool domain_is_attached(uint32_t id)
+{
+	const struct domain *d = domain_find(id);
+
+	return d && d->conn && d->conn->io->ring;
+}
+
 int domain_start(void)
 {
 	int fd = hyper->event_fd(), err;
@@ -360,6 +367,10 @@ int domain_start(void)
 	err = loop_add(&domains.events, OS_IN);
 	if (!err)
 		err = kernel_start();
+	/* In a domain of its own, the store is told where the ring of its master is. */
+	if (!err && options.event_port >= 0 && options.own_domid != options.master_domid &&
+	    !domain_is_attached(options.master_domid))
+		err = domain_introduce(options.master_domid, 0, (uint32_t)options.event_port);
 	if (!err) {
 		err = hyper->bind_dom_exc(&domains.dom_exc);
 		domains.has_dom_exc = !err;

@@ -21,7 +21,7 @@ static struct {
 	int event[FAKE_DOMAINS]; /* FIFO to guest N, + 1; 0: not bound */
 	uint32_t ports[PORTS_PER_TURN];
 	unsigned next, nr;
-	bool pause, dom_exc;
+	bool pause, dom_exc, kept;
 } fake = { .evtchn = -1 };
 
 static int open_in(const char *name, uint32_t domid, int flags)
@@ -92,11 +92,23 @@ static struct fake_domain *entry(uint32_t domid)
 	return domid < FAKE_DOMAINS ? &fake.shared->domains[domid] : NULL;
 }
 
+/* A binding made before an update is still one. */
+static bool is_bound(uint32_t port)
+{
+	int fd;
+
+	if (port >= FAKE_DOMAINS || fake.event[port] || !fake.kept)
+		return port < FAKE_DOMAINS && fake.event[port];
+	fd = open_in("dom%u.event", port, O_RDWR | O_NONBLOCK);
+	fake.event[port] = fd + 1;
+	return fd >= 0;
+}
+
 static int fake_notify(uint32_t port)
 {
 	struct fake_domain *d = entry(port);
 
-	if (!d || !fake.event[port]) {
+	if (!d || !is_bound(port)) {
 		fake.shared->bad_calls++;
 		return EINVAL;
 	}
@@ -130,7 +142,7 @@ static void fake_unbind(uint32_t local)
 		fake.dom_exc = false;
 		return;
 	}
-	if (local >= FAKE_DOMAINS || !fake.event[local]) {
+	if (!is_bound(local)) {
 		fake.shared->bad_calls++;
 		return;
 	}
@@ -232,24 +244,37 @@ static int fake_list(uint32_t first, uint32_t *ids, struct hyper_domain *out, un
 	return (int)n;
 }
 
-/* What survived a daemon that was killed: nothing is bound or mapped. Over an update the FIFOs are opened again. */
+/* After a daemon that was killed nothing is bound; after one that handed over all is. No page is mapped in either case. */
 static int fake_reopen(void)
 {
-	int err = fake_open();
+	int kept = fake.evtchn, err = fake_open();
 
-	for (uint32_t id = 0; !err && id < FAKE_DOMAINS; id++)
-		if (fake.shared->domains[id].bound | fake.shared->domains[id].mapped)
-			fake.shared->domains[id].bound = fake.shared->domains[id].mapped = 0;
+	if (kept >= 0 && !err) {
+		close(fake.evtchn);
+		fake.evtchn = kept;
+	}
+	for (uint32_t id = 0; !err && id < FAKE_DOMAINS; id++) {
+		struct fake_domain *d = &fake.shared->domains[id];
+
+		if (d->mapped | d->bound) {
+			d->mapped = 0;
+			d->bound = fake.kept && d->bound;
+		}
+	}
 	return err;
 }
 
 static int fake_keep_fd(void)
 {
-	return -1;
+	return fake.evtchn;
 }
 
 static void fake_use_fd(int fd)
 {
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	fake.evtchn = fd;
+	fake.kept = true;
 }
 
 const struct hyper hyper_fake = {

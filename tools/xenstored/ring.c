@@ -116,6 +116,8 @@ void ring_reset(struct conn *c)
 	queue_clear(c);
 	io->in_len = 0;
 	io->ignored = false;
+	io->was_reset = true;
+	io->cons = io->cons_page = 0;
 	c->outstanding = 0;
 	store(&r->req_cons, 0);
 	store(&r->req_prod, 0);
@@ -204,7 +206,7 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 		}
 		io->in_len = 0;
 		conn_serve(c, &h, io->in + sizeof(h));
-		if (io->closing)
+		if (io->closing || io->was_reset)
 			return;
 	}
 	for (;;) {
@@ -230,7 +232,7 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 			return;
 		io->cons += (uint32_t)size;
 		conn_serve(c, &h, p + sizeof(h));
-		if (io->closing)
+		if (io->closing || io->was_reset)
 			return;
 		p += size;
 		len -= (uint32_t)size;
@@ -331,11 +333,12 @@ void ring_service(struct conn *c)
 	if (avail || io->in_len) {
 		ring_copy_out(r->req, cons, copy, avail);
 		io->cons_page = io->cons = cons;
+		io->was_reset = false;
 		serve_input(c, copy, avail);
 		if (io->closing || !io->ring)
 			return;
 		/* More that comes meanwhile brings its own event: no second look. */
-		if (io->cons != cons) {
+		if (io->cons != cons && !io->was_reset) {
 			store(&r->req_cons, io->cons);
 			io->notify = true;
 		}

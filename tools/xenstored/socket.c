@@ -218,6 +218,7 @@ int socket_listen_fd(void)
 void socket_listen_restore(int fd)
 {
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK); /* the classic daemon has it blocking */
 	sockets.listener = (struct source){ .ready = listener_ready, .fd = fd };
 	loop_add(&sockets.listener, OS_IN);
 	if (sockets.spare < 0)

@@ -66,16 +66,17 @@ void stream_begin(struct stream_out *s, enum stream_type type)
 	stream_put32(s, 0);
 }
 
+/* The padding is counted in the length: the classic daemon writes and expects it so, whatever its document says. */
 void stream_commit(struct stream_out *s)
 {
 	static const char zeros[8];
 	uint32_t len;
 
+	stream_put(s, zeros, -(s->len - s->record) & 7);
 	if (s->failed)
 		return;
 	len = (uint32_t)(s->len - s->record - 8);
 	memcpy(s->p + s->record + 4, &len, sizeof(len));
-	stream_put(s, zeros, -len & 7);
 }
 
 int stream_open(struct stream_in *s, const void *p, size_t len, unsigned *version)

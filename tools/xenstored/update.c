@@ -147,11 +147,10 @@ static void keep_open(bool keep)
 /* Another's daemon looks for its state in a file. Ours has it in memory. */
 static void write_file(void)
 {
-	const char *dir = getenv("XENSTORED_ROOTDIR");
 	char path[300];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", dir && *dir ? dir : UPDATE_FILE_DIR, UPDATE_FILE);
+	snprintf(path, sizeof(path), "%s/%s", options.rundir, UPDATE_FILE);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return;

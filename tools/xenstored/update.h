@@ -31,8 +31,7 @@ int update_take_over(void);
 
 /* How the stream's descriptor is handed to the new daemon: in the environment, which others ignore. */
 #define UPDATE_FD_VARIABLE "XENSTORED_UPDATE_FD"
-/* Where the classic daemon leaves it: in XENSTORED_ROOTDIR or this directory. */
-#define UPDATE_FILE_DIR "/var/lib/xenstored"
+/* Where the classic daemon leaves it, beside its socket. */
 #define UPDATE_FILE "state_dump"
 
 #endif

@@ -50,6 +50,9 @@ static int read_global(struct reader *r, struct stream_in *b)
 	int fd = (int)stream_get32(b);
 
 	r->evtchn = b->len >= 4 ? (int)stream_get32(b) : -1;
+	/* A descriptor this hypervisor has no use for: the number that follows in each connection is taken for the guest's port. */
+	if (hyper->keep_fd() < 0)
+		r->evtchn = -1;
 	if (b->bad)
 		return EINVAL;
 	if (fd >= 0 && fcntl(fd, F_GETFD) >= 0 && socket_listen_fd() < 0)
@@ -383,7 +386,7 @@ int update_read(const void *stream, size_t size)
 
 int update_load(void)
 {
-	const char *text = getenv(UPDATE_FD_VARIABLE), *dir = getenv("XENSTORED_ROOTDIR");
+	const char *text = getenv(UPDATE_FD_VARIABLE);
 	struct stream_in s, body;
 	struct stat st;
 	char path[300];
@@ -395,7 +398,7 @@ int update_load(void)
 		fd = atoi(text);
 		unsetenv(UPDATE_FD_VARIABLE);
 	} else {
-		snprintf(path, sizeof(path), "%s/%s", dir && *dir ? dir : UPDATE_FILE_DIR, UPDATE_FILE);
+		snprintf(path, sizeof(path), "%s/%s", options.rundir, UPDATE_FILE);
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		unlink(path);
 	}

@@ -33,6 +33,8 @@ static void put_global(struct writer *w)
 	stream_put32(&w->s, (uint32_t)socket_listen_fd());
 	stream_put32(&w->s, (uint32_t)hyper->keep_fd());
 	stream_commit(&w->s);
+	if (w->version < 2)
+		return; /* for another's daemon: nothing it does not know */
 	stream_begin(&w->s, STREAM_HOSPES_TREE);
 	stream_put(&w->s, &(uint64_t){ tree_generation() }, 8);
 	stream_commit(&w->s);
@@ -162,6 +164,14 @@ static void put_conn(struct writer *w, const struct conn *c)
 	store_each_transaction(c, put_transaction, w);
 }
 
+static void put_conns(struct writer *w, enum conn_kind kind)
+{
+	for (const struct conn_io *io = conn_first(); io; io = io->next)
+		if (io->c->kind == kind && !io->closing &&
+		    (kind == CONN_SOCKET ? io->source.fd >= 0 : io->ring != NULL))
+			put_conn(w, io->c);
+}
+
 /* Was the entry made for a domain that is no more? */
 static bool stale(const struct perm *p)
 {
@@ -240,11 +250,12 @@ int update_write(int fd, unsigned version)
 	put_global(&w);
 	if (version >= 2)
 		put_quotas(&w);
-	for (const struct domain *d = domain_first(); d; d = d->next)
+	for (const struct domain *d = domain_first(); d && version >= 2; d = d->next)
 		put_domain(&w, d);
-	for (const struct conn_io *io = conn_first(); io; io = io->next)
-		if (!io->closing && (io->c->kind == CONN_SOCKET ? io->source.fd >= 0 : io->ring != NULL))
-			put_conn(&w, io->c);
+	/* The classic daemon counts on domain 0's ring to come first. */
+	put_conns(&w, CONN_KERNEL);
+	put_conns(&w, CONN_GUEST);
+	put_conns(&w, CONN_SOCKET);
 	for (const struct domain *d = domain_first(); d && version >= 2; d = d->next)
 		put_domain_data(&w, d);
 	err = put_nodes(&w);

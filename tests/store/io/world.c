@@ -60,7 +60,7 @@ static int open_fifo(const char *name)
 	return fd;
 }
 
-static void world_make(void)
+void world_make(void)
 {
 	strcpy(world_dir, "/tmp/store-io.XXXXXX");
 	assert_non_null(mkdtemp(world_dir));

@@ -15,6 +15,8 @@ void check(bool ok, const char *what, const char *file, int line);
 
 /* Run @fn in a child with a fresh directory: passes if it returns. For cmocka. */
 void isolated(void (*fn)(void));
+/* Only the directory and the machine in it, for fuzzers. */
+void world_make(void);
 extern char world_dir[];
 extern struct fake_hyper *machine;
 
