@@ -22,6 +22,7 @@ typedef long domctl_fn(struct domctl *c);
 #define DOMCTL_NO_OBJECT 0x1u /* makes its own domain */
 #define DOMCTL_NOT_SELF 0x2u  /* -EINVAL on the caller's own domain */
 #define DOMCTL_LOCKED 0x4u    /* one such operation at a time on one domain: others come back later */
+#define DOMCTL_OR_NEXT 0x10u  /* the object is the first domain with that id or a greater one */
 #define DOMCTL_PAUSED 0x8u    /* no vCPU of the object runs meanwhile */
 
 struct domctl_entry {

@@ -18,7 +18,7 @@ static const struct domctl_entry table[NR_DOMCTLS] = {
 	[XEN_DOMCTL_destroydomain] = { domctl_destroy, ROLE_CONTROL, DOMCTL_NOT_SELF, 0 },
 	[XEN_DOMCTL_pausedomain] = { domctl_pause, ROLE_CONTROL, DOMCTL_NOT_SELF, 0 },
 	[XEN_DOMCTL_unpausedomain] = { domctl_unpause, ROLE_CONTROL, DOMCTL_NOT_SELF, 0 },
-	[XEN_DOMCTL_getdomaininfo] = { domctl_info, ROLE_CONTROL | ROLE_XENSTORE, 0, 0 },
+	[XEN_DOMCTL_getdomaininfo] = { domctl_info, ROLE_CONTROL | ROLE_XENSTORE, DOMCTL_OR_NEXT, 0 },
 	[XEN_DOMCTL_setvcpuaffinity] = { domctl_set_affinity, ROLE_CONTROL, DOMCTL_LOCKED, 0 },
 	[XEN_DOMCTL_shadow_op] = { domctl_shadow, ROLE_CONTROL, ONE_DOMAIN, 0 },
 	[XEN_DOMCTL_max_mem] = { domctl_max_mem, ROLE_CONTROL, 0, 0 },
@@ -72,15 +72,17 @@ static struct domctl_entry entry_of(uint32_t cmd)
 	return e;
 }
 
-/* Find the object of @c. -EINVAL for ids that can never be one, -ESRCH. */
+/*
+ * Find the object of @c. getdomaininfo takes the first domain from the id on, so that tools can list all of them. -EINVAL for ids that
+ * can never be one, -ESRCH.
+ */
 static int find_object(struct domctl *c, const struct domctl_entry *e)
 {
 	if (e->flags & DOMCTL_NO_OBJECT)
 		return 0;
 	if (c->op.domain >= DOMID_FIRST_RESERVED)
-		return c->op.cmd == XEN_DOMCTL_getdomaininfo ? err(-EINVAL) : err(-ESRCH);
-	/* A look-up of information names the first domain from there on: so tools iterate. */
-	c->d = c->op.cmd == XEN_DOMCTL_getdomaininfo ? domain_next(c->op.domain) : domain_get_by_id(c->op.domain);
+		return e->flags & DOMCTL_OR_NEXT ? err(-EINVAL) : err(-ESRCH);
+	c->d = e->flags & DOMCTL_OR_NEXT ? domain_next(c->op.domain) : domain_get_by_id(c->op.domain);
 	return c->d ? 0 : err(-ESRCH);
 }
 

@@ -53,6 +53,15 @@ static void test_objects(void **state)
 
 	assert_int_equal(domctl(&op), -EINVAL);
 	assert_int_equal(simple(XEN_DOMCTL_getdomaininfo, 77), -ESRCH);
+	/* The next one, if there is: xenconsoled lists domains so. */
+	kill_domain(plain);
+	plain = host_domain(50, 1, 16, 0);
+	op = domctl_of(XEN_DOMCTL_getdomaininfo, 1);
+	assert_int_equal(domctl(&op), 0);
+	assert_int_equal(op.domain, 50);
+	assert_int_equal(op.u.getdomaininfo.domain, 50);
+	kill_domain(plain);
+	plain = host_domain(1, 2, 32, 0);
 	assert_int_equal(simple(XEN_DOMCTL_pausedomain, DOMID_SELF), -ESRCH);
 	assert_int_equal(simple(XEN_DOMCTL_pausedomain, DOMID_INVALID), -ESRCH);
 	assert_int_equal(simple(XEN_DOMCTL_pausedomain, 0), -EINVAL);

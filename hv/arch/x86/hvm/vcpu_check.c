@@ -181,7 +181,7 @@ int hvm_xsave_check(const struct cpu_policy *p, uint64_t mask, const void *rec, 
 #define AR_RESERVED 0xf000u
 #define TYPE_CODE 0x8u
 #define TYPE_RW 0x2u
-#define TYPE_TSS32_BUSY 0xbu
+#define TYPE_TSS32 0x9u /* or, with bit 1, busy */
 
 enum seg_use { USE_CODE, USE_STACK, USE_DATA, USE_TSS };
 
@@ -202,7 +202,7 @@ static bool segment_valid(uint16_t ar, enum seg_use use)
 	case USE_DATA:
 		return !(ar & TYPE_CODE) || (ar & TYPE_RW);
 	default:
-		return AR_TYPE(ar) == TYPE_TSS32_BUSY;
+		return (AR_TYPE(ar) & ~TYPE_RW) == TYPE_TSS32;
 	}
 }
 

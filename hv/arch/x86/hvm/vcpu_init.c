@@ -34,7 +34,10 @@ static void start32(struct vcpu *v, const struct vcpu_hvm_x86_32 *c)
 	virt->set_segment(v, SEG_DS, (struct segment){ .attr = c->ds_ar, .limit = c->ds_limit, .base = c->ds_base });
 	virt->set_segment(v, SEG_SS, (struct segment){ .attr = c->ss_ar, .limit = c->ss_limit, .base = c->ss_base });
 	virt->set_segment(v, SEG_ES, (struct segment){ .attr = c->es_ar, .limit = c->es_limit, .base = c->es_base });
-	virt->set_segment(v, SEG_TR, (struct segment){ .attr = c->tr_ar, .limit = c->tr_limit, .base = c->tr_base });
+	virt->set_segment(v, SEG_TR,
+			  (struct segment){ .attr = c->tr_ar | 2, /* busy, as LTR leaves it */
+					    .limit = c->tr_limit,
+					    .base = c->tr_base });
 }
 
 static void start64(struct vcpu *v, const struct vcpu_hvm_x86_64 *c)
