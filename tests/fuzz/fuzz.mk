@@ -18,3 +18,24 @@ $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libhv.a
 .PHONY: fuzz
 fuzz: $(FUZZ_BINS)
 -include $(FUZZ_OBJS:.o=.d) $(FUZZ_BINS:=.d)
+
+# The store's fuzzers: its own objects, the core's world or the whole daemon instead of the hypervisor's library.
+FUZZ_STORE_CFLAGS := -I. -Ilib -D_GNU_SOURCE $(FUZZ_CFLAGS)
+FUZZ_STORE_CORE := $(STORE_CORE:%.c=$(BUILD)/fuzz/store/%.o) $(BUILD)/fuzz/store/tests/store/fake.o
+FUZZ_STORE_IO := $(patsubst %.c,$(BUILD)/fuzz/store/%.o,$(filter-out tools/xenstored/main.c,$(wildcard tools/xenstored/*.c)) \
+                   lib/store/wire.c tests/store/io/world.c)
+$(BUILD)/fuzz/store/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  FUZZCC  $<"
+	$(Q)$(FUZZ_CC) $(FUZZ_STORE_CFLAGS) -MMD -MP -c $< -o $@
+FUZZ_STORE_LINK = $(Q)$(FUZZ_CC) $(FUZZ_STORE_CFLAGS) -fsanitize=fuzzer $< -o $@ $(filter %.o,$^) -lcmocka
+$(BUILD)/fuzz/fuzz_store_request: tests/fuzz/fuzz_store_request.c $(FUZZ_STORE_CORE)
+	@echo "  FUZZCC  $<"
+	$(FUZZ_STORE_LINK) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/fuzz/fuzz_store_ring $(BUILD)/fuzz/fuzz_store_state: $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_STORE_IO)
+	@echo "  FUZZCC  $<"
+	$(FUZZ_STORE_LINK)
+$(BUILD)/fuzz/fuzz_store_wire: tests/fuzz/fuzz_store_wire.c $(BUILD)/fuzz/store/lib/store/wire.o
+	@echo "  FUZZCC  $<"
+	$(FUZZ_STORE_LINK)
+-include $(FUZZ_STORE_CORE:.o=.d) $(FUZZ_STORE_IO:.o=.d)

@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Guests that mean harm beside a domain 0 that works: what they may hold is bounded, and domain 0's share of the daemon stays its own.
+
+Cost is measured as the daemon's CPU time while domain 0 does a fixed amount of work, not as latency, so that a busy host does not matter.
+"""
+import os
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import store_lab as lab  # noqa: E402
+from store_lab import MKDIR, READ, RESET_WATCHES, SET_PERMS, TX_END, TX_START, WATCH, WRITE, Client, Guest, Machine, introduce  # noqa: E402
+from tap import main, test  # noqa: E402
+
+
+class Yard:
+    def __init__(self, guests):
+        self.machine = Machine()
+        self.daemon = lab.Daemon(self.machine)
+        self.zero = Client(self.daemon.socket)
+        self.guests = []
+        for n in range(1, guests + 1):
+            self.machine.create(n)
+            assert introduce(self.zero, n) == b"OK\0"
+            self.zero.ask(MKDIR, b"/local/domain/%d\0" % n)
+            self.zero.ask(SET_PERMS, b"/local/domain/%d\0n%d\0" % (n, n))
+            self.guests.append(Guest(self.machine, n))
+
+    def memory(self):
+        with open(f"/proc/{self.daemon.process.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("RssAnon:"))
+
+    def cpu(self):
+        with open(f"/proc/{self.daemon.process.pid}/schedstat") as f:
+            return int(f.read().split()[0])
+
+    def work(self, rounds=300):
+        """Domain 0's ordinary work; the daemon's CPU seconds it took, with whatever the guests made it do meanwhile."""
+        c, before = self.zero, self.cpu()
+        for i in range(rounds):
+            c.ask(WRITE, b"/work/%d\0value" % (i % 50))
+            c.ask(READ, b"/work/%d\0" % (i % 50))
+            tx = int(c.ask(TX_START, b"\0").rstrip(b"\0"))
+            c.ask(WRITE, b"/work/t/%d\0v" % i, tx=tx)
+            assert c.ask(TX_END, b"T\0", tx=tx) == b"OK\0"
+        return (self.cpu() - before) / 1e9
+
+    def close(self):
+        assert self.daemon.process.poll() is None, self.daemon.output()[-2000:]
+        bad = self.machine.bad_calls()
+        self.daemon.stop()
+        self.machine.close()
+        assert not bad
+
+
+def message(kind, body, tx=0):
+    return struct.pack("<IIII", kind, 1, tx, len(body)) + body
+
+
+def stuff(guest, data, rounds):
+    """Put as much into the ring as it takes without ever reading an answer."""
+    sent = 0
+    for _ in range(rounds):
+        cons, prod = guest.word(2048), guest.word(2052)
+        room = 1024 - ((prod - cons) & 0xFFFFFFFF)
+        if room < len(data):
+            guest.kick()
+            time.sleep(0.0002)
+            continue
+        for i, byte in enumerate(data):
+            guest.ring[(prod + i) % 1024] = byte
+        guest.word(2052, prod + len(data))
+        guest.kick()
+        sent += 1
+    return sent
+
+
+@test
+def hostile_guest_that_never_reads():
+    """Requests whose answers nobody takes: the daemon stops reading them, and holds little."""
+    yard = Yard(4)
+    idle = yard.work()
+    before = yard.memory()
+    sent = [stuff(g, message(READ, b"/work/1\0"), 2000) for g in yard.guests]
+    assert max(sent) < 400, sent
+    assert yard.memory() - before < 4096, (before, yard.memory())
+    busy = yard.work()
+    assert busy < 2 * idle + 0.02, (idle, busy)
+    # Taking the answers sets it going again.
+    g = yard.guests[0]
+    for _ in range(sent[0]):
+        assert g.message()[0] == lab.ERROR
+    assert g.ask(READ, b"/work/1\0") == "EACCES"
+    yard.close()
+
+
+@test
+def hostile_watch_flood_that_nobody_reads():
+    """Watches on what domain 0 writes all the time, events never taken."""
+    yard = Yard(4)
+    yard.zero.ask(MKDIR, b"/work\0")
+    yard.zero.ask(SET_PERMS, b"/work\0r0\0")
+    idle = yard.work()
+    before = yard.memory()
+    for g in yard.guests:
+        for i in range(128):
+            assert g.ask(WATCH, b"/work\0token-%d\0" % i) == b"OK\0"
+    busy = [yard.work() for _ in range(3)]
+    assert yard.memory() - before < 16384, (before, yard.memory())
+    assert min(busy) < 2 * idle + 0.05, (idle, busy)
+    yard.close()
+
+
+@test
+def hostile_conflicts_on_purpose():
+    """Guests write what domain 0 reads in its transactions, as fast as they can: it gets through, and they are held back."""
+    yard = Yard(3)
+    zero = yard.zero
+    zero.ask(WRITE, b"/shared\0" b"0")
+    zero.ask(SET_PERMS, b"/shared\0b0\0")
+    commits = tries = 0
+    stop = False
+    end = time.time() + 20
+    while commits < 30 and not stop:
+        tries += 1
+        tx = int(zero.ask(TX_START, b"\0").rstrip(b"\0"))
+        zero.ask(READ, b"/shared\0", tx=tx)
+        for g in yard.guests:
+            stuff(g, message(WRITE, b"/shared\0%d" % tries), 3)
+            # They read their answers, to be able to go on.
+            while (g.word(2060) - g.word(2056)) & 0xFFFFFFFF:
+                g.word(2056, g.word(2060))
+                g.kick()
+        zero.ask(WRITE, b"/mine\0x", tx=tx)
+        commits += zero.ask(TX_END, b"T\0", tx=tx) == b"OK\0"
+        stop = time.time() > end
+    assert commits >= 30, f"{commits} of {tries} transactions of domain 0 got through"
+    yard.close()
+
+
+@test
+def hostile_transactions_left_open():
+    """All quota's transactions held open while domain 0 changes everything: memory stays bounded."""
+    yard = Yard(4)
+    for g in yard.guests:
+        ids = []
+        for _ in range(12):
+            out = g.ask(TX_START, b"\0")
+            if out == "ENOSPC":
+                break
+            ids.append(int(out.rstrip(b"\0")))
+        assert len(ids) == 10
+        for tx in ids:
+            g.ask(READ, b"/local\0", tx=tx)
+            g.ask(WRITE, b"data/x\0v", tx=tx)
+    before = yard.memory()
+    idle = yard.work()
+    for _ in range(20):
+        last = yard.work()
+    assert yard.memory() - before < 16384, (before, yard.memory())
+    assert last < 2 * idle + 0.02, (idle, last)
+    yard.close()
+
+
+@test
+def hostile_rings_and_floods_of_rubbish():
+    """Bad indices, endless kicks, messages cut anywhere: only that domain suffers."""
+    yard = Yard(6)
+    idle = yard.work()
+    for i, g in enumerate(yard.guests):
+        if i % 3 == 0:
+            g.word(2052, g.word(2048) + 1025 + i)
+        elif i % 3 == 1:
+            g.word(2056, g.word(2060) + 7)
+        else:
+            stuff(g, struct.pack("<IIII", 0xFFFFFFFF, 0, 0, 5000), 1)
+        for _ in range(2000):
+            g.kick()
+    busy = yard.work()
+    assert busy < 2 * idle + 0.05, (idle, busy)
+    good = [yard.zero.ask(lab.IS_INTRODUCED, b"%d\0" % n) for n in range(1, 7)]
+    assert good == [b"T\0"] * 6, good
+    yard.close()
+
+
+@test
+def hostile_watch_churn_and_resets():
+    yard = Yard(3)
+    before = yard.memory()
+    for _ in range(60):
+        for g in yard.guests:
+            for i in range(20):
+                g.ask(WATCH, b"/local/domain/0/%d\0t\0" % i)
+            tx = int(g.ask(TX_START, b"\0").rstrip(b"\0"))
+            g.ask(WRITE, b"x\0y", tx=tx)
+            assert g.ask(RESET_WATCHES, b"\0", tx=tx) == b"OK\0"
+            g.take_events(0)
+    assert yard.memory() - before < 4096
+    yard.close()
+
+
+if __name__ == "__main__":
+    main()
