@@ -25,7 +25,7 @@ uint32_t reply_type;
 uint64_t fake_now;
 unsigned notices, journal_groups;
 char last_notice[1024];
-bool trace_on;
+bool trace_on, journal_off;
 
 struct record {
 	char *path;
@@ -356,7 +356,7 @@ void journal_node(const char *path, const void *value, size_t len, const struct 
 	char *parent;
 
 	assert_true(world.depth > 0);
-	if (*path == '@')
+	if (*path == '@' || journal_off)
 		return; /* permissions of a special name */
 	parent = copy_of(path, strlen(path));
 	*strrchr(parent, '/') = '\0';
@@ -382,7 +382,7 @@ void journal_rm(const char *path)
 	size_t len = strlen(path);
 
 	assert_true(world.depth > 0);
-	for (unsigned i = 0; i < world.nr_records; i++) {
+	for (unsigned i = 0; i < world.nr_records && !journal_off; i++) {
 		struct record *r = &world.records[i];
 
 		if (strncmp(r->path, path, len) || (r->path[len] && r->path[len] != '/'))

@@ -82,6 +82,8 @@ extern unsigned notices;
 extern char last_notice[1024];
 /* How often journal_begin() was called in all; groups must be closed at the end of each request. */
 extern unsigned journal_groups;
+/* Nothing is kept while it is on: for changes that will be undone behind the store's back. */
+extern bool journal_off;
 
 /* Let the n-th allocation from now fail (0: the next), or none with -1. Returns how many there were since the last call. */
 unsigned fail_allocation(int n);

@@ -267,10 +267,105 @@ static void test_each_allocation_of_commit_fails(void **state)
 	assert_int_equal(get(c, 0, "/g/old/1/2"), ENOENT);
 }
 
+/*
+ * Serial order: what a transaction saw and did is what the same requests see and do one after another at the moment of its
+ * commit; and it fails only if they would not.
+ */
+struct step {
+	uint32_t type;
+	char body[64];
+	size_t len;
+	int err;
+	uint64_t answer;
+};
+
+static void random_step(struct step *st)
+{
+	static const uint32_t types[] = { XS_READ,  XS_DIRECTORY, XS_GET_PERMS, XS_WRITE,
+					  XS_WRITE, XS_MKDIR,	  XS_RM,	XS_SET_PERMS };
+
+	st->type = types[dice(sizeof(types) / sizeof(types[0]))];
+	random_path(st->body);
+	st->len = strlen(st->body) + 1;
+	if (st->type == XS_WRITE)
+		st->body[st->len++] = (char)('0' + dice(3));
+	if (st->type == XS_SET_PERMS) {
+		memcpy(st->body + st->len, dice(2) ? "n0" : "r0", 3);
+		st->len += 3;
+	}
+}
+
+static void do_step(struct conn *c, uint32_t tx, struct step *st)
+{
+	st->err = ask(c, tx, st->type, st->body, st->len);
+	st->answer = hash_bytes(0, reply, reply_len);
+}
+
+static void test_serial_order(void **state)
+{
+	struct conn *c = client(0), *d = client(0);
+	unsigned committed = 0, failed = 0;
+
+	storm.seed = 31337;
+	for (int round = 0; round < 4000; round++) {
+		struct step steps[12], noise, again;
+		unsigned nr = 1 + dice(12), differs = 0;
+		uint32_t t = start(c);
+		struct node *before, *after;
+		bool writes = false;
+		uint64_t result;
+		int err;
+
+		for (unsigned i = 0; i < nr; i++) {
+			random_step(&steps[i]);
+			do_step(c, t, &steps[i]);
+			writes |= steps[i].type >= XS_WRITE;
+			if (!dice(3)) {
+				random_step(&noise);
+				do_step(d, 0, &noise);
+			}
+		}
+		before = tree_get(live_root());
+		err = end(c, t, true);
+		after = tree_get(live_root());
+		result = picture();
+		assert_true(!err || err == EAGAIN);
+		/* Back to the moment before, and the same by plain requests. */
+		if (err)
+			t = start(c);
+		else
+			live_install(tree_get(before));
+		journal_off = true;
+		for (unsigned i = 0; i < nr; i++) {
+			again = steps[i];
+			do_step(c, err ? t : 0, &again);
+			differs += again.err != steps[i].err || again.answer != steps[i].answer;
+		}
+		if (err) {
+			assert_true(differs > 0);
+			assert_int_equal(end(c, t, false), 0);
+			failed++;
+		} else {
+			/* What only read saw an earlier moment, perhaps, but one moment. */
+			assert_true(!differs || !writes);
+			assert_true(picture() == result);
+			committed++;
+		}
+		journal_off = false;
+		live_install(after);
+		tree_put(before);
+		c->conflicts = 0;
+		c->stalled_until = d->stalled_until = 0;
+	}
+	assert_in_range(failed, 100, 3000);
+	assert_int_equal(committed + failed, 4000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_storm),
+		WORLD_TEST(test_serial_order),
 		WORLD_TEST(test_each_allocation_fails),
 		WORLD_TEST(test_each_allocation_of_commit_fails),
 	};
