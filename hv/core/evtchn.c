@@ -15,25 +15,6 @@
 
 /* Ports ------------------------------------------------------------------------------------ */
 
-/* Changes while the domain lock is held; who holds a port's lock, or its sender's, sees one that settle() will wait for. */
-static const struct evtchn_abi *abi_of(const struct domain *d)
-{
-	return __atomic_load_n(&d->evtchn->abi, __ATOMIC_SEQ_CST);
-}
-
-/* Port @number of @d, NULL if it never existed. No lock: the table only grows. */
-static struct port *port_get(const struct domain *d, evtchn_port_t number)
-{
-	struct evtchn_domain *e = d->evtchn;
-	struct port **group, *bucket;
-
-	if (!e || number >= __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE))
-		return NULL;
-	group = e->group[number / PORTS_PER_GROUP];
-	bucket = group[number / PORTS_PER_BUCKET % BUCKETS_PER_GROUP];
-	return &bucket[number % PORTS_PER_BUCKET];
-}
-
 /* Add the next bucket of free ports. -ENOMEM. Domain lock held. */
 static int bucket_add(struct evtchn_domain *e)
 {
@@ -131,19 +112,6 @@ static void domains_unlock_both(struct domain *a, struct domain *b)
 	spin_unlock(&a->evtchn->lock);
 	if (a != b)
 		spin_unlock(&b->evtchn->lock);
-}
-
-/* The same for two different ports. */
-static void ports_lock_both(struct port *a, struct port *b)
-{
-	spin_lock(a < b ? &a->lock : &b->lock);
-	spin_lock_nested(a < b ? &b->lock : &a->lock);
-}
-
-static void ports_unlock_both(struct port *a, struct port *b)
-{
-	spin_unlock(&a->lock);
-	spin_unlock(&b->lock);
 }
 
 /* Upcalls and pollers ------------------------------------------------------------------------ */
@@ -480,93 +448,6 @@ static int close_all(struct domain *d, unsigned *next, bool force)
 	return 0;
 }
 
-/* Changing the ABI ----------------------------------------------------------------------------------- */
-
-/*
- * The ABI of @d has just become another. Whoever still uses the one before holds the lock of a port or, a sender, of its peer: take them all once. What
- * was pending in 2-level form, if that was before, is noted for the other. Domain lock held.
- */
-static void settle(struct domain *d, bool was_2l)
-{
-	struct evtchn_domain *e = d->evtchn;
-
-	for (unsigned i = 1; i < e->nr_ports; i++) {
-		struct port *p = port_get(d, i), *peer = NULL;
-
-		if (p->state <= PORT_RESERVED)
-			continue;
-		if (p->state == PORT_INTERDOMAIN && p->u.peer.port != p)
-			peer = p->u.peer.port;
-		if (peer)
-			ports_lock_both(p, peer);
-		else
-			spin_lock(&p->lock);
-		if (was_2l && evtchn_2l.is_pending(d, i))
-			evtchn_fifo_set_early(p);
-		if (peer)
-			ports_unlock_both(p, peer);
-		else
-			spin_unlock(&p->lock);
-	}
-}
-
-/* The guest gives vCPU @op->vcpu its control block; with the first one the FIFO ABI is in force. -ENOENT no such vCPU, -EINVAL, -ENOMEM. */
-static int init_control(struct domain *d, const struct evtchn_init_control *op)
-{
-	struct evtchn_domain *e = d->evtchn;
-	int rc;
-
-	if (!domain_vcpu(d, op->vcpu))
-		return err(-ENOENT);
-	if (op->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || op->offset % 8)
-		return err(-EINVAL);
-	spin_lock(&e->lock);
-	rc = evtchn_fifo_control(d, op);
-	if (rc == 0 && e->abi != &evtchn_fifo) {
-		__atomic_store_n(&e->abi, &evtchn_fifo, __ATOMIC_SEQ_CST);
-		settle(d, true);
-	}
-	spin_unlock(&e->lock);
-	return rc;
-}
-
-/* The guest gives the next page of event words. -EOPNOTSUPP without a control block, -ENOSPC, -EINVAL. */
-static int expand_array(struct domain *d, uint64_t g)
-{
-	struct evtchn_domain *e = d->evtchn;
-	evtchn_port_t first, end;
-	int rc;
-
-	spin_lock(&e->lock);
-	rc = evtchn_fifo_add_page(d, g, &first, &end);
-	for (evtchn_port_t i = first; rc == 0 && i < end && i < e->nr_ports; i++) {
-		struct port *p = port_get(d, i);
-
-		spin_lock(&p->lock);
-		evtchn_fifo_raise_early(d, p);
-		spin_unlock(&p->lock);
-	}
-	spin_unlock(&e->lock);
-	return rc;
-}
-
-/* Back to the 2-level ABI, if it was left: the guest has its pages for itself again. */
-static void fifo_end(struct domain *d)
-{
-	struct evtchn_domain *e = d->evtchn;
-	struct evtchn_fifo *fifo;
-
-	spin_lock(&e->lock);
-	fifo = e->fifo;
-	if (fifo) {
-		__atomic_store_n(&e->abi, &evtchn_2l, __ATOMIC_SEQ_CST);
-		settle(d, false);
-		e->fifo = NULL;
-	}
-	spin_unlock(&e->lock);
-	evtchn_fifo_release(fifo);
-}
-
 /* Set-up and end of a domain ----------------------------------------------------------------------- */
 
 /* Event channels for @d, port numbers up to @max_port (0: the ABI's limit). -ENOMEM. */
@@ -604,7 +485,7 @@ int evtchn_destroy(struct domain *d)
 	spin_unlock(&e->lock);
 	if (close_all(d, &e->next_destroy, true))
 		return -ERESTART;
-	fifo_end(d);
+	evtchn_fifo_end(d);
 	return 0;
 }
 
@@ -923,7 +804,7 @@ static long op_reset(struct vcpu *v, uint64_t arg)
 	else
 		rc = close_all(d, &d->evtchn->next_reset, false);
 	if (rc == 0)
-		fifo_end(d);
+		evtchn_fifo_end(d);
 	domain_put(d);
 	return rc == -ERESTART ? hypercall_again(v) : rc;
 }
@@ -936,7 +817,7 @@ static long op_init_control(struct vcpu *v, uint64_t arg)
 	if (rc)
 		return rc;
 	op.link_bits = EVTCHN_FIFO_LINK_BITS;
-	rc = init_control(v->domain, &op);
+	rc = evtchn_fifo_init_control(v->domain, &op);
 	return rc ? rc : copy_to_guest(v, arg, &op, sizeof(op));
 }
 
@@ -945,7 +826,7 @@ static long op_expand_array(struct vcpu *v, uint64_t arg)
 	struct evtchn_expand_array op;
 	int rc = copy_from_guest(v, &op, arg, sizeof(op));
 
-	return rc ? rc : expand_array(v->domain, op.array_gfn);
+	return rc ? rc : evtchn_fifo_expand(v->domain, op.array_gfn);
 }
 
 static long op_set_priority(struct vcpu *v, uint64_t arg)

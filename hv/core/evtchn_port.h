@@ -81,6 +81,11 @@ int evtchn_fifo_add_page(struct domain *d, uint64_t g, evtchn_port_t *first, evt
 /* Let go of the guest's pages; nobody uses @s any more. NULL is ignored. */
 void evtchn_fifo_release(struct evtchn_fifo *s);
 
+/* evtchn_switch.c: EVTCHNOP_init_control and expand_array, and the way back. */
+int evtchn_fifo_init_control(struct domain *d, const struct evtchn_init_control *op) must_check;
+int evtchn_fifo_expand(struct domain *d, uint64_t g) must_check;
+void evtchn_fifo_end(struct domain *d);
+
 struct evtchn_domain {
 	spinlock_t lock;	      /* RANK_EVTCHN: port states, the table of ports, vcpu->virq_port */
 	unsigned max_port;	      /* largest port number this domain may open */
@@ -92,6 +97,38 @@ struct evtchn_domain {
 	struct evtchn_fifo *fifo;     /* set before abi is evtchn_fifo, cleared after it is not */
 	struct port **group[NR_PORT_GROUPS];
 };
+
+/* Changes while the domain lock is held; who holds a port's lock, or its sender's, sees one that evtchn_switch.c will wait for. */
+static inline const struct evtchn_abi *abi_of(const struct domain *d)
+{
+	return __atomic_load_n(&d->evtchn->abi, __ATOMIC_SEQ_CST);
+}
+
+/* Port @number of @d, NULL if it never existed. No lock: the table only grows. */
+static inline struct port *port_get(const struct domain *d, evtchn_port_t number)
+{
+	struct evtchn_domain *e = d->evtchn;
+	struct port **group, *bucket;
+
+	if (!e || number >= __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE))
+		return NULL;
+	group = e->group[number / PORTS_PER_GROUP];
+	bucket = group[number / PORTS_PER_BUCKET % BUCKETS_PER_GROUP];
+	return &bucket[number % PORTS_PER_BUCKET];
+}
+
+/* The locks of two different ports, in ascending address order. */
+static inline void ports_lock_both(struct port *a, struct port *b)
+{
+	spin_lock(a < b ? &a->lock : &b->lock);
+	spin_lock_nested(a < b ? &b->lock : &a->lock);
+}
+
+static inline void ports_unlock_both(struct port *a, struct port *b)
+{
+	spin_unlock(&a->lock);
+	spin_unlock(&b->lock);
+}
 
 /* The upcall flag of @v goes up; tell the vCPU if it was down. */
 void evtchn_mark_upcall(struct vcpu *v);
