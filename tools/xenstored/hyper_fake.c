@@ -14,6 +14,8 @@
 
 #define PAGE 4096
 #define PORTS_PER_TURN 64
+/* The local port of domain 0's ring, for a daemon may take 0 for no port: the classic one does. */
+#define PORT_KERNEL 65534u
 
 static struct {
 	struct fake_hyper *shared;
@@ -70,6 +72,7 @@ static int fake_event_fd(void)
 
 static int fake_next_port(void)
 {
+	uint32_t port;
 	ssize_t n;
 
 	if (fake.next == fake.nr) {
@@ -84,12 +87,18 @@ static int fake_next_port(void)
 			return -1;
 		fake.pause = true;
 	}
-	return (int)(fake.ports[fake.next++] & 0x7fffffff);
+	port = fake.ports[fake.next++];
+	return (int)(port ? port & 0x7fffffff : PORT_KERNEL);
 }
 
 static struct fake_domain *entry(uint32_t domid)
 {
 	return domid < FAKE_DOMAINS ? &fake.shared->domains[domid] : NULL;
+}
+
+static uint32_t guest_of(uint32_t port)
+{
+	return port == PORT_KERNEL ? 0 : port;
 }
 
 /* A binding made before an update is still one. */
@@ -104,8 +113,9 @@ static bool is_bound(uint32_t port)
 	return fd >= 0;
 }
 
-static int fake_notify(uint32_t port)
+static int fake_notify(uint32_t local)
 {
+	uint32_t port = guest_of(local);
 	struct fake_domain *d = entry(port);
 
 	if (!d || !is_bound(port)) {
@@ -132,7 +142,7 @@ static int fake_bind(uint32_t domid, uint32_t remote_port, uint32_t *local)
 		return EINVAL;
 	fake.event[domid] = fd + 1;
 	d->bound = 1;
-	*local = domid;
+	*local = domid ? domid : PORT_KERNEL;
 	return 0;
 }
 
@@ -142,6 +152,7 @@ static void fake_unbind(uint32_t local)
 		fake.dom_exc = false;
 		return;
 	}
+	local = guest_of(local);
 	if (!is_bound(local)) {
 		fake.shared->bad_calls++;
 		return;
