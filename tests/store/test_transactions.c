@@ -398,6 +398,26 @@ static void test_old_snapshot(void **state)
 	assert_get(c, 0, "/own", "x");
 }
 
+/* What makes a snapshot too old may happen in the middle of a request on it: here a domain is heard of. */
+static void test_old_in_the_middle(void **state)
+{
+	struct conn *c = client(0), *d = client(0);
+	uint64_t base;
+	uint32_t t;
+
+	put(c, 0, "/A", "1");
+	domain_make(50);
+	t = start(c);
+	assert_get(c, t, "/A", "1");
+	base = live_version();
+	while (live_version() - base < 4096)
+		put(d, 0, "/B", "1");
+	assert_int_equal(set_perms(c, t, "/A", "n50"), 0);
+	assert_get(c, t, "/A", "1");
+	assert_int_equal(end(c, t, true), 0);
+	assert_int_equal(domain_find(50)->quota.use[QUOTA_NODES], 1);
+}
+
 static void test_own_domain_dies(void **state)
 {
 	struct conn *c = client(0);
@@ -643,6 +663,7 @@ int main(void)
 		WORLD_TEST(test_quota_in_transaction),
 		WORLD_TEST(test_number_open),
 		WORLD_TEST(test_old_snapshot),
+		WORLD_TEST(test_old_in_the_middle),
 		WORLD_TEST(test_own_domain_dies),
 		WORLD_TEST(test_directory_part_inside),
 		WORLD_TEST(test_closed_by_own_commit),

@@ -49,6 +49,7 @@ struct transaction {
 
 static struct {
 	struct transaction *oldest, **newest;
+	struct transaction *busy; /* a request is being served in its view */
 	char replay_buf[XENSTORE_PAYLOAD_MAX];
 } all;
 
@@ -98,7 +99,7 @@ static void view_end(struct transaction *t)
 
 void transactions_trim(void)
 {
-	while (all.oldest && live_version() - all.oldest->base > SNAPSHOT_AGE)
+	while (all.oldest && all.oldest != all.busy && live_version() - all.oldest->base > SNAPSHOT_AGE)
 		view_end(all.oldest);
 }
 
@@ -217,7 +218,9 @@ static int run(struct transaction *t, struct request *r)
 	int err;
 
 	r->v = &t->view;
+	all.busy = t;
 	err = request_run(r);
+	all.busy = NULL;
 	charge_pages(t, (int64_t)(tree_bytes() - before));
 	return err;
 }
