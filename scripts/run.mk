@@ -40,6 +40,7 @@ soak: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
 	@sh scripts/images.sh $(IMAGES) kernels
 	@BUILD=$(BUILD) FUZZ_RUNS=2000000 $(PYTHON) tests/run.py fuzz soak
+	@BUILD=$(BUILD) MODEL_OPERATIONS=10000000 $(PYTHON) tests/store/test_model.py
 
 bench: setup
 	@$(MAKE) --no-print-directory -j2 all guests
@@ -65,6 +66,9 @@ install: all
 	install -D -m 644 $(BUILD)/hospes $(DESTDIR)$(BOOT_DIR)/hospes-$(XEN_VERSION).$(XEN_SUBVERSION)
 	install -D -m 644 $(BUILD)/hospes-syms $(DESTDIR)$(PREFIX)/lib/debug/hospes-syms-$(XEN_VERSION).$(XEN_SUBVERSION)
 	install -D -m 755 $(BUILD)/hospes-launch $(DESTDIR)$(PREFIX)/sbin/hospes-launch
+	install -D -m 755 $(BUILD)/xenstored $(DESTDIR)$(PREFIX)/sbin/xenstored
+	install -D -m 755 $(BUILD)/xenstore $(DESTDIR)$(PREFIX)/bin/xenstore
+	@for n in $(XENSTORE_NAMES); do ln -sf xenstore $(DESTDIR)$(PREFIX)/bin/xenstore-$$n; done
 
 # Everything `install` would put on a machine, below dist/.
 dist: all
