@@ -16,8 +16,9 @@
  * tells whether the same answers hold now.
  */
 #define SNAPSHOT_AGE 4096
-/* Times a transaction may be brought up to date because a read would see something newer. */
+/* Times a transaction may be brought up to date because a read would see something newer, and requests it may have then. */
 #define REFRESHES 8
+#define REFRESH_REQUESTS 256
 
 /* One request as it came, and what it got. */
 struct record {
@@ -259,7 +260,8 @@ int transaction_serve(struct transaction *t, struct request *r)
 	err = need_view(t);
 	if (!err)
 		err = run(t, r);
-	if (is_read(r->type) && err != ENOMEM && !t->doomed && t->base != live_version() && t->refreshes < REFRESHES)
+	if (is_read(r->type) && err != ENOMEM && !t->doomed && t->base != live_version() && t->refreshes < REFRESHES &&
+	    t->nr < REFRESH_REQUESTS)
 		err = read_fresh(t, r, err);
 	if (t->doomed)
 		return err;
