@@ -1,5 +1,5 @@
 /*
- * A build without the drivers of PCI and IOMMUs: there is none of either. Weak, so that linking a driver is all it takes.
+ * The fake machine has neither PCI nor IOMMUs. Weak, for tests of those drivers link the real ones.
  */
 #include "hv/errno.h"
 #include "hv/iommu.h"
