@@ -17,6 +17,7 @@
  * unprivileged victim may fail on purpose, so others wait less for it, and privileged ones next to nothing, and rarely.
  */
 #define PATIENCE 3
+#define WAIT_AFTER_MS 20    /* of failing, before privileged culprits wait: less sorts itself out */
 #define RESERVE_AFTER_MS 50 /* of failing; less sorts itself out, and a reservation costs the others their tries */
 #define WAIT_MAX_MS 1000
 #define WAIT_MAX_UNPRIVILEGED_MS 100
@@ -143,6 +144,8 @@ void conflict_charge(struct conn *victim, uint64_t g, uint64_t ms, const char *p
 	if (!conn_privileged(a->c))
 		use_credit(a->c, now);
 	if (victim->conflicts < PATIENCE)
+		return;
+	if (conn_privileged(a->c) && now - victim->failing_since < WAIT_AFTER_MS)
 		return;
 	wait = wait_for(a->c, victim, ms, now);
 	if (wait && a->c->stalled_until < now + wait)

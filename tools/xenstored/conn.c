@@ -299,6 +299,8 @@ void conn_timers(void)
 
 	if (!conn_list_count(LIST_BLOCKED) || conns.timers_at > loop_now())
 		return;
+	/* Found anew from those that stay: a time that has passed would turn the loop for nothing. */
+	conns.timers_at = UINT64_MAX;
 	for (unsigned n = conn_list_count(LIST_BLOCKED); n && (io = conn_list_pop(LIST_BLOCKED)); n--) {
 		if (io->closing)
 			continue;
