@@ -517,17 +517,41 @@ static void release_block(struct frame *f, unsigned order)
 		(void)frame_release_allocation(f + i);
 }
 
-/* See p2m.h. */
+/* The entry that says what @g is, and its level. NULL: no map. Lock held. */
+static const pte_t *leaf_of(const struct p2m *p, gfn_t g, unsigned *level)
+{
+	mfn_t table = p->root;
+
+	for (*level = TOP_LEVEL; mfn_valid_value(table); --*level) {
+		const pte_t *pte = &table_va(table)[table_index(g, *level)];
+		struct arch_p2m_entry e = arch_p2m_decode(*pte, *level);
+
+		if (!e.is_table)
+			return pte;
+		table = e.mfn;
+	}
+	return NULL;
+}
+
+/* See p2m.h. One walk for all the entries of a table: a large page is put where 512 small ones were. */
 bool p2m_range_empty(struct domain *d, gfn_t g, uint64_t nr)
 {
 	for (uint64_t i = 0; i < nr;) {
-		enum p2m_type type;
-		unsigned order;
+		gfn_t at = gfn_add(g, i);
+		unsigned level;
+		const pte_t *pte = gfn_in_range(at) ? leaf_of(&d->p2m, at, &level) : NULL;
 
-		(void)p2m_lookup(d, gfn_add(g, i), &type, &order);
-		if (type != P2M_INVALID)
-			return false;
-		i = ((g.v + i) | ((1UL << order) - 1)) + 1 - g.v;
+		if (!pte)
+			return true;
+		do {
+			struct arch_p2m_entry e = arch_p2m_decode(*pte++, level);
+
+			if (e.is_table)
+				break;
+			if (e.type != P2M_INVALID)
+				return false;
+			i = ((g.v + i) | (level_span(level) - 1)) + 1 - g.v;
+		} while (i < nr && table_index(gfn_add(g, i), level));
 	}
 	return true;
 }
