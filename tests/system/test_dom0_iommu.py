@@ -128,6 +128,29 @@ def lines_behind_intel():
     try_devices("pci=nomsi", INTEL)
 
 
+def conventional_bridge(iommu):
+    """A disk on a conventional bus, for which the bridge speaks."""
+    with tempfile.TemporaryDirectory() as tmp:
+        disk = pathlib.Path(tmp) / "disk.img"
+        disk.write_bytes(b"hospes" * 20000)
+        kernel = f"{image('vmlinuz-generic')} console=hvc0 quiet panic=-1 random.trust_cpu=on devices.disks=1 devices.nics=0"
+        extra = [*iommu, "-drive", f"if=none,id=disk,file={disk},format=raw,snapshot=on", "-device", "pcie-pci-bridge,id=old",
+                 "-device", "virtio-blk-pci,drive=disk,bus=old,addr=1,iommu_platform=on,disable-legacy=on"]
+        with Machine([kernel, image("dom0-devices.cpio.gz")], append="dom0=pvh dom0_mem=512M", memory="1G", cpus=2, extra=extra) as m:
+            m.expect("interrupt remapping on")
+            m.expect(r"DISK virtio-blk \w{32} Linux version", timeout=200)
+
+
+@boot_test("system", weight=40)
+def behind_a_bridge_amd():
+    conventional_bridge(AMD)
+
+
+@boot_test("system", weight=40)
+def behind_a_bridge_intel():
+    conventional_bridge(INTEL)
+
+
 @boot_test("system", weight=40)
 def stray_dma_amd():
     """A device that DMAs outside its domain is stopped by AMD's IOMMU. QEMU 7's never writes its event log, so whose request it was is not known."""

@@ -584,6 +584,8 @@ static void power_on(struct model as)
 	memset(devices, 0, sizeof(devices));
 	nr_devices = 0;
 	fault_irq = NULL;
+	acpi_info.nr_ioapics = 1;
+	acpi_info.ioapics[0].id = 0;
 	if (!hw.sagaw)
 		hw.sagaw = 4;
 	if (hw.amd) {

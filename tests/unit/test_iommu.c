@@ -75,6 +75,15 @@ static void options(void **state)
 	boot(kinds[2], "iommu=verbose,intremap=off");
 	assert_true(iommu_enabled() && !iommu_intremap());
 	assert_true(has(host_log(), "IOMMU 0: VT-d at 0xfed90000"));
+	/* An I/O APIC nobody names could not be remapped: then nothing is. */
+	for (unsigned i = 0; i < 3; i += 2) {
+		power_on(kinds[i]);
+		acpi_info.ioapics[acpi_info.nr_ioapics++].id = 7;
+		param_parse("");
+		iommu_init();
+		assert_true(iommu_enabled() && !iommu_intremap());
+		assert_true(has(host_log(), "does not say how I/O APIC 7 is seen"));
+	}
 	power_on(kinds[0]);
 	acpi_len = 0;
 	param_parse("");

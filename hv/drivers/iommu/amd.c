@@ -486,18 +486,7 @@ static int add_segment(uint16_t segment)
 	return 0;
 }
 
-static int make_units(void)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; i < amd.ivrs->nr_units && rc == 0; i++)
-		rc = add_unit(i);
-	for (unsigned i = 0; i < amd.nr && rc == 0; i++)
-		rc = add_segment(amd.unit[i]->u.segment);
-	return rc;
-}
-
-/* 32-bit APIC ids need wide entries in every unit. */
+/* Entries with 32-bit APIC ids need every unit to have them. */
 static void choose_interrupts(bool *intremap)
 {
 	bool wide = true;
@@ -505,7 +494,19 @@ static void choose_interrupts(bool *intremap)
 	for (unsigned i = 0; i < amd.nr; i++)
 		wide = wide && (amd.unit[i]->features & FEATURE_XT) && (amd.unit[i]->features & FEATURE_GA);
 	amd.wide = wide && apic_is_x2();
-	amd.intremap = *intremap;
+	amd.intremap = *intremap = *intremap && iommu_all_ioapics(amd_knows_ioapic);
+}
+
+static int make_units(bool *intremap)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < amd.ivrs->nr_units && rc == 0; i++)
+		rc = add_unit(i);
+	choose_interrupts(intremap);
+	for (unsigned i = 0; i < amd.nr && rc == 0; i++)
+		rc = add_segment(amd.unit[i]->u.segment);
+	return rc;
 }
 
 static void add_reserved(void)
@@ -538,11 +539,9 @@ static int amd_init(const void *table, size_t len, bool *intremap)
 	if (amd.ivrs->left_out)
 		printk(LOG_WARN, "IOMMU: %u entries of the IVRS table left out: there is no room for so many\n",
 		       amd.ivrs->left_out);
-	amd.intremap = *intremap;
-	rc = make_units();
+	rc = make_units(intremap);
 	if (rc)
 		return rc;
-	choose_interrupts(intremap);
 	add_reserved();
 	for (unsigned i = 0; i < amd.nr; i++) {
 		if (unit_stop(amd.unit[i]))

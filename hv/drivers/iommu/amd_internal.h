@@ -56,6 +56,8 @@ uint8_t amd_data_of(uint16_t segment, uint16_t id);
 
 /* amd_intr.c */
 struct amd_interrupts *amd_interrupts_of(struct amd_unit *u, uint16_t id);
+/* Does the table say by which id I/O APIC @id is seen? */
+bool amd_knows_ioapic(uint8_t id);
 struct remap_table *amd_remap_table(struct iommu_device *d);
 void amd_remap_write(struct iommu_device *d, unsigned handle, const struct remap_target *t, uint64_t *address,
 		     uint32_t *data);

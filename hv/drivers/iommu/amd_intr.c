@@ -118,6 +118,12 @@ static const struct ivrs_special *special_of(uint8_t ioapic_id)
 	return NULL;
 }
 
+/* See amd_internal.h. */
+bool amd_knows_ioapic(uint8_t id)
+{
+	return special_of(id) != NULL;
+}
+
 /* The entry that the pin has, or else one for it: that of its vector if nobody has it. -1: all are taken. */
 static int line_of(struct amd_interrupts *t, uint8_t ioapic, uint8_t pin, uint8_t vector)
 {

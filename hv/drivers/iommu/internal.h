@@ -117,6 +117,8 @@ struct iommu_unit *iommu_unit(unsigned i);
 /* Firmware's reserved range for @s, or for all. */
 void iommu_add_reserved(const struct acpi_reserved *r, struct pci_sbdf s);
 bool iommu_verbose(void);
+/* Is each I/O APIC of the machine @known to the unit that sees its interrupts? Else remapping would silence it. */
+bool iommu_all_ioapics(bool (*known)(uint8_t id)) must_check;
 /* Will large entries be used? */
 bool iommu_superpages(void);
 

@@ -313,19 +313,20 @@ static void context_set(struct iommu_context *c, uint64_t dfn, mfn_t m, uint64_t
 	if (dfn >= frames)
 		return;
 	nr = min_u64(nr, frames - dfn);
+	/* As many as the map itself may have, twice: it folds tables that stay apart here. */
+	c->table.max_tables = read_once(c->domain->max_pages) / 32 + 1024;
+	c->first = min_u64(c->first, dfn);
+	c->last = max_u64(c->last, dfn + nr - 1);
 	if (access && io_table_map(&c->table, dfn, m, nr, access)) {
 		tell_once(c, dfn);
 		access = 0;
 	}
-	if (!access && !io_table_unmap(&c->table, dfn, nr))
+	if (!access && !io_table_unmap(&c->table, dfn, nr)) {
+		/* A large entry had to go whole, beyond the range. */
 		tell_once(c, dfn);
-	/* A large entry that had to go whole reaches beyond the range: flush all. */
-	if (c->told) {
 		c->first = 0;
 		c->last = frames - 1;
 	}
-	c->first = min_u64(c->first, dfn);
-	c->last = max_u64(c->last, dfn + nr - 1);
 }
 
 /* Firmware's ranges win over the map. */
@@ -426,8 +427,6 @@ int iommu_domain_init(struct domain *d)
 	rc = io_table_init(&c->table, iommu.driver->format, iommu.levels, iommu.max_leaf, iommu.incoherent);
 	if (rc)
 		goto err_id;
-	/* As many as the map itself may have, twice: it folds tables that stay apart here. */
-	c->table.max_tables = d->max_pages / 32 + 1024;
 	d->iommu = c;
 	p2m_listen(d, &c->listener);
 	return 0;
@@ -777,6 +776,19 @@ static void common_denominator(void)
 		iommu.nr_ids = u->nr_ids < iommu.nr_ids ? u->nr_ids : iommu.nr_ids;
 		iommu.incoherent |= u->incoherent;
 	}
+}
+
+/* See internal.h. */
+bool iommu_all_ioapics(bool (*known)(uint8_t id))
+{
+	for (unsigned i = 0; i < acpi_info.nr_ioapics; i++) {
+		if (known(acpi_info.ioapics[i].id))
+			continue;
+		printk(LOG_WARN, "IOMMU: firmware does not say how I/O APIC %u is seen: interrupts are not remapped\n",
+		       acpi_info.ioapics[i].id);
+		return false;
+	}
+	return true;
 }
 
 /* Its options; NULL, or why there shall be none. */

@@ -201,6 +201,8 @@ static bool choose_interrupts(bool wanted)
 		if (!(ecap & ECAP_INTERRUPTS) || !(ecap & ECAP_QUEUE) || (x2 && !(ecap & ECAP_X2APIC)))
 			return false;
 	}
+	if (!iommu_all_ioapics(vtd_knows_ioapic))
+		return false;
 	for (unsigned i = 0; i < vtd.nr; i++)
 		if (!vtd_interrupts_alloc(vtd.unit[i]))
 			return false;

@@ -49,6 +49,8 @@ void vtd_written(const struct vtd_unit *u, const void *p, size_t len);
 /* vtd_intr.c */
 /* Room for the unit's interrupt entries. */
 bool vtd_interrupts_alloc(struct vtd_unit *u) must_check;
+/* Is I/O APIC @id in the scope of some unit? */
+bool vtd_knows_ioapic(uint8_t id);
 struct remap_table *vtd_remap_table(struct iommu_device *d);
 void vtd_remap_write(struct iommu_device *d, unsigned handle, const struct remap_target *t, uint64_t *address,
 		     uint32_t *data);

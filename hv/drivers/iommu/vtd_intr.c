@@ -92,6 +92,14 @@ static struct vtd_unit *ioapic_unit(uint8_t id, uint16_t *requester)
 	return NULL;
 }
 
+/* See vtd_internal.h. */
+bool vtd_knows_ioapic(uint8_t id)
+{
+	uint16_t requester;
+
+	return ioapic_unit(id, &requester) != NULL;
+}
+
 /* The handle of the pin, one for each for ever. -1: there are more pins than handles. Lock held. */
 static int line_of(struct vtd_unit *u, uint8_t ioapic, uint8_t pin)
 {
