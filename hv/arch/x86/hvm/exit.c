@@ -11,6 +11,7 @@
 
 #define XEN_TIME_LEAF 0x40000003u /* the only leaf that shows the clock */
 #define XSTATE_LEAF 0xdu
+#define HYPERVISOR_LEAVES 0x40000000u /* and up to 0x7fffffff */
 #define MSR_HYPERCALL_PAGE 0x40000000u
 #define REG_R8 8
 #define REG_R9 9
@@ -49,8 +50,6 @@ void hvm_exit_cpuid(struct vcpu *v)
 		.vcpu_id = v->id,
 		.domid = v->domain->id,
 		.direct_mapped = v->domain->direct_mapped,
-		.cr4 = virt->get_cr(v, 4),
-		.apic_enabled = vlapic_hw_enabled(v->arch.vlapic),
 		.hypercall_msr = MSR_HYPERCALL_PAGE,
 	};
 	struct cpuid_leaf out;
@@ -58,10 +57,15 @@ void hvm_exit_cpuid(struct vcpu *v)
 
 	if (!len)
 		return;
-	if (leaf == XEN_TIME_LEAF)
+	if (leaf == XEN_TIME_LEAF) {
 		cpuid_time(v, &c);
-	else if (leaf == XSTATE_LEAF)
-		c.xcr0 = hvm_get_xcr0(v);
+	} else if (leaf >> 30 != HYPERVISOR_LEAVES >> 30) {
+		/* The processor's own leaves mirror what is switched on. */
+		c.cr4 = virt->get_cr(v, 4);
+		c.apic_enabled = vlapic_hw_enabled(v->arch.vlapic);
+		if (leaf == XSTATE_LEAF)
+			c.xcr0 = hvm_get_xcr0(v);
+	}
 	policy_cpuid(v->domain->arch.policy, &c, leaf, (uint32_t)r->gpr[REG_RCX], &out);
 	r->gpr[REG_RAX] = out.a;
 	r->gpr[REG_RBX] = out.b;
