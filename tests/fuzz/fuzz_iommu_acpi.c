@@ -1,4 +1,7 @@
-/* Any bytes as an IVRS or DMAR table. First byte: which; then the table, whose length and checksum are made right half of the time. */
+/*
+ * Any bytes as an IVRS or DMAR table. First byte: which; then the table, whose length and checksum are made right
+ * half of the time.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /*
- * Two IOMMUs for tests, written from the manuals and not from the drivers: registers, command queue, caches that forget only what they are told to, page walks, fault
- * logs, interrupt tables. A test switches faults of the hardware on: no answer, no snooping, caching of absent entries.
+ * Two IOMMUs for tests, written from the manuals and not from the drivers: registers, command queue, caches that
+ * forget only what they are told to, page walks, fault logs, interrupt tables. A test switches faults of the hardware
+ * on: no answer, no snooping, caching of absent entries.
  */
 #ifndef IOMMU_MODEL_H
 #define IOMMU_MODEL_H
@@ -519,7 +520,10 @@ static void finish_table(void)
 	acpi_table[9] = (uint8_t)-sum;
 }
 
-/* One unit for all, an I/O APIC 0 at 00:14.0, one page of reserved memory for 00:03.0, and requests of 00:04.0 as 00:05.0. */
+/*
+ * One unit for all, an I/O APIC 0 at 00:14.0, one page of reserved memory for 00:03.0, and requests of 00:04.0 as
+ * 00:05.0.
+ */
 static void make_ivrs(void)
 {
 	begin_table("IVRS");
@@ -572,7 +576,10 @@ static void make_dmar(void)
 	finish_table();
 }
 
-/* Power on; the unit is set up by what the caller puts in @as (amd, incoherent, absent, ...). Hospes has not looked yet. */
+/*
+ * Power on; the unit is set up by what the caller puts in @as (amd, incoherent, absent, ...). Hospes has not looked
+ * yet.
+ */
 static void power_on(struct model as)
 {
 	uint8_t *shadow = hw.shadow ? hw.shadow : malloc(RAM);

@@ -1,6 +1,7 @@
 /*
- * IOMMUs against models of both kinds: deny by default, a domain's devices see its memory with its rights and lose a page before it can be freed, faults are told and
- * storms contained, units that fall silent are given up, interrupts go where entries say. AMD 48882; Intel VT-d specification.
+ * IOMMUs against models of both kinds: deny by default, a domain's devices see its memory with its rights and lose a
+ * page before it can be freed, faults are told and storms contained, units that fall silent are given up, interrupts
+ * go where entries say. AMD 48882; Intel VT-d specification.
  */
 #include "iommu_model.h"
 

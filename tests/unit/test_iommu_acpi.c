@@ -1,4 +1,7 @@
-/* Parsers of IVRS (AMD 48882, chapter 5) and DMAR (VT-d specification, chapter 8): tables as specified, then cut, damaged and with impossible lengths. */
+/*
+ * Parsers of IVRS (AMD 48882, chapter 5) and DMAR (VT-d specification, chapter 8): tables as specified, then cut,
+ * damaged and with impossible lengths.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * I/O page tables of both formats against an array: random changes of all sizes, want of memory, units with fewer levels, and that units which do not snoop see all.
- * What an entry means to the hardware is checked in test_iommu.c.
+ * I/O page tables of both formats against an array: random changes of all sizes, want of memory, units with fewer
+ * levels, and that units which do not snoop see all. What an entry means to the hardware is checked in test_iommu.c.
  */
 #include "mm_test.h"
 

@@ -1,9 +1,10 @@
 /*
- * The I/O APICs: Intel 82093AA datasheet, ACPI 6.5 5.2.12. Everything masked but what Hospes uses itself and what a domain's own kernel
- * drives (asm/irq.h).
+ * The I/O APICs: Intel 82093AA datasheet, ACPI 6.5 5.2.12. Everything masked but what Hospes uses itself and what a
+ * domain's own kernel drives (asm/irq.h).
  *
- * A register is reached through an index and a window, so two accesses belong together. They are guarded by a bare flag, with
- * interrupts off: the handler of a level interrupt masks its pin, and may have interrupted the holder of any lock.
+ * A register is reached through an index and a window, so two accesses belong together. They are guarded by a bare
+ * flag, with interrupts off: the handler of a level interrupt masks its pin, and may have interrupted the holder of
+ * any lock.
  */
 #include "asm/apic.h"
 
@@ -131,7 +132,10 @@ static struct ioapic *find_isa(unsigned irq, unsigned *pin, uint32_t *flags)
 	return find_gsi(o ? o->gsi : irq, pin);
 }
 
-/* Write the whole entry of @pin, through the interrupt remapper if there is one; @low carries the mask. RANK_IRQ may be held. */
+/*
+ * Write the whole entry of @pin, through the interrupt remapper if there is one; @low carries the mask. RANK_IRQ may
+ * be held.
+ */
 static int entry_write(const struct ioapic *io, unsigned pin, uint32_t low, uint32_t target)
 {
 	uint64_t rte = low | (uint64_t)target << 56;
@@ -182,8 +186,9 @@ void ioapic_mask_gsi(uint32_t gsi)
 }
 
 /*
- * A level interrupt that an IOMMU has remapped is over. The local APIC has said so by the vector it saw, which need not be the one in the entry (AMD
- * IOMMU: that is an index), so the pin may wait for its end still. Old ones forget that they wait when they become edge triggered. The pin is masked.
+ * A level interrupt that an IOMMU has remapped is over. The local APIC has said so by the vector it saw, which need
+ * not be the one in the entry (AMD IOMMU: that is an index), so the pin may wait for its end still. Old ones forget
+ * that they wait when they become edge triggered. The pin is masked.
  */
 static void end_of_interrupt(const struct ioapic *io, unsigned pin)
 {

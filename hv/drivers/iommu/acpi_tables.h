@@ -1,7 +1,7 @@
 /*
- * What firmware says of the IOMMUs: the IVRS table (AMD I/O Virtualization Technology specification, 48882, chapter 5) and the DMAR
- * table (Intel VT-d specification, chapter 8). Pure parsers, fuzzed on the host: each reads one table within its length and trusts
- * nothing in it; what does not fit is left out.
+ * What firmware says of the IOMMUs: the IVRS table (AMD I/O Virtualization Technology specification, 48882, chapter
+ * 5) and the DMAR table (Intel VT-d specification, chapter 8). Pure parsers, fuzzed on the host: each reads one table
+ * within its length and trusts nothing in it; what does not fit is left out.
  */
 #ifndef IOMMU_ACPI_TABLES_H
 #define IOMMU_ACPI_TABLES_H
@@ -66,7 +66,10 @@ struct ivrs_special {
 	uint16_t bdf;
 };
 
-/* Memory that firmware and devices share, to be mapped 1:1 (RMRR; IVMD). All devices of the segment, or @first..@last. */
+/*
+ * Memory that firmware and devices share, to be mapped 1:1 (RMRR; IVMD). All devices of the segment, or
+ * @first..@last.
+ */
 struct acpi_reserved {
 	uint16_t segment;
 	bool all, read, write;

@@ -1,7 +1,7 @@
 /*
- * AMD IOMMU (I/O Virtualization Technology specification, 48882). All units of a segment share one device table, whose 65536 entries
- * say "blocked" until a device is given to somebody. Every change is followed by commands and a wait for their end, so the command buffer is
- * empty between operations and its head needs no reading.
+ * AMD IOMMU (I/O Virtualization Technology specification, 48882). All units of a segment share one device table,
+ * whose 65536 entries say "blocked" until a device is given to somebody. Every change is followed by commands and a
+ * wait for their end, so the command buffer is empty between operations and its head needs no reading.
  */
 #include "amd.h"
 
@@ -126,8 +126,8 @@ int amd_device_interrupts(struct amd_unit *u, uint16_t id)
 }
 
 /*
- * An entry cannot be replaced as a whole, so it passes through "blocked": each of its states is a safe one, and none has the V bit clear, which
- * would let everything pass (2.2.2.1).
+ * An entry cannot be replaced as a whole, so it passes through "blocked": each of its states is a safe one, and none
+ * has the V bit clear, which would let everything pass (2.2.2.1).
  */
 static int amd_set_device(struct iommu_unit *iu, uint16_t id, const struct iommu_context *c, bool quiet)
 {
@@ -278,8 +278,8 @@ static void event_log_restart(struct amd_unit *u)
 }
 
 /*
- * Did the unit's function signal a target abort, as it does when it stops a request (PCI 3.0, 6.2.3)? With the log empty that is all there is to know: QEMU
- * before version 9 has a log, and never writes to it.
+ * Did the unit's function signal a target abort, as it does when it stops a request (PCI 3.0, 6.2.3)? With the log
+ * empty that is all there is to know: QEMU before version 9 has a log, and never writes to it.
  */
 static bool abort_signalled(const struct amd_unit *u)
 {

@@ -80,7 +80,8 @@
 #define AMD_PTE_IW (1UL << 62)
 #define AMD_PTE_ADDR 0x000ffffffffff000UL
 /*
- * An absent entry, of which only bit 0 counts (table 15). The next level in it makes QEMU report the fault, which it does not for one that is all zero.
+ * An absent entry, of which only bit 0 counts (table 15). The next level in it makes QEMU report the fault, which it
+ * does not for one that is all zero.
  */
 #define AMD_PTE_ABSENT AMD_PTE_NEXT(1)
 

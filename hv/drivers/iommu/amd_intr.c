@@ -1,6 +1,7 @@
 /*
- * Interrupt remapping of the AMD IOMMU: each device id has a table of its own, and what a device sends as data is the index into it (48882, 2.2.5). I/O APICs
- * appear as devices whose ids the IVRS table tells; the index then stands in the vector field of the redirection entry.
+ * Interrupt remapping of the AMD IOMMU: each device id has a table of its own, and what a device sends as data is the
+ * index into it (48882, 2.2.5). I/O APICs appear as devices whose ids the IVRS table tells; the index then stands in
+ * the vector field of the redirection entry.
  */
 #include "amd_internal.h"
 
@@ -145,7 +146,10 @@ static int line_of(struct amd_interrupts *t, uint8_t ioapic, uint8_t pin, uint8_
 	return free;
 }
 
-/* See internal.h. The vector in the register is not that which the processor sees: the end of a level interrupt must be told to the I/O APIC. */
+/*
+ * See internal.h. The vector in the register is not that which the processor sees: the end of a level interrupt must
+ * be told to the I/O APIC.
+ */
 int amd_ioapic(uint8_t ioapic_id, unsigned pin, uint64_t *rte)
 {
 	const struct ivrs_special *s = special_of(ioapic_id);

@@ -1,4 +1,7 @@
-/* The IVRS table: which AMD IOMMUs there are, whose requests pass through them, and how interrupts of I/O APICs are named. */
+/*
+ * The IVRS table: which AMD IOMMUs there are, whose requests pass through them, and how interrupts of I/O APICs are
+ * named.
+ */
 #include "acpi_tables.h"
 
 #include "hv/acpi.h"
@@ -185,7 +188,10 @@ static void parse_ivhd(struct ivrs *iv, const struct bytes *t, const struct byte
 	}
 }
 
-/* An IVMD block (5.2.3): flags bit 0 unity, bits 1 and 2 rights, bit 3 an exclusion range, which is mapped 1:1 here too. */
+/*
+ * An IVMD block (5.2.3): flags bit 0 unity, bits 1 and 2 rights, bit 3 an exclusion range, which is mapped 1:1 here
+ * too.
+ */
 static void parse_ivmd(struct ivrs *iv, const struct bytes *b)
 {
 	uint64_t start = field(b, 16, 8), size = field(b, 24, 8);

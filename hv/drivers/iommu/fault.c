@@ -1,6 +1,7 @@
 /*
- * What units report of devices. Each line names the device, its owner, the address and the reason; a device gets few lines a second, and one that faults without
- * end is cut off, so that neither the log nor this processor is its victim.
+ * What units report of devices. Each line names the device, its owner, the address and the reason; a device gets few
+ * lines a second, and one that faults without end is cut off, so that neither the log nor this processor is its
+ * victim.
  */
 #include "internal.h"
 

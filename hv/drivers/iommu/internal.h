@@ -87,9 +87,15 @@ struct iommu_driver {
 	const char *name;
 	const struct io_format *format;
 	const char *table; /* ACPI's */
-	/* Find the units, block every device, switch them on. Fills iommu_units(). @intremap: interrupts too, cleared if that cannot be. */
+	/*
+	 * Find the units, block every device, switch them on. Fills iommu_units(). @intremap: interrupts too, cleared
+	 * if that cannot be.
+	 */
 	int (*init)(const void *table, size_t len, bool *intremap);
-	/* The unit that sees requests of @s, NULL: none; ids that firmware says @s uses instead go to @ids, *@nr is moved on. */
+	/*
+	 * The unit that sees requests of @s, NULL: none; ids that firmware says @s uses instead go to @ids, *@nr is
+	 * moved on.
+	 */
 	struct iommu_unit *(*find)(struct pci_sbdf s, uint16_t *ids, unsigned *nr);
 	/* Requests of @id reach @c, or nothing (NULL), then with or without a report. -ENOMEM, -EIO. */
 	int (*set_device)(struct iommu_unit *u, uint16_t id, const struct iommu_context *c, bool quiet);

@@ -1,11 +1,14 @@
 /*
- * IOMMUs: domains' contexts, which device sees which, and the options. The two kinds of unit are in amd.c and vtd.c, their page tables in table.c.
+ * IOMMUs: domains' contexts, which device sees which, and the options. The two kinds of unit are in amd.c and vtd.c,
+ * their page tables in table.c.
  *
- * A context's table mirrors the domain's guest-physical map through a listener, so it changes under that map's lock, in the
- * same batch, and is flushed before the batch ends: a page that left the map is out of devices' reach before it can be freed.
+ * A context's table mirrors the domain's guest-physical map through a listener, so it changes under that map's lock,
+ * in the same batch, and is flushed before the batch ends: a page that left the map is out of devices' reach before
+ * it can be freed.
  *
- * Deny is the default: before the first domain runs every device is blocked, and is so again when it belongs to nobody. A unit that does not answer
- * is not asked again; what it had translated before cannot be taken back, so bus mastering of its devices is switched off.
+ * Deny is the default: before the first domain runs every device is blocked, and is so again when it belongs to
+ * nobody. A unit that does not answer is not asked again; what it had translated before cannot be taken back, so bus
+ * mastering of its devices is switched off.
  */
 #include "hv/iommu.h"
 
@@ -113,7 +116,10 @@ bool iommu_owns_frame(mfn_t m)
 
 /* Waiting ---------------------------------------------------------------------------------------- */
 
-/* See internal.h. The clock is asked now and then, for reading it costs more than a round; and it is not trusted to move. */
+/*
+ * See internal.h. The clock is asked now and then, for reading it costs more than a round; and it is not trusted to
+ * move.
+ */
 bool iommu_wait_more(struct iommu_wait *w)
 {
 	arch_cpu_relax();
@@ -276,8 +282,9 @@ void iommu_contain(uint16_t segment, uint16_t id)
 /* Contexts: the listener ----------------------------------------------------------------------------------- */
 
 /*
- * What devices may do with a page of @type. Grant and foreign mappings count, for a back end hands them to its devices. Writes to
- * RAM whose changes are logged are not seen by the log: it cannot be switched on for a domain with devices.
+ * What devices may do with a page of @type. Grant and foreign mappings count, for a back end hands them to its
+ * devices. Writes to RAM whose changes are logged are not seen by the log: it cannot be switched on for a domain with
+ * devices.
  */
 static unsigned type_access(enum p2m_type type)
 {
@@ -711,7 +718,10 @@ int iommu_ioapic_entry(uint8_t ioapic_id, unsigned pin, uint64_t *rte)
 	return iommu_intremap() ? iommu.driver->ioapic(ioapic_id, pin, rte) : 0;
 }
 
-/* Boot --------------------------------------------------------------------------------------------------------------- */
+/*
+ * Boot
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 /* See internal.h. */
 bool iommu_add_unit(struct iommu_unit *u)

@@ -1,6 +1,7 @@
 /*
- * Handles of remapped interrupts: which entry of a table belongs to which message of a device. Entries are given in blocks of 32 in a row, for a device with several
- * messages of plain MSI adds their number to the lowest bits of one value (PCI 3.0, 6.8.1.6).
+ * Handles of remapped interrupts: which entry of a table belongs to which message of a device. Entries are given in
+ * blocks of 32 in a row, for a device with several messages of plain MSI adds their number to the lowest bits of one
+ * value (PCI 3.0, 6.8.1.6).
  */
 #include "internal.h"
 

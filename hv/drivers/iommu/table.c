@@ -1,6 +1,7 @@
 /*
- * The tree of I/O page tables. A change first builds the tables it needs, which alters no translation, and then only writes entries. Tables that a large entry
- * replaces, and tables that became empty, leave the tree at once and are freed after the next flush.
+ * The tree of I/O page tables. A change first builds the tables it needs, which alters no translation, and then only
+ * writes entries. Tables that a large entry replaces, and tables that became empty, leave the tree at once and are
+ * freed after the next flush.
  */
 #include "table.h"
 

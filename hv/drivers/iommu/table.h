@@ -1,6 +1,7 @@
 /*
- * I/O page tables of one domain: device frame number -> machine frame. Generic over the two entry formats, both with 512 entries a table
- * and leaves of 4K, 2M and 1G; they differ in bits only. Not locked: the caller holds the lock of the domain's guest-physical map.
+ * I/O page tables of one domain: device frame number -> machine frame. Generic over the two entry formats, both with
+ * 512 entries a table and leaves of 4K, 2M and 1G; they differ in bits only. Not locked: the caller holds the lock of
+ * the domain's guest-physical map.
  */
 #ifndef IOMMU_TABLE_H
 #define IOMMU_TABLE_H
@@ -54,11 +55,14 @@ mfn_t io_table_root(const struct io_table *t, unsigned levels);
 /* Frames the table can name. */
 uint64_t io_table_frames(const struct io_table *t);
 
-/* [@dfn, @dfn + @nr) -> from @m on, with @access (not 0). -EINVAL outside of the table; -ENOMEM: no translation changed. */
+/*
+ * [@dfn, @dfn + @nr) -> from @m on, with @access (not 0). -EINVAL outside of the table; -ENOMEM: no translation
+ * changed.
+ */
 int io_table_map(struct io_table *t, uint64_t dfn, mfn_t m, uint64_t nr, unsigned access) must_check;
 /*
- * Nothing there any more. Never fails: without memory to split a large entry all of it goes, and false tells that more was
- * taken away than asked.
+ * Nothing there any more. Never fails: without memory to split a large entry all of it goes, and false tells that
+ * more was taken away than asked.
  */
 bool io_table_unmap(struct io_table *t, uint64_t dfn, uint64_t nr);
 /* What @dfn maps to; access 0: nothing. @level may be NULL. */

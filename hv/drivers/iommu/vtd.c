@@ -1,6 +1,6 @@
 /*
- * Intel VT-d, legacy mode (specification 4.0): root and context tables, which unit is whose. A root or context entry that is not present blocks its device,
- * so tables start empty and deny everything.
+ * Intel VT-d, legacy mode (specification 4.0): root and context tables, which unit is whose. A root or context entry
+ * that is not present blocks its device, so tables start empty and deny everything.
  */
 #include "vtd_internal.h"
 
@@ -40,8 +40,8 @@ static uint64_t *context_entry(struct vtd_unit *u, uint16_t id, bool make)
 }
 
 /*
- * The lower word holds the present bit and is written last, or first to take it away (6.2.2.1 asks for all caches to be told
- * before a changed entry is used).
+ * The lower word holds the present bit and is written last, or first to take it away (6.2.2.1 asks for all caches to
+ * be told before a changed entry is used).
  */
 static int vtd_set_device(struct iommu_unit *iu, uint16_t id, const struct iommu_context *c, bool quiet)
 {

@@ -1,4 +1,7 @@
-/* Layouts of Intel VT-d in legacy mode: registers, root and context entries, queue, faults, interrupt entries (specification 4.0). Pure. */
+/*
+ * Layouts of Intel VT-d in legacy mode: registers, root and context entries, queue, faults, interrupt entries
+ * (specification 4.0). Pure.
+ */
 #ifndef IOMMU_VTD_H
 #define IOMMU_VTD_H
 

@@ -1,6 +1,6 @@
 /*
- * Interrupt remapping of VT-d: one table for each unit; a message's address carries the handle, and each entry names the one requester that may use it
- * (specification chapter 5).
+ * Interrupt remapping of VT-d: one table for each unit; a message's address carries the handle, and each entry names
+ * the one requester that may use it (specification chapter 5).
  */
 #include "vtd_internal.h"
 
@@ -31,8 +31,8 @@ bool vtd_interrupts_alloc(struct vtd_unit *u)
 }
 
 /*
- * The upper word, who may use the entry, changes only while the entry is not present; the lower is one store. So a message under way sees the old
- * target or the new one.
+ * The upper word, who may use the entry, changes only while the entry is not present; the lower is one store. So a
+ * message under way sees the old target or the new one.
  */
 static void entry_write(struct vtd_unit *u, unsigned handle, uint16_t id, const struct remap_target *t)
 {

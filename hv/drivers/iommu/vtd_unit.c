@@ -1,4 +1,7 @@
-/* One VT-d unit: registers, the invalidation queue (or, on the oldest, the registers that stand in for it), and its fault log. */
+/*
+ * One VT-d unit: registers, the invalidation queue (or, on the oldest, the registers that stand in for it), and its
+ * fault log.
+ */
 #include "vtd_internal.h"
 
 #include "hv/errno.h"

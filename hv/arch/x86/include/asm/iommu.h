@@ -8,10 +8,16 @@
 #include "asm/paging.h"
 #include "hv/types.h"
 
-/* Write the lines of [@p, @p + @len) back to memory, for a unit that does not snoop. Ordered before what follows. hv/arch/x86/cache.c. */
+/*
+ * Write the lines of [@p, @p + @len) back to memory, for a unit that does not snoop. Ordered before what follows.
+ * hv/arch/x86/cache.c.
+ */
 void arch_cache_flush(const void *p, size_t len);
 
-/* Replace the 16 bytes at @p, which only the caller writes, so that a device sees the old or the new value (SDM vol. 2, CMPXCHG16B). */
+/*
+ * Replace the 16 bytes at @p, which only the caller writes, so that a device sees the old or the new value (SDM vol.
+ * 2, CMPXCHG16B).
+ */
 static inline void arch_write16b(uint64_t p[2], uint64_t lo, uint64_t hi)
 {
 	uint64_t old_lo = p[0], old_hi = p[1];
