@@ -51,7 +51,16 @@ static int back(struct domain *d, gfn_t g, unsigned order)
 	return rc;
 }
 
-/* See p2m.h. Two megabytes at once where they are promised, as a guest that touches one page soon touches its neighbours. */
+/*
+ * Two megabytes at once, as a guest that touches one page soon touches its neighbours? Not for one that has much less than it shows: touches here and
+ * there would use up what it has before its balloon works.
+ */
+static bool plenty(const struct domain *d)
+{
+	return 2 * read_once(d->pod_cache) >= read_once(d->pod_entries);
+}
+
+/* See p2m.h. */
 bool p2m_populate_pod(struct domain *d, gfn_t g)
 {
 	unsigned order;
@@ -59,7 +68,7 @@ bool p2m_populate_pod(struct domain *d, gfn_t g)
 	while (is_pod(d, g, &order)) {
 		int rc = -ENOMEM;
 
-		if (order >= ORDER_2M)
+		if (order >= ORDER_2M && plenty(d))
 			rc = back(d, g, ORDER_2M);
 		if (rc == -ENOMEM)
 			rc = back(d, g, ORDER_4K);
