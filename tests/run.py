@@ -130,9 +130,14 @@ def load_boot_tests(level):
     """Functions registered by @boot_test in tests/system/test_*.py, those of @level or all."""
     import machine
     machine.TESTS.clear()
-    for path in sorted((ROOT / "tests" / "system").glob("test_*.py")):
+    paths = sorted((ROOT / "tests" / "system").glob("test_*.py"))
+    for path in paths:
+        sys.modules.pop(path.stem, None)
+    for path in paths:
+        if path.stem in sys.modules:  # another one has imported it
+            continue
         spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
+        module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return [t for t in machine.TESTS if level in t.levels]
 
