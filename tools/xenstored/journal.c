@@ -108,6 +108,7 @@ int journal_file_create(struct journal_file *f, const char *path)
 	struct journal_header h = { .magic = JOURNAL_MAGIC, .version = JOURNAL_VERSION, .header_size = sizeof(h) };
 	int err;
 
+	os_boot_id(h.boot);
 	unlink(path);
 	*f = (struct journal_file){ .fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), .size = STEP_SMALL };
 	if (f->fd < 0)
@@ -381,6 +382,8 @@ static int file_open(struct journal_file *f, const char *path)
 {
 	struct journal_header h;
 	struct stat st;
+	char boot[sizeof(h.boot)];
+	int err = EINVAL;
 
 	*f = (struct journal_file){ .fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) };
 	if (f->fd < 0)
@@ -393,13 +396,18 @@ static int file_open(struct journal_file *f, const char *path)
 		goto bad;
 	memcpy(&h, f->map, sizeof(h));
 	f->tail = sizeof(h);
-	if (h.magic == JOURNAL_MAGIC && h.version == JOURNAL_VERSION && h.header_size == sizeof(h))
-		return 0;
+	os_boot_id(boot);
+	if (h.magic == JOURNAL_MAGIC && h.version == JOURNAL_VERSION && h.header_size == sizeof(h)) {
+		if (!memcmp(boot, h.boot, sizeof(boot)))
+			return 0;
+		notice("journal: of an earlier life of this machine, left out");
+		err = ENOENT;
+	}
 	munmap(f->map, f->size);
 bad:
 	close(f->fd);
 	f->fd = -1;
-	return EINVAL;
+	return err;
 }
 
 int journal_recover(const char *path)

@@ -16,7 +16,8 @@ struct journal_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t header_size; /* where frames begin */
-	uint64_t reserved[6];
+	char boot[40];	      /* of which life of the machine: the domains of an earlier one are gone */
+	uint64_t reserved;
 };
 
 struct journal_frame {

@@ -154,6 +154,18 @@ int os_memory_file(const char *name)
 	return memfd_create(name, 0);
 }
 
+void os_boot_id(char id[40])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	memset(id, 0, 40);
+	if (fd < 0)
+		return;
+	if (read(fd, id, 36) != 36)
+		memset(id, 0, 40);
+	close(fd);
+}
+
 int os_file_reserve(int fd, uint64_t offset, uint64_t size)
 {
 	return posix_fallocate(fd, (off_t)offset, (off_t)size);

@@ -38,6 +38,8 @@ void os_protect_memory(void);
 int os_drop_privileges(void);
 /* A file without a name, for the update stream; -1 and errno. Stays open over exec. */
 int os_memory_file(const char *name);
+/* Which life of the machine this is: the same text until it is booted again; zeros if nobody knows. */
+void os_boot_id(char id[40]);
 /* Make @size bytes of @fd real, so that writing to a mapping of them cannot fail. 0 or an errno value. */
 int os_file_reserve(int fd, uint64_t offset, uint64_t size);
 /* Grow or move a shared mapping; NULL: failed, the old one stays. */

@@ -183,6 +183,16 @@ static void nonsense_records(void)
 	free(copy);
 }
 
+/* After a boot no domain of it lives, so the store begins anew. */
+static void earlier_boot(void)
+{
+	make_image();
+	image[offsetof(struct journal_header, boot)] ^= 1;
+	CHECK(recover_from(image, image_len) == 0);
+	image[offsetof(struct journal_header, boot)] ^= 1;
+	CHECK(recover_from(image, image_len) == GROUPS + 1);
+}
+
 /* Far more is written than lives: the file is rewritten while requests go on, and holds exactly the state. */
 static void rewrite_under_load(void)
 {
@@ -230,6 +240,11 @@ static void test_nonsense(void **state)
 	isolated(nonsense_records);
 }
 
+static void test_earlier_boot(void **state)
+{
+	isolated(earlier_boot);
+}
+
 static void test_rewrite(void **state)
 {
 	isolated(rewrite_under_load);
@@ -238,10 +253,8 @@ static void test_rewrite(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_flips),
-		cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_rewrite),
+		cmocka_unit_test(test_cut),	     cmocka_unit_test(test_flips),   cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_earlier_boot), cmocka_unit_test(test_rewrite),
 	};
 
 	return cmocka_run_group_tests_name("store_journal", tests, NULL, NULL);
