@@ -18,7 +18,7 @@
  */
 #define PATIENCE 3
 #define WAIT_AFTER_MS 20    /* of failing, before privileged culprits wait: less sorts itself out */
-#define RESERVE_AFTER_MS 50 /* of failing; less sorts itself out, and a reservation costs the others their tries */
+#define RESERVE_AFTER_MS 20 /* of failing; less sorts itself out, and a reservation costs the others their tries */
 #define WAIT_MAX_MS 1000
 #define WAIT_MAX_UNPRIVILEGED_MS 100
 #define WAIT_PRIVILEGED_MS 2

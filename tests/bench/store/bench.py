@@ -27,7 +27,7 @@ ROWS = [
     ("read", "cpu_us", "us", 4.8, False, "e o c O"), ("read", "p50_us", "us", 9.0, False, "e o c O"),
     ("read-16", "rate", "/s", 400e3, True, "e o c O"), ("read-idle", "rate", "/s", 100e3, True, "e o c O"),
     ("vm-1", "rate", "/s", 1150, True, "e o c O"), ("vm-32", "rate", "/s", 2000, True, "e o c O"), ("vm-32", "eagain", "", 0, False, "o c O"),
-    ("counter-8", "rate", "/s", 8e3, True, "e o c O"), ("watch-1000", "rate", "/s", 80e3, True, "e o c O"),
+    ("counter-8", "rate", "/s", 8e3, True, "e o c O"), ("counter-8", "worst_ms", "ms", 1000, False, "o c O"), ("watch-1000", "rate", "/s", 80e3, True, "e o c O"),
     ("watch-100k", "rate", "/s", 80e3, True, "o"), ("fan-out-100", "rate", "/s", 2e6, True, "o c O"), ("fan-out-1", "rate", "/s", 1e6, True, "o c O"),
     ("directory", "rate", "/s", 100e3, True, "e o c O"), ("domains-250", "rate", "/s", 1000, True, "o c O"), ("domains-1000", "rate", "/s", 1000, True, "o O"),
     ("destroy-250", "rate", "/s", 5000, True, "o c O"), ("destroy-1000", "rate", "/s", 5000, True, "o O"), ("memory", "bytes", "B", 100, False, "o c O"),

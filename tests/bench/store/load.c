@@ -324,6 +324,7 @@ struct script {
 	uint32_t tx;
 	unsigned step, vm;
 	int value;
+	double since, worst; /* the last commit, and the longest time between two */
 };
 
 static void script_send(struct client *c, bool counter)
@@ -367,6 +368,14 @@ static bool script_reply(struct client *c, bool counter, uint32_t type, const ch
 	return true;
 }
 
+static void gap(struct script *s)
+{
+	double t = now();
+	if (t - s->since > s->worst)
+		s->worst = t - s->since;
+	s->since = t;
+}
+
 static void work_transactions(unsigned clients, bool counter)
 {
 	struct client *c[64];
@@ -375,7 +384,7 @@ static void work_transactions(unsigned clients, bool counter)
 	int ep = epoll_create1(0);
 	unsigned next_vm = 1, commits = 0;
 	uint64_t eagain = 0, cpu;
-	double begin, end;
+	double begin, end, worst = 0;
 	for (unsigned i = 0; i < clients; i++) {
 		c[i] = client_open();
 		c[i]->state = &scripts[i];
@@ -389,8 +398,10 @@ static void work_transactions(unsigned clients, bool counter)
 	cpu = daemon_cpu();
 	begin = now();
 	end = begin + bench.seconds;
-	for (unsigned i = 0; i < clients; i++)
+	for (unsigned i = 0; i < clients; i++) {
+		scripts[i].since = begin;
 		script_send(c[i], counter);
+	}
 	while (now() < end) {
 		int n = epoll_wait(ep, ready, 64, 1000);
 		for (int i = 0; i < n; i++) {
@@ -401,13 +412,22 @@ static void work_transactions(unsigned clients, bool counter)
 			bool wait = true;
 			while (try_reply(x, wait, &type, &body, &len)) {
 				wait = false;
-				commits += script_reply(x, counter, type, body, &eagain, &next_vm);
+				if (script_reply(x, counter, type, body, &eagain, &next_vm)) {
+					commits++;
+					gap(x->state);
+				}
 				script_send(x, counter);
 			}
 		}
 	}
 	result("rate", commits / (now() - begin));
 	result("eagain", (double)eagain);
+	for (unsigned i = 0; i < clients; i++) {
+		gap(&scripts[i]);
+		worst = scripts[i].worst > worst ? scripts[i].worst : worst;
+	}
+	/* The longest that any of them had to wait for a commit. */
+	result("worst_ms", worst * 1e3);
 	result("cpu_us", (double)(daemon_cpu() - cpu) / 1e3 / (commits ? commits : 1));
 }
 
