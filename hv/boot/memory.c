@@ -11,6 +11,8 @@
 #define LOW_MEMORY (1UL << 20)
 #define FOUR_GIB (1UL << 32)
 #define HOLD_NOT (64UL << 20)
+#define HOLD_MIN (128UL << 20)
+#define HOLD_STEP (1UL << 20)
 
 /* Range number @i to keep out of RAM entry @entry; false past the last. */
 static bool reserved(const struct boot_info *bi, unsigned entry, unsigned i, paddr_t *start, paddr_t *end)
@@ -61,21 +63,32 @@ static bool reserved_at(const struct boot_info *bi, unsigned entry, paddr_t at, 
 	return false;
 }
 
+/* Bytes of RAM between @from and 4 GiB. */
+static uint64_t ram_above(const struct boot_info *bi, paddr_t from, uint64_t limit)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < bi->nr_e820; i++) {
+		const struct e820_entry *e = &bi->e820[i];
+		paddr_t start = max_u64(e->addr, from), end = min_u64(min_u64(e->addr + e->size, limit), FOUR_GIB);
+
+		if (e->type == E820_RAM && start < end)
+			sum += end - start;
+	}
+	return sum;
+}
+
 /*
  * The end of low memory that stays untouched until domains are built: a domain that drives devices may need it at the machine's own
  * addresses, and in one piece. All below 4 GiB but its top, where everything Hospes needs until then finds room. 0: too little.
  */
 static paddr_t hold_end(const struct boot_info *bi, uint64_t limit)
 {
-	paddr_t top = 0;
+	paddr_t low = FOUR_GIB;
 
-	for (unsigned i = 0; i < bi->nr_e820; i++) {
-		paddr_t end = min_u64(bi->e820[i].addr + bi->e820[i].size, limit);
-
-		if (bi->e820[i].type == E820_RAM && end <= FOUR_GIB && end > top)
-			top = end;
-	}
-	return top >= 3 * HOLD_NOT ? ROUND_DOWN(top - HOLD_NOT, PAGE_SIZE) : 0;
+	while (low > HOLD_MIN && ram_above(bi, low, limit) < HOLD_NOT)
+		low -= HOLD_STEP;
+	return low > HOLD_MIN ? low : 0;
 }
 
 static void add_range(paddr_t start, paddr_t end, paddr_t low)

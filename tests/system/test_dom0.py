@@ -64,7 +64,7 @@ def drives_the_machine():
     """Two vCPUs with an IOMMU: console both ways, clock, interrupt lines, tables, PCI; switches the machine off by ACPI itself."""
     with dom0(extra=IOMMU) as m:
         m.expect(r"d0: drives \d+ PCI devices", timeout=60)
-        m.expect(r"DOM0 ready", timeout=120)
+        m.expect(r"DOM0 ready", timeout=240)
         ask(m, "echo cpus-$(grep -c ^processor /proc/cpuinfo)", r"cpus-2\b")
         ask(m, "echo year-$(date +%Y)", rf"year-{time.gmtime().tm_year}\b")
         ask(m, "cat /sys/hypervisor/properties/capabilities", r"hvm-3\.0-x86_64")
@@ -94,7 +94,7 @@ def without_iommu():
     """Four vCPUs, the packed kernel, no IOMMU: RAM at the machine's own addresses, said loudly; a reboot resets the machine."""
     with dom0(kernel="vmlinuz-generic", cpus=4, append="dom0_vcpus_pin") as m:
         m.expect(r"d0 drives devices without an IOMMU", timeout=60)
-        m.expect(r"DOM0 ready", timeout=150)
+        m.expect(r"DOM0 ready", timeout=280)
         ask(m, "echo cpus-$(grep -c ^processor /proc/cpuinfo)", r"cpus-4\b")
         m.to_hospes()
         m.send("q")
@@ -111,7 +111,7 @@ def without_iommu():
 def crash_stays_with_noreboot():
     """The kernel's crash is told; with noreboot the machine stays for somebody to look at it."""
     with dom0(append="noreboot dom0_max_vcpus=1", cmdline="panic=0") as m:
-        m.expect(r"DOM0 ready", timeout=120)
+        m.expect(r"DOM0 ready", timeout=240)
         ask(m, "echo cpus-$(grep -c ^processor /proc/cpuinfo)", r"cpus-1\b")
         m.send("echo c >/proc/sysrq-trigger\n")
         m.expect(r"Kernel panic - not syncing: sysrq", timeout=30)
@@ -126,7 +126,7 @@ def crash_stays_with_noreboot():
 def crash_resets():
     """Without noreboot a crash of the hardware domain resets the machine, as on Xen."""
     with dom0(append="dom0_max_vcpus=1", cmdline="panic=0") as m:
-        m.expect(r"DOM0 ready", timeout=120)
+        m.expect(r"DOM0 ready", timeout=240)
         m.send("echo c >/proc/sysrq-trigger\n")
         m.expect(r"The hardware domain has ended: rebooting the machine", timeout=30)
         m.expect_off(30)
@@ -140,7 +140,7 @@ def beside_another_domain():
                 "launch_roles": ["control", "hardware", "xenstore", "console", "boot"]},
                linux("beside", memory=96, do="count")]
     with Machine(launch(domains), memory="2G", cpus=2, extra=IOMMU) as m:
-        m.expect_all([r"DOM0 ready", r"BEAT beside 3\b"], timeout=150)
+        m.expect_all([r"DOM0 ready", r"BEAT beside 3\b"], timeout=280)
         ask(m, "echo answer-$((40+2))", r"answer-42")
         m.expect(r"BEAT beside \d+", timeout=30)
         nothing_bad(m)
