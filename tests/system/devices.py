@@ -49,9 +49,9 @@ def try_devices(kernel_args, iommu=(), chipset="q35"):
         kernel = f"{image('vmlinuz-generic')} console=hvc0 quiet panic=-1 random.trust_cpu=on {kernel_args}"
         with Machine([kernel, image("dom0-devices.cpio.gz")], append="dom0=pvh dom0_mem=512M guest_loglvl=all", memory="2G", cpus=2,
                      machine=chipset, extra=extra) as m:
-            m.expect("DEVICES begin", timeout=150)
+            m.expect("DEVICES begin", timeout=300)
             m.expect_all([rf"DISK {kind} {sums[kind]} Linux version" for kind in DISKS] + [rf"NIC {nic} answered" for nic in NICS] +
-                         ["RESET survived", rf"WINDOW 0x0*[1-9a-f]\w{{8}} 0x{FIRST:08X} 0x{LAST:08X}"], timeout=120)
-            m.expect("DEVICES end", timeout=30)
+                         ["RESET survived", rf"WINDOW 0x0*[1-9a-f]\w{{8}} 0x{FIRST:08X} 0x{LAST:08X}"], timeout=240)
+            m.expect("DEVICES end", timeout=60)
             m.expect_off(60)
         return m
