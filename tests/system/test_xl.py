@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 import machine
-from machine import Machine, boot_test, guest, image
+from machine import Machine, ROOT, boot_test, guest, image
 from test_dom0 import INIT, IOMMU, ask, nothing_bad
 
 # Daemons as Debian starts them, and a function that runs a command and tells its status.
@@ -56,6 +56,13 @@ def linux_files():
                                        more='ramdisk = "/initrd"\nextra = "console=hvc0 quiet hospes.do=count"').encode(),
             "small.cfg": CONFIG.format(name="small", kernel="/small", memory=8, vcpus=1, more="").encode(),
             "small": guest("quiet64").read_bytes(), "pool.cfg": b'name = "second"\nsched = "credit2"\ncpus = ["1"]\n'}
+
+
+def program(name):
+    """tests/dom0/@name.c, a program for dom0 that needs no libraries there."""
+    out = machine.BUILD / f"dom0-{name}"
+    subprocess.run(["cc", "-O1", "-static", "-I", ROOT, "-iquote", ROOT / "abi", "-o", out, ROOT / "tests" / "dom0" / f"{name}.c"], check=True)
+    return out.read_bytes()
 
 
 class Session:
@@ -190,6 +197,18 @@ def manages_linux():
     """Debian's kernel under xl: create, memory, vCPUs, sysrq, NMI, shutdown."""
     with Session(linux_files()) as s:
         linux_domain(s)
+        finish(s)
+
+
+@boot_test("system", weight=100)
+def state_goes_in_as_it_came_out():
+    """Debian's kernel with two vCPUs runs on after its state was read, loaded and read again, and is the same."""
+    with Session({**linux_files(), "context": program("context")}) as s:
+        s.run("xl create -q /linux.cfg", timeout=120)
+        s.console("linux", r"USERSPACE .* 2 CPU", 150)
+        for beat in (5, 10):
+            s.check("/context 1", r"^context: 0 differences$")
+            s.console("linux", rf"BEAT guest {beat}", 60)
         finish(s)
 
 
