@@ -20,6 +20,7 @@
 
 static struct {
 	int poll;
+	sigset_t signals;
 } os = { .poll = -1 };
 
 int os_poll_open(void)
@@ -76,7 +77,13 @@ int os_signal_fd(const int *signals)
 		sigaddset(&set, *signals);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -1;
+	os.signals = set;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void os_signals_release(bool yes)
+{
+	sigprocmask(yes ? SIG_UNBLOCK : SIG_BLOCK, &os.signals, NULL);
 }
 
 int os_signal_next(int fd)

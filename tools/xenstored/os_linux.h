@@ -23,6 +23,8 @@ unsigned os_poll_wait(struct os_event *out, unsigned max, int timeout_ms);
 
 /* Block @signals (0-terminated) and deliver them by a descriptor; < 0: none. */
 int os_signal_fd(const int *signals);
+/* Another program follows by exec: signals are its own business, or (@yes false) ours again. */
+void os_signals_release(bool yes);
 /* The next one delivered, 0: none. */
 int os_signal_next(int fd);
 

@@ -196,8 +196,10 @@ static int jump(void)
 		domain_hand_over(true);
 		keep_open(true);
 		make_argv(argv, update.file);
+		os_signals_release(true);
 		execve(update.file, argv, environ);
 		err = errno;
+		os_signals_release(false);
 		keep_open(false);
 		domain_hand_over(false);
 		unsetenv(UPDATE_FD_VARIABLE);
