@@ -2,7 +2,7 @@
 # Fetch Debian's current kernels (and, for the oracle, its Xen) and build the guests' initramfs below $1.
 # What is there already and still current is kept: files are named by package version.
 #
-#   images.sh DIR kernels|oracle
+#   images.sh DIR kernels|oracle|debian
 #
 # leaves in DIR: vmlinuz-generic, vmlinuz-cloud, initramfs.gz, dom0-devices.cpio.gz, xen (links to versioned files).
 set -eu
@@ -48,8 +48,12 @@ oracle)
 	gzip -dc "$dir/xen.gz" >"$dir/xen.tmp" && mv "$dir/xen.tmp" "$dir/xen"
 	sh "$here/oracle-root.sh" "$dir"
 	;;
+debian)
+	# Files with owners and device nodes: root's work.
+	if [ "$(id -u)" = 0 ]; then sh "$here/dom0-disk.sh" "$dir"; else sudo sh "$here/dom0-disk.sh" "$dir"; fi
+	;;
 *)
-	echo "images: unknown set '$what': kernels or oracle" >&2
+	echo "images: unknown set '$what': kernels, oracle or debian" >&2
 	exit 2
 	;;
 esac

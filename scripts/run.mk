@@ -18,6 +18,7 @@ lint:
 check: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests
 	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/images.sh $(IMAGES) oracle
 	@sh scripts/lint.sh
 	@sh scripts/store-oracle.sh $(IMAGES)
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store boot
@@ -25,6 +26,8 @@ check: setup
 test: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
 	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/images.sh $(IMAGES) oracle
+	@sh scripts/images.sh $(IMAGES) debian
 	@sh scripts/store-oracle.sh $(IMAGES)
 	@sh scripts/lint.sh
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store fuzz boot system
@@ -34,11 +37,13 @@ test-oracle: setup
 	@$(MAKE) --no-print-directory -j2 all guests
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) oracle
+	@sh scripts/images.sh $(IMAGES) debian
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py oracle
 
 soak: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
 	@sh scripts/images.sh $(IMAGES) kernels
+	@sh scripts/images.sh $(IMAGES) debian
 	@BUILD=$(BUILD) FUZZ_RUNS=2000000 $(PYTHON) tests/run.py fuzz soak
 	@BUILD=$(BUILD) MODEL_OPERATIONS=10000000 $(PYTHON) tests/store/test_model.py
 

@@ -66,7 +66,7 @@ step vcpu-pin
 try xl vcpu-pin first 0 0
 # On a machine of one CPU that is all of them.
 xl vcpu-list first | awk '$3 == 0 { print $7, $8, $9 }' | sed 's/^all/0/'
-step sched-credit2
+step sched-credit2 of a guest
 try xl sched-credit2 -d first -w 512
 try xl sched-credit2 -d first | columns 1,3,4
 step block-attach

@@ -1,0 +1,127 @@
+"""A whole Debian 12, unmodified, as dom0: its stock Xen tools do everything they can do with guests. tests/system/dom0 has what is tried."""
+import difflib
+import os
+import pathlib
+import re
+import subprocess
+import tarfile
+
+import machine
+from machine import BUILD, Failed, Machine, ROOT, boot_test, image
+
+TRIALS = ROOT / "tests" / "system" / "dom0"
+
+
+def trial(path, *scripts):
+    """A disk whose archive has the scripts of tests/system/dom0; @scripts: (name, "variable=value ...") run in this order."""
+    lines = [f"{settings}; set -- /trial/{name}; . ./lib" for name, settings in scripts]
+    run = path.with_suffix(".run")
+    run.write_text("\n".join(lines) + "\n")
+    with tarfile.open(path, "w") as tar:
+        for f in sorted(TRIALS.iterdir()):
+            tar.add(f, "lib" if f.name == "run" else f.name)
+        tar.add(run, "run")
+        tar.add(machine.guest("quiet64"), "quiet64")
+    run.unlink()
+    with open(path, "ab") as f:
+        f.truncate(-(-path.stat().st_size // 4096) * 4096)
+
+
+def disks(path, iommu):
+    """Dom0's disk and that of the trial, on the machine's AHCI controller."""
+    root = image("dom0-disk.img")
+    return ("-drive", f"file={root},if=none,id=root,format=raw,snapshot=on", "-device", "ide-hd,bus=ide.0,drive=root,serial=root",
+            "-drive", f"file={path},if=none,id=trial,format=raw,snapshot=on", "-device", "ide-hd,bus=ide.1,drive=trial,serial=trial",
+            *(("-device", "amd-iommu,intremap=on") if iommu else ()))
+
+
+def run(scripts, xen=False, cpus=2, timeout=600, iommu=True, **keys):
+    """What the trial printed, by step: {step: [lines]}."""
+    path = BUILD / f"trial.{os.getpid()}.{'xen' if xen else 'hospes'}"
+    trial(path, *scripts)
+    options = {"memory": "2G", "cpus": cpus, "extra": disks(path, iommu), **keys}
+    append = "dom0=pvh dom0_mem=1G loglvl=warning guest_loglvl=warning"
+    if xen:
+        # One CPU: Xen does not bear TSCs that drift apart, and QEMU's do.
+        options.update(kernel=image("xen"), cpus=1)
+        append += " dom0_max_vcpus=1 bootscrub=0 sync_console"
+    kernel = f"{image('dom0-vmlinuz')} console=hvc0 root=LABEL=dom0 ro quiet random.trust_cpu=on systemd.show_status=0"
+    try:
+        with Machine([kernel, image("dom0-initrd")], append=append, **options) as m:
+            m.expect(r"^TRIAL begin", timeout=240)
+            m.expect(r"^TRIAL end", timeout=timeout)
+            m.expect_off(60)
+            text = m.text
+    finally:
+        path.unlink()
+    text = text[text.index("TRIAL begin"):text.rindex("TRIAL end")]
+    steps, current = {}, None
+    for line in text.splitlines()[1:]:
+        if line.startswith("(XEN) ") or re.match(r"\[ *\d+\.\d+\] ", line):
+            continue
+        if line.startswith("STEP "):
+            current = steps.setdefault(line[5:], [])
+        elif current is not None:
+            current.append(line.rstrip())
+    return steps
+
+
+# What differs for a reason: {step: {line on Xen: line on Hospes}}, from tests/system/dom0-differences.txt.
+def expected():
+    """Golden steps, as real Xen gave them and as differences allow."""
+    steps, current = {}, None
+    for line in (ROOT / "tests" / "system" / "dom0-expected.txt").read_text().splitlines():
+        if line.startswith("STEP "):
+            current = steps.setdefault(line[5:], [])
+        elif current is not None:
+            current.append(line)
+    return steps
+
+
+def compare(got, want, names):
+    bad = []
+    for step, lines in want.items():
+        if got.get(step) != lines:
+            bad += [f"step {step}:"] + list(difflib.unified_diff(lines, got.get(step, ["<never reached>"]), names[0], names[1], n=1, lineterm=""))
+    if bad:
+        raise Failed("\n".join(bad))
+
+
+TOOLS_AND_GUEST = [("tools.sh", ":"), ("guest.sh", "kernel=cloud")]
+
+
+@boot_test("system", weight=300)
+def stock_tools():
+    """Debian's tools look at the machine, and lead a guest with disk and network through its life; outputs as on real Xen."""
+    compare(run(TOOLS_AND_GUEST), expected(), ("expected", "Hospes"))
+
+
+@boot_test("system", weight=200)
+def generic_guest_and_churn():
+    """Without an IOMMU: tiny guests come and go, some killed half-way, and leave nothing behind; ten Linux guests live at once."""
+    steps = run([("churn.sh", "count=20"), ("ten.sh", ":")], iommu=False, memory="3G")
+    if "equal before and after" not in steps["churn"]:
+        raise Failed("\n".join(steps["churn"]))
+    up = [x for x in steps["ten guests"] if x.endswith("is up")]
+    if len(up) != 10 or steps["ten guests"][-1] != "Domain-0":
+        raise Failed("\n".join(steps["ten guests"]))
+
+
+@boot_test("soak", weight=3000)
+def long_churn():
+    """10,000 tiny guests, some killed half-way, leave nothing behind."""
+    steps = run([("churn.sh", "count=10000")], timeout=36000)
+    if "equal before and after" not in steps["churn"]:
+        raise Failed("\n".join(steps["churn"]))
+
+
+@boot_test("soak", weight=400)
+def generic_kernel_as_guest():
+    """The whole life again with the generic kernel as the guest's."""
+    compare(run([("guest.sh", "kernel=generic")]), {k: v for k, v in expected().items() if k not in ("info",)}, ("expected", "Hospes"))
+
+
+@boot_test("oracle", weight=900)
+def stock_tools_on_xen():
+    """What the other tests expect is what Debian's real Xen shows."""
+    compare(run(TOOLS_AND_GUEST, xen=True, timeout=900), expected(), ("expected", "Xen 4.17"))
