@@ -139,6 +139,37 @@ void svm_end_insn(struct vcpu *v)
 	}
 }
 
+static bool interruptible(const struct vcpu *v, const struct vmcb *b)
+{
+	return !(b->shadow & 1) && (v->arch.regs.rflags & RFLAGS_IF);
+}
+
+/*
+ * An interrupt that can be taken at once goes in as a virtual one, for the processor to take on entry (15.21.4), unless the field is used for a
+ * window. EVENTINJ would do on hardware; QEMU delivers what came that way twice if it is interrupted just then.
+ */
+static void make_virtual(struct vcpu *v, struct svm_vcpu *s)
+{
+	struct vmcb *b = s->vmcb;
+
+	if ((b->intercept1 & INTERCEPT_VINTR) || !interruptible(v, b))
+		return;
+	b->vintr &= ~VINTR_VECTOR_MASK;
+	b->vintr |= VINTR_IRQ | VINTR_IGN_TPR | VINTR_PRIO_MASK | (b->eventinj & EVENT_VECTOR) << VINTR_VECTOR_SHIFT;
+	b->eventinj = 0;
+	s->virtual = true;
+}
+
+/* The virtual interrupt of this entry, if the guest exited before it took it: it is acknowledged and must not get lost. */
+static uint64_t untaken(struct svm_vcpu *s)
+{
+	uint64_t vintr = s->vmcb->vintr;
+
+	s->virtual = false;
+	s->vmcb->vintr = vintr & ~VINTR_IRQ;
+	return vintr & VINTR_IRQ ? EVENT_VALID | EVENT_INTR | (vintr & VINTR_VECTOR_MASK) >> VINTR_VECTOR_SHIFT : 0;
+}
+
 void svm_event_prepare(struct vcpu *v)
 {
 	struct svm_vcpu *s = v->arch.svm;
@@ -149,14 +180,16 @@ void svm_event_prepare(struct vcpu *v)
 		if (v->arch.nmi_pending)
 			svm_window(v, WINDOW_ANY);
 	}
-	if (likely(!s->held))
-		return;
-	if ((b->eventinj & EVENT_VALID) || (b->shadow & 1) || !(v->arch.regs.rflags & RFLAGS_IF)) {
-		svm_window(v, WINDOW_ANY);
-		return;
+	if (unlikely(s->held)) {
+		if ((b->eventinj & EVENT_VALID) || !interruptible(v, b)) {
+			svm_window(v, WINDOW_ANY);
+			return;
+		}
+		b->eventinj = s->held;
+		s->held = 0;
 	}
-	b->eventinj = s->held;
-	s->held = 0;
+	if ((b->eventinj & EVENT_VALID) && (b->eventinj & EVENT_TYPE) == EVENT_INTR)
+		make_virtual(v, s);
 }
 
 /*
@@ -164,20 +197,26 @@ void svm_event_prepare(struct vcpu *v)
  */
 void svm_event_collect(struct vcpu *v)
 {
-	struct vmcb *b = v->arch.svm->vmcb;
-	uint64_t e = b->exitintinfo;
+	struct svm_vcpu *s = v->arch.svm;
+	struct vmcb *b = s->vmcb;
+	uint64_t e = b->exitintinfo, left = unlikely(s->virtual) ? untaken(s) : 0;
 
-	b->eventinj = 0;
+	b->eventinj = left;
 	if (likely(!(e & EVENT_VALID)))
 		return;
+	/* No exception has such a vector: QEMU's word for a virtual interrupt. */
+	if ((e & EVENT_TYPE) == EVENT_EXCEPTION && (e & EVENT_VECTOR) >= 32)
+		e = (e & ~EVENT_TYPE) | EVENT_INTR;
 	switch (e & EVENT_TYPE) {
+	case EVENT_EXCEPTION:
+		if ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4)
+			break;
+		/* fall through */
 	case EVENT_INTR:
 	case EVENT_NMI:
 		b->eventinj = e;
-		break;
-	case EVENT_EXCEPTION:
-		if ((e & EVENT_VECTOR) != 3 && (e & EVENT_VECTOR) != 4)
-			b->eventinj = e;
+		if (left)
+			s->held = left;
 		break;
 	}
 }

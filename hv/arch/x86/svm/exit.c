@@ -10,6 +10,17 @@ static void exit_none(struct vcpu *v, struct vmcb *b)
 {
 }
 
+/*
+ * Stopped between STI and HLT: the halt is as good as begun, and ends at once if something waits. Hardware would get there by itself, but
+ * QEMU enters the guest again without the interrupt shadow the control block asks for: what comes would be delivered before the HLT,
+ * which then sleeps through what it waits for. Where the hardware tells the next rip, it needs no such help.
+ */
+static void exit_intr(struct vcpu *v, struct vmcb *b)
+{
+	if (unlikely(b->shadow & 1) && !svm_features()->nrips && !(b->eventinj & EVENT_VALID))
+		hvm_exit_hlt(v);
+}
+
 static void exit_vintr(struct vcpu *v, struct vmcb *b)
 {
 	svm_window_exit(v);
@@ -122,8 +133,8 @@ static exit_fn *const exits[NR_LOW_EXITS] = {
 	[EXIT_EXCEPTION + TRAP_DB] = exit_db,
 	[EXIT_EXCEPTION + TRAP_AC] = exit_ac,
 	[EXIT_EXCEPTION + TRAP_MC] = exit_mc,
-	[EXIT_INTR] = exit_none,
-	[EXIT_NMI] = exit_none,
+	[EXIT_INTR] = exit_intr,
+	[EXIT_NMI] = exit_intr,
 	[EXIT_SMI] = exit_none,
 	[EXIT_INIT] = exit_none,
 	[EXIT_VINTR] = exit_vintr,

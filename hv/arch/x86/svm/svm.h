@@ -17,6 +17,7 @@ struct svm_vcpu {
 	bool flush;	   /* drop translations before the next entry */
 	bool nmi_blocked;  /* an NMI handler runs: until IRET */
 	bool iret_pending; /* the IRET itself has not run yet */
+	bool virtual;	   /* this entry carries an interrupt as a virtual one */
 	uint64_t held;	   /* interrupt or NMI whose delivery an exception interrupted, in EVENTINJ form */
 };
 

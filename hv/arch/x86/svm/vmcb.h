@@ -84,6 +84,8 @@
 #define VINTR_PRIO_MASK (0xfUL << 16)
 #define VINTR_IGN_TPR (1UL << 20)
 #define VINTR_MASKING (1UL << 24)
+#define VINTR_VECTOR_SHIFT 32
+#define VINTR_VECTOR_MASK (0xffUL << 32)
 
 /* EVENTINJ and EXITINTINFO. */
 #define EVENT_VECTOR 0xffUL
