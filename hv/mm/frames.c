@@ -147,6 +147,17 @@ static void block_remove(struct frame *f)
 	f->order = INTERIOR;
 }
 
+/*
+ * Does a free block of @order begin at @f? One load tells: a block that was just taken is still free, of no order, until its new owner's
+ * CPU publishes both at once, without the lock.
+ */
+static bool heads_free(const struct frame *f, unsigned order)
+{
+	union frame_head head = { .word = __atomic_load_n((const head_word *)f, __ATOMIC_RELAXED) };
+
+	return head.state == FRAME_FREE && head.order == order;
+}
+
 /* Insert a free block, joining it with its buddy as long as that is free too. */
 static void block_free(struct frame *f, unsigned order)
 {
@@ -159,7 +170,7 @@ static void block_free(struct frame *f, unsigned order)
 		if (buddy == 0 || !frame_covered(buddy))
 			break;
 		b = frame_at(buddy);
-		if (b->state != FRAME_FREE || b->order != order)
+		if (!heads_free(b, order))
 			break;
 		block_remove(b);
 		if (buddy < index) {
@@ -263,7 +274,7 @@ static struct frame *free_head(struct frame *f)
 		if (!frame_covered(head))
 			return NULL;
 		h = frame_at(head);
-		if (h->state == FRAME_FREE && h->order == o)
+		if (heads_free(h, o))
 			return h;
 	}
 	return NULL;
