@@ -3,11 +3,11 @@ import difflib
 import os
 import pathlib
 import re
-import subprocess
 import tarfile
+import threading
 
 import machine
-from machine import BUILD, Failed, Machine, ROOT, boot_test, image
+from machine import Failed, Machine, ROOT, boot_test, image
 
 TRIALS = ROOT / "tests" / "system" / "dom0"
 
@@ -15,14 +15,14 @@ TRIALS = ROOT / "tests" / "system" / "dom0"
 def trial(path, *scripts):
     """A disk whose archive has the scripts of tests/system/dom0; @scripts: (name, "variable=value ...") run in this order."""
     lines = [f"{settings}; set -- /trial/{name}; . ./lib" for name, settings in scripts]
-    run = path.with_suffix(".run")
-    run.write_text("\n".join(lines) + "\n")
+    script = pathlib.Path(f"{path}.run")
+    script.write_text("\n".join(lines) + "\n")
     with tarfile.open(path, "w") as tar:
         for f in sorted(TRIALS.iterdir()):
             tar.add(f, "lib" if f.name == "run" else f.name)
-        tar.add(run, "run")
+        tar.add(script, "run")
         tar.add(machine.guest("quiet64"), "quiet64")
-    run.unlink()
+    script.unlink()
     with open(path, "ab") as f:
         f.truncate(-(-path.stat().st_size // 4096) * 4096)
 
@@ -37,7 +37,7 @@ def disks(path, iommu):
 
 def run(scripts, xen=False, cpus=2, timeout=600, iommu=True, **keys):
     """What the trial printed, by step: {step: [lines]}."""
-    path = BUILD / f"trial.{os.getpid()}.{'xen' if xen else 'hospes'}"
+    path = machine.BUILD / f"trial.{os.getpid()}.{threading.get_ident()}"
     trial(path, *scripts)
     options = {"memory": "2G", "cpus": cpus, "extra": disks(path, iommu), **keys}
     append = "dom0=pvh dom0_mem=1G loglvl=warning guest_loglvl=warning"
@@ -66,9 +66,8 @@ def run(scripts, xen=False, cpus=2, timeout=600, iommu=True, **keys):
     return steps
 
 
-# What differs for a reason: {step: {line on Xen: line on Hospes}}, from tests/system/dom0-differences.txt.
 def expected():
-    """Golden steps, as real Xen gave them and as differences allow."""
+    """What real Xen showed, by step."""
     steps, current = {}, None
     for line in (ROOT / "tests" / "system" / "dom0-expected.txt").read_text().splitlines():
         if line.startswith("STEP "):

@@ -8,7 +8,7 @@ trap 'rm -rf "$tmp"' EXIT
 date=$(git log -1 --format=%ct)
 for d in one second_tree; do
 	mkdir "$tmp/$d"
-	git ls-files -z --cached hv abi lib loader tools scripts tests/tests.mk tests/guest/guest.mk Makefile config.mk |
+	git ls-files -z --cached hv abi lib loader tools scripts 'tests/*.mk' Makefile config.mk |
 		xargs -0 tar cf - | tar xf - -C "$tmp/$d"
 done
 for d in one second_tree; do
