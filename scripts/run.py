@@ -29,7 +29,7 @@ def modules():
 
 def interactive(mods):
     # QEMU's own escape character is Ctrl-A too: give it Ctrl-T.
-    argv = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35", "-cpu", "qemu64,+svm,+npt,+vgif", "-smp", "2", "-m", "2G",
+    argv = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-M", "q35", "-cpu", "qemu64,+svm,+npt,+vgif", "-smp", "2", "-m", "2G",
             "-nographic", "-echr", "0x14", "-no-reboot", "-nic", "none", "-kernel", str(machine.BUILD / "hospes"),
             "-append", "console=com1 com1=115200,8n1 boot-timeline",
             "-initrd", ",".join(str(x).replace(",", ",,") for x in mods), *sys.argv[1:]]
