@@ -126,8 +126,11 @@ def fuzz_suite(results, build):
         results.add(f"fuzz/{path.name}", error, seconds=time.time() - start)
 
 
-def load_boot_tests(level):
-    """Functions registered by @boot_test in tests/system/test_*.py, those of @level or all."""
+BOOT_LEVELS = ("boot", "system", "oracle", "soak")
+
+
+def load_boot_tests(levels):
+    """Functions registered by @boot_test in tests/system/test_*.py that are of one of @levels."""
     import machine
     machine.TESTS.clear()
     paths = sorted((ROOT / "tests" / "system").glob("test_*.py"))
@@ -139,10 +142,10 @@ def load_boot_tests(level):
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    return [t for t in machine.TESTS if level in t.levels]
+    return [t for t in machine.TESTS if set(levels) & set(t.levels)]
 
 
-def boot_suite(results, build, level, only, jobs):
+def boot_suite(results, build, levels, only, jobs):
     import machine
     machine.BUILD = build
 
@@ -158,7 +161,7 @@ def boot_suite(results, build, level, only, jobs):
         except Exception:
             results.add(test.name, traceback.format_exc(), seconds=time.time() - start)
 
-    tests = [t for t in load_boot_tests(level) if not only or re.search(only, t.name)]
+    tests = [t for t in load_boot_tests(levels) if not only or re.search(only, t.name)]
     # Longest first keeps both workers busy to the end.
     tests.sort(key=lambda t: -t.weight)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -186,10 +189,11 @@ def main():
             store_suite(results, build)
         elif suite == "fuzz":
             fuzz_suite(results, build)
-        elif suite in ("boot", "system", "oracle", "soak"):
-            boot_suite(results, build, suite, args.only, args.jobs)
-        else:
+        elif suite not in BOOT_LEVELS:
             sys.exit(f"run.py: unknown suite {suite}")
+    levels = [s for s in args.suites if s in BOOT_LEVELS]
+    if levels:
+        boot_suite(results, build, levels, args.only, args.jobs)
     ran = build / "tests-ran.txt"
     ran.write_text("\n".join(results.passed + results.failed + results.skipped) + "\n")
     tail = f", {len(results.skipped)} skipped" if results.skipped else ""
