@@ -89,7 +89,8 @@ def compare(got, want, names):
 TOOLS_AND_GUEST = [("tools.sh", ":"), ("guest.sh", "kernel=cloud")]
 
 
-@boot_test("system", weight=300)
+# Minutes of many programs' timing: in the soak until it has passed often.
+@boot_test("soak", weight=300)
 def stock_tools():
     """Debian's tools look at the machine, and lead a guest with disk and network through its life; outputs as on real Xen."""
     compare(run(TOOLS_AND_GUEST), expected(), ("expected", "Hospes"))
