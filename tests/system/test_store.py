@@ -44,7 +44,8 @@ def serves_dies_and_is_replaced(s):
     s.m.expect_off(60)
 
 
-@boot_test("system", weight=120)
+# In the soak while it fails now and then: the guest's console then stays silent after its creation.
+@boot_test("soak", weight=120)
 def our_store_under_xl():
     """dom0 on Hospes with our store: create, kill -9, restart, update, shutdown."""
     with Session(files()) as s:
