@@ -156,10 +156,10 @@ def hostile_transactions_left_open():
             g.ask(WRITE, b"data/x\0v", tx=tx)
     before = yard.memory()
     idle = yard.work()
-    for _ in range(20):
-        last = yard.work()
+    # What grows stays grown: the least of the last rounds leaves out what the host did meanwhile.
+    last = min([yard.work() for _ in range(20)][-5:])
     assert yard.memory() - before < 16384, (before, yard.memory())
-    assert last < 3 * idle + 0.05, (idle, last)
+    assert last < 2 * idle + 0.02, (idle, last)
     yard.close()
 
 
