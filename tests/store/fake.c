@@ -15,6 +15,7 @@
 #include "tools/xenstored/store.h"
 #include "tools/xenstored/trace.h"
 #include "tools/xenstored/update.h"
+#include "tools/xenstored/watch.h"
 
 #define DOMAINS 64
 #define CLIENTS 1024
@@ -158,6 +159,27 @@ void conn_event(struct conn *c, const char *path, const char *token)
 	memcpy(body + path_len, token, token_len);
 	message(c, XS_WATCH_EVENT, 0, 0, body, path_len + token_len);
 	free(body);
+}
+
+bool conn_takes_events(const struct conn *c)
+{
+	return !c->io->closed;
+}
+
+static bool event_of(void *arg, const char *path, const char *token)
+{
+	conn_event(arg, path, token);
+	return true;
+}
+
+void conn_owe(struct conn *c, struct change *ch)
+{
+	struct owed o = { .change = ch, .upto = watch_newest(c) };
+
+	/* Without memory the daemon lets the client go. */
+	if (!ch)
+		return;
+	assert_true(owed_events(c, &o, event_of, c));
 }
 
 void conn_close(struct conn *c, uint32_t ring_error)

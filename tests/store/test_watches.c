@@ -237,7 +237,7 @@ static void test_special(void **state)
 	assert_int_equal(ask_words(c, 0, XS_INTRODUCE, "9 1 2"), 0);
 	no_events(c);
 	assert_int_equal(ask_words(c, 0, XS_RELEASE, "9"), 0);
-	assert_string_equal(events(c), "@releaseDomain/9 nine, @releaseDomain out, @releaseDomain/9 deep");
+	assert_string_equal(events(c), "@releaseDomain out, @releaseDomain/9 deep, @releaseDomain/9 nine");
 	assert_int_equal(ask_words(c, 0, XS_RELEASE, "9"), ENOENT);
 	no_events(c);
 	no_events(g);

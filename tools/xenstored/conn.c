@@ -71,6 +71,7 @@ struct conn *conn_new(enum conn_kind kind, struct domain *d, uint32_t id)
 	c->io = io;
 	io->c = c;
 	io->source.fd = -1;
+	queue_init(&io->out);
 	io->next = conns.all;
 	io->prev = &conns.all;
 	if (io->next)
@@ -146,7 +147,7 @@ bool conn_may_serve(struct conn *c)
 
 	if (c->io->closing || c->io->ignored)
 		return false;
-	if (queue_bytes(&c->io->out) > OUT_PAUSE)
+	if (queue_load(&c->io->out) > OUT_PAUSE)
 		return false;
 	if (c->kind == CONN_GUEST && c->outstanding) {
 		limit = quota_limit(c->domain, QUOTA_OUTSTANDING);
@@ -312,11 +313,11 @@ void conn_timers(void)
 			io->retry_at = 0;
 			conn_list_add(io, LIST_READY);
 		}
-		if (!queue_bytes(&io->out))
+		if (!queue_waits(&io->out))
 			continue;
 		if (!conn_privileged(io->c) && options.event_timeout_ms)
 			queue_expire(io->c, options.event_timeout_ms);
-		if (queue_bytes(&io->out))
+		if (queue_waits(&io->out))
 			conn_blocked(io);
 	}
 }

@@ -14,6 +14,7 @@
 #include "store/wire.h" /* struct xsd_sockmsg, types, error names */
 
 struct author;
+struct change;
 struct domain;
 struct transaction;
 struct watch;
@@ -28,8 +29,16 @@ struct conn {
 	struct transaction *transactions; /* list */
 	uint32_t next_tx;
 	unsigned nr_transactions;
-	struct watch *watches; /* list */
+	struct watch *watches; /* list, the newest first */
 	unsigned nr_watches;
+	struct {
+		uint64_t change;   /* the last change this connection was looked at for */
+		struct conn *next; /* of those that one concerns */
+		struct watch *one; /* the watch that fires, set at this component of the path, */
+		int level;
+		bool several; /* or there are more of them */
+		bool blind;   /* it is told nothing */
+	} fire;
 	/* conflict.c. The I/O half zeroes all of these at birth and serves no message of @c before conn_stalled() is 0. */
 	uint64_t stalled_until; /* ms of store_clock() */
 	uint64_t credit_at;	/* when credit was last counted */
@@ -60,6 +69,10 @@ void conn_error(struct conn *c, uint32_t req, uint32_t tx, int err);
  * that begin with '@'), or if the client's quota of unread events says so (then it stalls, bounded: see quota.h).
  */
 void conn_event(struct conn *c, const char *path, const char *token);
+/* Would an event be queued at all? Not if so much is unread that it would be dropped. */
+bool conn_takes_events(const struct conn *c);
+/* The events of @ch for all watches that @c has now, made when there is room for them in its ring. Equal changes still queued absorb it. */
+void conn_owe(struct conn *c, struct change *ch);
 /* Close it for good: watches, transactions, queues go; a guest's ring is marked with @ring_error (XENSTORE_ERROR_*). Safe inside request_handle(). */
 void conn_close(struct conn *c, uint32_t ring_error);
 

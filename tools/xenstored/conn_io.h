@@ -16,6 +16,8 @@ struct queue_item {
 	uint32_t cause_conn; /* the guest connection whose outstanding count it raised, 0: none */
 	uint16_t cause_domain;
 	bool event;
+	struct owed
+		*owed; /* no message: those of a change, to be put here when their turn comes. An event of length 0 */
 };
 
 /* Messages not yet taken. One array of bytes, so that one send() takes all; an array of items beside it. */
@@ -25,6 +27,7 @@ struct queue {
 	uint64_t pos;
 	struct queue_item *items;
 	uint32_t first, nr, nr_max; /* items[first .. nr) */
+	size_t owed_bytes;	    /* what the items without a message hold */
 	uint32_t *index;	    /* hash table of events, built when there are many */
 	uint32_t index_size, index_used;
 };
@@ -85,7 +88,19 @@ void conn_timers(void); /* if their time has come */
 void conn_set_id_floor(uint32_t id);
 
 /* queue.c */
+void queue_init(struct queue *q);
+/* Of whole messages. */
 size_t queue_bytes(const struct queue *q);
+bool queue_waits(const struct queue *q); /* anything at all */
+/* Bytes of memory, which is what a client that does not read is judged by. */
+size_t queue_load(const struct queue *q);
+/*
+ * What may go out now, at most @want bytes from the head: puts the events that are owed up to there in their places. No more of
+ * them are made than are wanted, so what a client is owed costs when it is taken and as fast as it is taken.
+ */
+size_t queue_ready(struct conn *c, size_t want);
+/* All bytes that are queued or owed, to be freed; events that exceed what may be held are left out. NULL: no memory. */
+char *queue_export(const struct conn *c, size_t *len);
 /* @n bytes of it went out. */
 void queue_taken(struct conn *c, size_t n);
 /* Drop all. */

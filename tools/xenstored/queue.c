@@ -9,6 +9,7 @@
 #include "journal_io.h"
 #include "quota.h"
 #include "trace.h"
+#include "watch.h"
 
 /* A client that does not read is let go beyond this; a guest loses events beyond the smaller one. */
 #define QUEUE_MAX (64u << 20)
@@ -17,11 +18,28 @@
 #define INDEX_FROM 16
 /* Memory kept by an empty queue. */
 #define KEEP_BYTES 8192
-#define KEEP_ITEMS 64
+#define KEEP_ITEMS 160
+/* The stream of all bytes begins here: what is owed is put in before what was queued later, so positions also go down a little. */
+#define FIRST_POSITION (1u << 20)
 
 size_t queue_bytes(const struct queue *q)
 {
 	return q->tail - q->head;
+}
+
+void queue_init(struct queue *q)
+{
+	*q = (struct queue){ .pos = FIRST_POSITION };
+}
+
+bool queue_waits(const struct queue *q)
+{
+	return q->first < q->nr;
+}
+
+size_t queue_load(const struct queue *q)
+{
+	return queue_bytes(q) + q->owed_bytes;
 }
 
 size_t queue_partial(const struct queue *q)
@@ -126,6 +144,13 @@ static void index_build(struct queue *q)
 			index_put(q, i);
 }
 
+static bool index_ready(struct queue *q)
+{
+	if (!q->index_used || q->index_used * 2 > q->index_size)
+		index_build(q);
+	return q->index_used;
+}
+
 static bool same_event(const struct queue *q, uint32_t item, uint32_t hash, const char *msg, size_t len)
 {
 	const struct queue_item *i = &q->items[item];
@@ -143,9 +168,7 @@ static bool event_is_queued(struct queue *q, uint32_t hash, const char *msg, siz
 				return true;
 		return false;
 	}
-	if (!q->index_used || q->index_used * 2 > q->index_size)
-		index_build(q);
-	if (!q->index_used)
+	if (!index_ready(q))
 		return false;
 	for (uint32_t slot = hash & (q->index_size - 1); q->index[slot]; slot = (slot + 1) & (q->index_size - 1)) {
 		uint32_t item = q->index[slot] - 1;
@@ -157,7 +180,7 @@ static bool event_is_queued(struct queue *q, uint32_t hash, const char *msg, siz
 }
 
 /* The message is at [tail, tail + len) of the bytes already. */
-static void queue_commit(struct conn *c, size_t len, uint32_t hash, bool event)
+static void queue_commit(struct conn *c, size_t len, uint32_t hash, bool event, struct owed *owed)
 {
 	struct queue *q = &c->io->out;
 	struct queue_item *i = &q->items[q->nr++];
@@ -167,7 +190,8 @@ static void queue_commit(struct conn *c, size_t len, uint32_t hash, bool event)
 				  .len = (uint32_t)len,
 				  .hash = hash,
 				  .stamp = (uint32_t)loop_now(),
-				  .event = event };
+				  .event = event,
+				  .owed = owed };
 	q->tail += len;
 	if (event && q->index_used)
 		index_put(q, q->nr - 1);
@@ -219,7 +243,7 @@ void conn_reply(struct conn *c, uint32_t type, uint32_t req, uint32_t tx, const 
 	}
 	if (trace_on)
 		trace_io(c, true, type, req, tx, data, len);
-	queue_commit(c, sizeof(h) + len, number, false);
+	queue_commit(c, sizeof(h) + len, number, false, NULL);
 }
 
 void conn_error(struct conn *c, uint32_t req, uint32_t tx, int err)
@@ -240,7 +264,7 @@ void conn_event(struct conn *c, const char *path, const char *token)
 	/* A cut event would name another node: clients are better off without (XSA-324). */
 	if (len > XENSTORE_PAYLOAD_MAX)
 		return;
-	if (!conn_privileged(c) && queue_bytes(q) + sizeof(h) + len > QUEUE_MAX_GUEST)
+	if (!conn_privileged(c) && queue_load(q) + sizeof(h) + len > QUEUE_MAX_GUEST)
 		return;
 	p = queue_begin(c, sizeof(h) + len);
 	if (!p)
@@ -253,11 +277,84 @@ void conn_event(struct conn *c, const char *path, const char *token)
 		return;
 	if (trace_on)
 		trace_io(c, true, XS_WATCH_EVENT, 0, 0, p + sizeof(h), len);
-	queue_commit(c, sizeof(h) + len, hash, true);
+	queue_commit(c, sizeof(h) + len, hash, true, NULL);
+}
+
+bool conn_takes_events(const struct conn *c)
+{
+	return !c->io->closing && !c->io->ignored && (queue_load(&c->io->out) < QUEUE_MAX_GUEST || conn_privileged(c));
+}
+
+/*
+ * What is owed: a change whose events are made when their turn comes.
+ */
+
+/* As if the change were not shared with others. */
+static size_t owed_cost(const struct change *ch)
+{
+	return sizeof(struct queue_item) + sizeof(struct owed) + sizeof(*ch) + strlen(ch->path) + 1;
+}
+
+/* None of its events has been made yet, and it is for all watches that are there now. */
+static bool same_change(const struct conn *c, const struct queue_item *i, const struct change *ch)
+{
+	const struct owed *o = i->owed;
+
+	return o && i->hash == ch->hash && !o->level && !o->last && o->change->exact == ch->exact &&
+	       o->upto >= watch_newest(c) && !strcmp(o->change->path, ch->path);
+}
+
+static bool change_is_queued(const struct conn *c, const struct change *ch)
+{
+	struct queue *q = &c->io->out;
+
+	if (q->nr - q->first <= INDEX_FROM) {
+		for (uint32_t i = q->first; i < q->nr; i++)
+			if (same_change(c, &q->items[i], ch))
+				return true;
+		return false;
+	}
+	if (!index_ready(q))
+		return false;
+	for (uint32_t slot = ch->hash & (q->index_size - 1); q->index[slot]; slot = (slot + 1) & (q->index_size - 1)) {
+		uint32_t item = q->index[slot] - 1;
+
+		if (item >= q->first && item < q->nr && same_change(c, &q->items[item], ch))
+			return true;
+	}
+	return false;
+}
+
+void conn_owe(struct conn *c, struct change *ch)
+{
+	struct queue *q = &c->io->out;
+	struct owed *o;
+
+	if (!conn_takes_events(c) || (ch && !ch->special && change_is_queued(c, ch)))
+		return;
+	o = ch ? malloc(sizeof(*o)) : NULL;
+	if (!o || !queue_begin(c, 0)) {
+		free(o);
+		conn_close(c, XENSTORE_ERROR_COMM);
+		return;
+	}
+	*o = (struct owed){ .change = ch, .upto = watch_newest(c) };
+	ch->refs++;
+	q->owed_bytes += owed_cost(ch);
+	queue_commit(c, 0, ch->hash, true, o);
+}
+
+static void owed_free(struct conn *c, struct owed *o)
+{
+	c->io->out.owed_bytes -= owed_cost(o->change);
+	change_put(o->change);
+	free(o);
 }
 
 static void item_gone(struct conn *c, const struct queue_item *i)
 {
+	if (i->owed)
+		owed_free(c, i->owed);
 	if (i->cause_conn)
 		conn_taken(i->cause_domain, i->cause_conn);
 	if (!i->event && c->kind != CONN_SOCKET)
@@ -290,9 +387,10 @@ void queue_taken(struct conn *c, size_t n)
 
 	q->head += n;
 	q->pos += n;
-	while (q->first < q->nr && q->items[q->first].pos + q->items[q->first].len <= q->pos)
+	while (q->first < q->nr && !q->items[q->first].owed &&
+	       q->items[q->first].pos + q->items[q->first].len <= q->pos)
 		item_gone(c, &q->items[q->first++]);
-	if (q->head == q->tail)
+	if (q->first == q->nr)
 		queue_shrink(q);
 }
 
@@ -309,6 +407,239 @@ void queue_clear(struct conn *c)
 	*q = (struct queue){ .pos = q->pos };
 }
 
+/*
+ * Making the events that are owed.
+ */
+
+/* Events of one item, put together before they take its place. */
+struct batch {
+	struct conn *c;
+	size_t len, want;
+	unsigned nr;
+	struct queue_item items[64];
+	char bytes[XENSTORE_RING_SIZE + sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
+};
+
+static size_t put_event(char *to, const char *path, const char *token)
+{
+	size_t path_len = strlen(path) + 1, token_len = strlen(token) + 1;
+	struct xsd_sockmsg h = { .type = XS_WATCH_EVENT, .len = (uint32_t)(path_len + token_len) };
+
+	memcpy(to, &h, sizeof(h));
+	memcpy(to + sizeof(h), path, path_len);
+	memcpy(to + sizeof(h) + path_len, token, token_len);
+	return sizeof(h) + h.len;
+}
+
+static bool event_fits(const char *path, const char *token)
+{
+	return strlen(path) + strlen(token) + 2 <= XENSTORE_PAYLOAD_MAX;
+}
+
+static bool batch_add(void *arg, const char *path, const char *token)
+{
+	struct batch *b = arg;
+	char *p = b->bytes + b->len;
+	size_t len;
+
+	if (b->len >= b->want || b->nr == sizeof(b->items) / sizeof(b->items[0]))
+		return false;
+	if (!event_fits(path, token))
+		return true;
+	len = put_event(p, path, token);
+	if (trace_on)
+		trace_io(b->c, true, XS_WATCH_EVENT, 0, 0, p + sizeof(struct xsd_sockmsg),
+			 len - sizeof(struct xsd_sockmsg));
+	b->items[b->nr++] = (struct queue_item){ .len = (uint32_t)len,
+						 .hash = hash_bytes(p + sizeof(struct xsd_sockmsg),
+								    len - sizeof(struct xsd_sockmsg)),
+						 .event = true };
+	b->len += len;
+	return true;
+}
+
+/* Space before the head for so much. It comes back as bytes are taken, so everything is moved but rarely. */
+static bool queue_front(struct queue *q, uint32_t nr, size_t len)
+{
+	if (q->first < nr) {
+		uint32_t more = nr + 32, max = q->nr + more + 16;
+		struct queue_item *items = realloc(q->items, max * sizeof(*items));
+
+		if (!items)
+			return false;
+		memmove(items + q->first + more, items + q->first, (q->nr - q->first) * sizeof(*items));
+		q->items = items;
+		q->first += more;
+		q->nr += more;
+		q->nr_max = max;
+		q->index_used = 0;
+	}
+	if (q->head == q->tail && q->size >= len) {
+		q->head = q->tail = q->size;
+	} else if (q->head < len) {
+		size_t more = len + 2048;
+		char *bytes = realloc(q->bytes, q->tail + more);
+
+		if (!bytes)
+			return false;
+		memmove(bytes + q->head + more, bytes + q->head, q->tail - q->head);
+		q->bytes = bytes;
+		q->head += more;
+		q->tail += more;
+		q->size = q->tail;
+	}
+	return true;
+}
+
+/*
+ * Put events worth at least @want bytes, if there are as many, before item *at, and take that away when it has no more. What is before
+ * it moves towards the front. *at is where it is then, or what followed it. False: no memory.
+ */
+static bool unfold(struct conn *c, uint32_t *at, size_t before, size_t want)
+{
+	static struct batch b;
+	struct queue *q = &c->io->out;
+	struct queue_item owed = q->items[*at], *to;
+	uint32_t nr_before = *at - q->first;
+	bool all;
+
+	b.c = c;
+	b.want = want;
+	b.len = b.nr = 0;
+	all = owed_events(c, owed.owed, batch_add, &b);
+	if (!queue_front(q, b.nr, b.len))
+		return false;
+	/* The place of the item itself is used again if it goes. */
+	to = q->items + q->first;
+	if (all)
+		memmove(to - b.nr + 1, to, nr_before * sizeof(*to));
+	else
+		memmove(to - b.nr, to, nr_before * sizeof(*to));
+	q->first -= b.nr;
+	q->first += all;
+	if (b.len) {
+		memmove(q->bytes + q->head - b.len, q->bytes + q->head, before);
+		q->head -= b.len;
+		q->pos -= b.len;
+		memcpy(q->bytes + q->head + before, b.bytes, b.len);
+	}
+	for (uint32_t i = q->first; i < q->first + nr_before; i++)
+		q->items[i].pos -= b.len;
+	to = q->items + q->first + nr_before;
+	for (unsigned i = 0; i < b.nr; i++, to++) {
+		*to = b.items[i];
+		to->pos = q->pos + before;
+		to->stamp = owed.stamp;
+		before += to->len;
+	}
+	*at = q->first + nr_before + b.nr;
+	if (!all)
+		return true;
+	/* Whoever caused it waits for the last of them now. */
+	if (b.nr) {
+		to[-1].cause_conn = owed.cause_conn;
+		to[-1].cause_domain = owed.cause_domain;
+		owed.cause_conn = 0;
+	}
+	item_gone(c, &owed);
+	return true;
+}
+
+size_t queue_ready(struct conn *c, size_t want)
+{
+	struct queue *q = &c->io->out;
+	size_t ready = 0;
+
+	if (!want)
+		return 0;
+	for (uint32_t i = q->first; i < q->nr && ready < want;) {
+		const struct queue_item *item = &q->items[i];
+
+		if (!item->owed) {
+			ready = (size_t)(item->pos + item->len - q->pos);
+			i++;
+		} else if (!unfold(c, &i, ready, want - ready)) {
+			conn_close(c, XENSTORE_ERROR_COMM);
+			return 0;
+		} else if (i > q->first) {
+			item = &q->items[i - 1];
+			ready = (size_t)(item->pos + item->len - q->pos);
+		}
+	}
+	if (q->first == q->nr)
+		queue_shrink(q);
+	return ready < want ? ready : want;
+}
+
+struct exported {
+	char *p;
+	size_t len, size;
+	bool failed;
+};
+
+static char *export_room(struct exported *e, size_t len)
+{
+	if (e->size - e->len < len) {
+		size_t size = e->size * 2 + len;
+		char *p = realloc(e->p, size);
+
+		e->failed |= !p;
+		if (!p)
+			return NULL;
+		e->p = p;
+		e->size = size;
+	}
+	return e->p + e->len;
+}
+
+static bool export_event(void *arg, const char *path, const char *token)
+{
+	struct exported *e = arg;
+	char *p;
+
+	if (!event_fits(path, token) || e->len > QUEUE_MAX_GUEST)
+		return true;
+	p = export_room(e, sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX);
+	if (p)
+		e->len += put_event(p, path, token);
+	return p;
+}
+
+char *queue_export(const struct conn *c, size_t *len)
+{
+	const struct queue *q = &c->io->out;
+	const char *from = q->bytes ? q->bytes + q->head : NULL;
+	struct exported e = { .size = queue_bytes(q) + 1 };
+
+	e.p = malloc(e.size);
+	if (!e.p)
+		return NULL;
+	for (uint32_t i = q->first; i < q->nr && !e.failed; i++) {
+		const struct queue_item *item = &q->items[i];
+		size_t n = (size_t)(item->pos < q->pos ? item->pos + item->len - q->pos : item->len);
+		struct owed o;
+		char *p;
+
+		if (item->owed) {
+			o = *item->owed;
+			(void)owed_events(c, &o, export_event, &e);
+			continue;
+		}
+		p = export_room(&e, n);
+		if (!p)
+			break;
+		memcpy(p, from, n);
+		from += n;
+		e.len += n;
+	}
+	if (e.failed) {
+		free(e.p);
+		return NULL;
+	}
+	*len = e.len;
+	return e.p;
+}
+
 bool queue_expire(struct conn *c, uint64_t ms)
 {
 	struct queue *q = &c->io->out;
@@ -316,6 +647,12 @@ bool queue_expire(struct conn *c, uint64_t ms)
 	size_t end = 0, dropped = 0;
 	uint64_t base = q->pos;
 
+	/* In order of their age: most often a look at the first tells. */
+	while (to < q->nr && (!q->items[to].event || q->items[to].pos < base))
+		to++;
+	if (to == q->nr || now - q->items[to].stamp < ms)
+		return false;
+	to = q->first;
 	for (uint32_t i = q->first; i < q->nr; i++) {
 		struct queue_item *item = &q->items[i];
 		bool begun = item->pos < base;
@@ -347,7 +684,7 @@ int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint
 	if (!queue_room(q, len))
 		return ENOMEM;
 	memcpy(q->bytes + q->tail, data, len);
-	queue_commit(c, len, number, event);
+	queue_commit(c, len, number, event, NULL);
 	/* Never equal to a new event: its beginning may be missing. */
 	q->items[q->nr - 1].hash = event ? 0 : number;
 	return 0;

@@ -270,9 +270,8 @@ static bool ring_write(struct conn *c)
 	struct xenstore_domain_interface *r = io->ring;
 	struct queue *q = &io->out;
 	uint32_t prod, used, n;
-	size_t waiting = queue_bytes(q);
 
-	if (!waiting)
+	if (!queue_waits(q))
 		return false;
 	prod = load(&r->rsp_prod);
 	used = prod - load(&r->rsp_cons);
@@ -280,7 +279,7 @@ static bool ring_write(struct conn *c)
 		conn_close(c, XENSTORE_ERROR_RINGIDX);
 		return false;
 	}
-	n = RING - used < waiting ? RING - used : (uint32_t)waiting;
+	n = (uint32_t)queue_ready(c, RING - used);
 	if (!n)
 		return false;
 	ring_copy_in(r->rsp, prod, q->bytes + q->head, n);
@@ -301,7 +300,7 @@ void ring_flush(struct conn *c)
 	if ((news || io->notify) && io->bound)
 		hyper->notify(io->port);
 	io->notify = false;
-	if (queue_bytes(&io->out))
+	if (queue_waits(&io->out))
 		conn_blocked(io);
 }
 

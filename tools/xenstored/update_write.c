@@ -139,8 +139,11 @@ static void put_conn(struct writer *w, const struct conn *c)
 	const struct conn_io *io = c->io;
 	const struct queue *q = &io->out;
 	const struct domain *d = c->domain;
-	size_t partial = queue_partial(q);
+	size_t partial = queue_partial(q), len;
+	char *out = queue_export(c, &len);
 
+	if (!out)
+		w->s.failed = true;
 	w->conn_id = c->id;
 	stream_begin(&w->s, STREAM_CONNECTION);
 	stream_put32(&w->s, c->id);
@@ -156,9 +159,10 @@ static void put_conn(struct writer *w, const struct conn *c)
 	}
 	stream_put16(&w->s, (uint16_t)io->in_len);
 	stream_put16(&w->s, partial ? (uint16_t)(q->items[q->first].len - partial) : 0);
-	stream_put32(&w->s, (uint32_t)queue_bytes(q));
+	stream_put32(&w->s, (uint32_t)len);
 	stream_put(&w->s, io->in, io->in_len);
-	stream_put(&w->s, q->bytes + q->head, queue_bytes(q));
+	stream_put(&w->s, out, len);
+	free(out);
 	stream_commit(&w->s);
 	store_each_watch(c, put_watch, w);
 	store_each_transaction(c, put_transaction, w);

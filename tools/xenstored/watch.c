@@ -9,172 +9,18 @@
 #include "domain.h"
 #include "hash.h"
 #include "live.h"
-
-/* One component of a watched path; exists while a watch, a child or permissions need it. */
-struct watch_node {
-	struct watch_node *parent;     /* NULL: a first component, or a special name */
-	struct watch_node *next;       /* in its bucket */
-	struct watch *watches, **last; /* in the order they were set */
-	struct perms *perms;	       /* of a special name; NULL: the default */
-	uint64_t hash;
-	uint32_t children;
-	uint32_t name_len;
-	char name[];
-};
+#include "watch_place.h"
 
 static struct {
-	struct watch_node **buckets;
-	unsigned nr_buckets, nr_nodes, nr;
+	unsigned nr;
 	size_t bytes;
-	unsigned firing;    /* events are being sent: watches removed meanwhile stay where they are */
-	struct watch *dead; /* by next_in_conn */
+	uint64_t births;     /* watches ever set */
+	uint64_t changes;    /* changes ever fired */
+	struct change *kept; /* the one being fired, once somebody is owed it */
+	unsigned firing;     /* events are being sent: watches removed meanwhile stay where they are */
+	struct watch *dead;  /* by next_in_conn */
 	struct perms *default_special;
 } watches;
-
-/*
- * The tree of components: one hash table for all, keyed by parent and name.
- */
-
-static uint64_t component_hash(const struct watch_node *parent, const char *name, size_t len)
-{
-	return hash_bytes((uintptr_t)parent, name, len);
-}
-
-static struct watch_node *component_find(const struct watch_node *parent, const char *name, size_t len)
-{
-	uint64_t hash;
-	struct watch_node *n;
-
-	if (!watches.nr_buckets)
-		return NULL;
-	hash = component_hash(parent, name, len);
-	for (n = watches.buckets[hash & (watches.nr_buckets - 1)]; n; n = n->next)
-		if (n->hash == hash && n->parent == parent && n->name_len == len && !memcmp(n->name, name, len))
-			return n;
-	return NULL;
-}
-
-static bool table_grow(void)
-{
-	unsigned n = watches.nr_buckets ? watches.nr_buckets * 2 : 64;
-	struct watch_node **buckets, *w, *next;
-
-	if (watches.nr_nodes < watches.nr_buckets)
-		return true;
-	buckets = calloc(n, sizeof(*buckets));
-	if (!buckets)
-		return watches.nr_buckets;
-	for (unsigned i = 0; i < watches.nr_buckets; i++)
-		for (w = watches.buckets[i]; w; w = next) {
-			next = w->next;
-			w->next = buckets[w->hash & (n - 1)];
-			buckets[w->hash & (n - 1)] = w;
-		}
-	free(watches.buckets);
-	watches.buckets = buckets;
-	watches.nr_buckets = n;
-	return true;
-}
-
-static struct watch_node *component_make(struct watch_node *parent, const char *name, size_t len)
-{
-	struct watch_node *n = component_find(parent, name, len), **bucket;
-
-	if (n)
-		return n;
-	if (!table_grow())
-		return NULL;
-	n = calloc(1, sizeof(*n) + len);
-	if (!n)
-		return NULL;
-	n->parent = parent;
-	n->last = &n->watches;
-	n->name_len = (uint32_t)len;
-	n->hash = component_hash(parent, name, len);
-	memcpy(n->name, name, len);
-	bucket = &watches.buckets[n->hash & (watches.nr_buckets - 1)];
-	n->next = *bucket;
-	*bucket = n;
-	if (parent)
-		parent->children++;
-	watches.nr_nodes++;
-	watches.bytes += sizeof(*n) + len;
-	return n;
-}
-
-/* Drop @n and those above it as far as nothing needs them. */
-static void component_drop(struct watch_node *n)
-{
-	while (n && !n->watches && !n->children && !n->perms) {
-		struct watch_node *parent = n->parent, **at;
-
-		for (at = &watches.buckets[n->hash & (watches.nr_buckets - 1)]; *at != n; at = &(*at)->next)
-			;
-		*at = n->next;
-		watches.nr_nodes--;
-		watches.bytes -= sizeof(*n) + n->name_len;
-		free(n);
-		if (parent)
-			parent->children--;
-		n = parent;
-	}
-	if (!watches.nr_nodes) {
-		free(watches.buckets);
-		watches.buckets = NULL;
-		watches.nr_buckets = 0;
-	}
-}
-
-/* The next component of @path from *at on, which is moved past it and its '/'. */
-static const char *next_component(const char **at, size_t *len)
-{
-	const char *s = *at;
-
-	*len = strcspn(s, "/");
-	*at = s + *len + (s[*len] == '/');
-	return s;
-}
-
-/*
- * The node of an absolute path ("/" has the empty component) or of a special name ("@releaseDomain/7" has two), made on
- * demand. Special names cannot be mistaken for a path: those all hang below the empty component.
- */
-static struct watch_node *place_make(const char *path)
-{
-	struct watch_node *n = NULL, *child;
-	const char *at = path;
-	size_t len;
-
-	do {
-		const char *name = next_component(&at, &len);
-
-		if (!len && n) /* "/" itself */
-			break;
-		child = component_make(n, name, len);
-		if (!child) {
-			component_drop(n);
-			return NULL;
-		}
-		n = child;
-	} while (*at);
-	return n;
-}
-
-static struct watch_node *place_find(const char *path)
-{
-	struct watch_node *n = NULL;
-	const char *at = path;
-	size_t len;
-
-	do {
-		const char *name = next_component(&at, &len);
-
-		if (!len && n)
-			break;
-		n = component_find(n, name, len);
-	} while (n && *at);
-	return n;
-}
 
 /*
  * Setting and removing.
@@ -207,16 +53,16 @@ size_t watch_cost(const struct conn *c, const char *path, const char *token)
 
 	for (const char *at = path; (at = strchr(at, '/')); at++)
 		components++;
-	return sizeof(struct watch) + strlen(path) + strlen(token) + 2 +
+	return sizeof(struct watch) + sizeof(struct watch_group) + strlen(path) + strlen(token) + 2 +
 	       components * (sizeof(struct watch_node) + sizeof(void *));
 }
 
 static struct watch *watch_find(const struct conn *c, const struct watch_node *n, const char *path, const char *token)
 {
-	struct watch *w;
+	struct watch_group *g = group_find(n, c);
 
-	for (w = n ? n->watches : NULL; w; w = w->next_at_node)
-		if (w->c == c && !strcmp(w->token, token) && !strcmp(w->path, path))
+	for (struct watch *w = g ? g->watches : NULL; w; w = w->next_in_group)
+		if (w->c && !strcmp(w->token, token) && !strcmp(w->path, path))
 			return w;
 	return NULL;
 }
@@ -226,6 +72,27 @@ bool watch_exists(const struct conn *c, const char *path, const char *token)
 	char full[XENSTORE_ABS_PATH_MAX + 32];
 
 	return absolute(c, path, full, sizeof(full)) && watch_find(c, place_find(full), path, token);
+}
+
+/* How deep its watches reach. */
+static void group_depth(struct watch_group *g)
+{
+	g->max_depth = -1;
+	for (const struct watch *w = g->watches; w; w = w->next_in_group)
+		if (w->c && w->depth > g->max_depth)
+			g->max_depth = w->depth;
+}
+
+static void group_add(struct watch_group *g, struct watch *w)
+{
+	w->next_in_group = NULL;
+	w->prev_in_group = g->last;
+	*g->last = w;
+	g->last = &w->next_in_group;
+	g->nr++;
+	g->nr_plain += w->depth < 0;
+	if (w->depth > g->max_depth)
+		g->max_depth = w->depth;
 }
 
 int watch_add(struct conn *c, const char *path, const char *token, int depth)
@@ -243,12 +110,14 @@ int watch_add(struct conn *c, const char *path, const char *token, int depth)
 	if (!w)
 		return ENOMEM;
 	n = place_make(full);
-	if (!n) {
+	w->group = n ? group_make(n, c) : NULL;
+	if (!w->group) {
+		component_drop(n);
 		free(w);
 		return ENOMEM;
 	}
 	w->c = c;
-	w->node = n;
+	w->birth = ++watches.births;
 	w->depth = depth;
 	w->relative = path[0] != '/' && path[0] != '@';
 	w->path = memcpy(w->data, path, path_len);
@@ -258,10 +127,7 @@ int watch_add(struct conn *c, const char *path, const char *token, int depth)
 	if (c->watches)
 		c->watches->prev_in_conn = &w->next_in_conn;
 	c->watches = w;
-	w->next_at_node = NULL;
-	w->prev_at_node = n->last;
-	*n->last = w;
-	n->last = &w->next_at_node;
+	group_add(w->group, w);
 	c->nr_watches++;
 	watches.nr++;
 	watches.bytes += watch_bytes(w);
@@ -272,13 +138,19 @@ int watch_add(struct conn *c, const char *path, const char *token, int depth)
 
 static void watch_free(struct watch *w)
 {
-	*w->prev_at_node = w->next_at_node;
-	if (w->next_at_node)
-		w->next_at_node->prev_at_node = w->prev_at_node;
+	struct watch_group *g = w->group;
+	struct watch_node *n = g->node;
+
+	*w->prev_in_group = w->next_in_group;
+	if (w->next_in_group)
+		w->next_in_group->prev_in_group = w->prev_in_group;
 	else
-		w->node->last = w->prev_at_node;
-	component_drop(w->node);
+		g->last = w->prev_in_group;
 	free(w);
+	if (g->watches)
+		return;
+	group_drop(g);
+	component_drop(n);
 }
 
 static void watch_unlink(struct watch *w)
@@ -294,6 +166,10 @@ static void watch_unlink(struct watch *w)
 	quota_charge(c->domain, QUOTA_WATCHES, -1);
 	quota_charge(c->domain, QUOTA_MEMORY, -(int64_t)watch_cost(c, w->path, w->token));
 	w->c = NULL;
+	w->group->nr--;
+	w->group->nr_plain -= w->depth < 0;
+	if (w->depth >= 0)
+		group_depth(w->group);
 	if (!watches.firing) {
 		watch_free(w);
 		return;
@@ -354,45 +230,203 @@ static bool may_see(const struct conn *c, const struct watch_perms *ps)
 	return false;
 }
 
-/* @depth: of @path below the watches of @n. */
-static void fire_node(struct watch_node *n, const char *path, int depth, const struct watch_perms *ps)
+/*
+ * What a watch set at component @level of the change's path is told; NULL: nothing. A plain watch of a special name does not tell which
+ * domain it is about. A relative one is set below the home, so its events' paths begin with that.
+ */
+static const char *told(const struct watch *w, const struct change *ch, int level, char *buf, size_t size)
 {
-	struct watch *w;
-
-	for (w = n->watches; w; w = w->next_at_node) {
-		char prefix[48];
-
-		if (!w->c || (w->depth >= 0 && depth > w->depth) || !may_see(w->c, ps))
-			continue;
-		/* A relative watch is set below the home, so its events' paths begin with that. */
-		conn_event(w->c, w->relative ? path + home(w->c, prefix, sizeof(prefix)) : path, w->token);
+	if (!w->c)
+		return NULL;
+	if (ch->special) {
+		if (level || w->depth > 0)
+			return ch->path;
+		snprintf(buf, size, "%.*s", (int)strcspn(ch->path, "/"), ch->path);
+		return buf;
 	}
+	if (w->depth >= 0 && ch->depth - level > w->depth)
+		return NULL;
+	return w->relative ? ch->path + home(w->c, buf, size) : ch->path;
+}
+
+/* The components of a change's path: the node at each, as far as there are any. */
+struct descent {
+	const struct change *ch;
+	const char *at;
+	struct watch_node *n;
+	int level;
+};
+
+static bool descend(struct descent *d)
+{
+	const char *name;
+	size_t len;
+
+	if (!d->at) {
+		d->at = d->ch->path;
+		name = component_next(&d->at, &len);
+	} else if (*d->at) {
+		name = component_next(&d->at, &len);
+		d->level++;
+	} else {
+		return false;
+	}
+	d->n = component_find(d->n, name, len);
+	return d->n;
+}
+
+static bool counts_here(const struct descent *d)
+{
+	return !d->ch->exact || !*d->at;
+}
+
+bool owed_events(const struct conn *c, struct owed *o, bool (*fn)(void *arg, const char *path, const char *token),
+		 void *arg)
+{
+	struct descent d = { .ch = o->change };
+	char buf[64];
+
+	while (descend(&d)) {
+		struct watch_group *g = (unsigned)d.level >= o->level && counts_here(&d) ? group_find(d.n, c) : NULL;
+
+		for (struct watch *w = g ? g->watches : NULL; w && w->birth <= o->upto; w = w->next_in_group) {
+			const char *path = w->birth > o->last ? told(w, o->change, d.level, buf, sizeof(buf)) : NULL;
+
+			if (path && !fn(arg, path, w->token))
+				return false;
+			if (w->birth > o->last)
+				o->last = w->birth;
+		}
+		if ((unsigned)d.level >= o->level) {
+			o->level = (unsigned)d.level + 1;
+			o->last = 0;
+		}
+	}
+	return true;
+}
+
+uint64_t watch_newest(const struct conn *c)
+{
+	return c->watches ? c->watches->birth : 0;
+}
+
+void change_put(struct change *ch)
+{
+	if (!--ch->refs)
+		free(ch);
+}
+
+/* Whoever a change is for: found once per connection, at its first watch. */
+struct concerned {
+	struct conn *first, **last;
+};
+
+static void concern(struct concerned *who, struct watch_group *g, const struct descent *d, const struct watch_perms *ps)
+{
+	struct conn *c = g->c;
+
+	if (c->fire.change != watches.changes) {
+		c->fire.change = watches.changes;
+		c->fire.one = NULL;
+		c->fire.several = false;
+		c->fire.blind = !conn_takes_events(c) || !may_see(c, ps);
+		if (!c->fire.blind) {
+			c->fire.next = NULL;
+			*who->last = c;
+			who->last = &c->fire.next;
+		}
+	}
+	if (c->fire.blind)
+		return;
+	if (!d->ch->special && !g->nr_plain && d->ch->depth - d->level > g->max_depth)
+		return;
+	if (g->nr > 1 || c->fire.one)
+		c->fire.several = true;
+	c->fire.one = g->watches;
+	c->fire.level = d->level;
+}
+
+/* Those who do much for others are told at once: nobody waits for what they do not read. */
+static void fire_privileged(struct watch_group *g, const struct descent *d)
+{
+	for (struct watch *w = g->watches; w; w = w->next_in_group) {
+		char buf[64];
+		const char *path = told(w, d->ch, d->level, buf, sizeof(buf));
+
+		if (path)
+			conn_event(w->c, path, w->token);
+	}
+}
+
+static struct change *keep(const struct change *ch)
+{
+	size_t len = strlen(ch->path) + 1;
+	struct change *kept = malloc(sizeof(*kept) + len);
+
+	if (kept) {
+		*kept = *ch;
+		kept->refs = 1;
+		kept->hash = (uint32_t)hash_bytes(ch->exact, ch->path, len);
+		memcpy(kept->path, ch->path, len);
+	}
+	return kept;
+}
+
+static void fire_one(struct conn *c, const struct change *ch)
+{
+	char buf[64];
+	const char *path;
+
+	if (!c->fire.several) {
+		path = c->fire.one ? told(c->fire.one, ch, c->fire.level, buf, sizeof(buf)) : NULL;
+		if (path)
+			conn_event(c, path, c->fire.one->token);
+		return;
+	}
+	if (!watches.kept)
+		watches.kept = keep(ch);
+	conn_owe(c, watches.kept);
+}
+
+static void fire(const char *path, bool exact, bool special, const struct watch_perms *ps)
+{
+	static union {
+		struct change ch;
+		char room[sizeof(struct change) + XENSTORE_ABS_PATH_MAX + 32];
+	} now;
+	struct concerned who = { .last = &who.first };
+	struct descent d = { .ch = &now.ch };
+
+	now.ch = (struct change){ .exact = exact, .special = special };
+	strcpy(now.ch.path, path);
+	for (const char *at = path[1] ? path : ""; (at = strchr(at, '/')); at++)
+		now.ch.depth++;
+	watches.changes++;
+	fire_begin();
+	while (descend(&d)) {
+		if (!counts_here(&d))
+			continue;
+		for (struct watch_group *g = d.n->groups; g; g = g->next_at_node) {
+			if (!g->nr)
+				continue;
+			if (conn_privileged(g->c))
+				fire_privileged(g, &d);
+			else
+				concern(&who, g, &d, ps);
+		}
+	}
+	for (struct conn *c = who.first; c; c = c->fire.next)
+		fire_one(c, &now.ch);
+	if (watches.kept)
+		change_put(watches.kept);
+	watches.kept = NULL;
+	fire_end();
 }
 
 void watch_fire(const char *path, bool exact, const struct watch_perms *ps)
 {
-	struct watch_node *n = component_find(NULL, "", 0);
-	const char *at = path + 1, *rest;
-	int depth = 0;
-	size_t len;
-
-	if (!n)
-		return;
-	fire_begin();
-	for (rest = at; *rest; depth++)
-		next_component(&rest, &len);
-	for (;;) {
-		if (!exact || !*at)
-			fire_node(n, path, depth, ps);
-		if (!*at)
-			break;
-		rest = next_component(&at, &len);
-		n = component_find(n, rest, len);
-		if (!n)
-			break;
-		depth--;
-	}
-	fire_end();
+	if (watches.nr)
+		fire(path, exact, false, ps);
 }
 
 void watch_fire_all(struct conn *c)
@@ -452,7 +486,6 @@ void watch_fire_special(const char *name, uint32_t id)
 	char with_id[64];
 	struct watch_node *all = component_find(NULL, name, strlen(name)), *one;
 	struct watch_perms ps = { .node = { special_default(), NULL } };
-	struct watch *w;
 
 	snprintf(with_id, sizeof(with_id), "%s/%u", name, id);
 	one = place_find(with_id);
@@ -460,14 +493,7 @@ void watch_fire_special(const char *name, uint32_t id)
 		ps.node[0] = all->perms;
 	if (one && one->perms)
 		ps.node[1] = one->perms;
-	fire_begin();
-	for (w = one ? one->watches : NULL; w; w = w->next_at_node)
-		if (w->c && may_see(w->c, &ps))
-			conn_event(w->c, with_id, w->token);
-	for (w = all ? all->watches : NULL; w; w = w->next_at_node)
-		if (w->c && may_see(w->c, &ps))
-			conn_event(w->c, w->depth > 0 ? with_id : name, w->token);
-	fire_end();
+	fire(with_id, false, true, &ps);
 }
 
 const struct perms *watch_special_perms(const char *name)
@@ -543,31 +569,23 @@ struct watch_node *watch_child(struct watch_node *at, const char *name, size_t l
 
 bool watch_here(const struct watch_node *at)
 {
-	return at && at->watches;
+	return at && at->groups;
 }
 
 void watch_stats(unsigned *nr, size_t *bytes)
 {
 	*nr = watches.nr;
-	*bytes = watches.bytes + watches.nr_buckets * sizeof(*watches.buckets);
+	*bytes = watches.bytes + place_bytes();
 }
 
 void watch_exit(void)
 {
-	for (unsigned i = 0; i < watches.nr_buckets;) {
-		struct watch_node *n = watches.buckets[i];
+	struct watch_node *n;
 
-		while (n && !n->perms)
-			n = n->next;
-		if (!n) {
-			i++;
-			continue;
-		}
+	while ((n = place_with_perms())) {
 		perms_put(n->perms);
 		n->perms = NULL;
 		component_drop(n);
-		/* That may have emptied buckets of its parents too: look again. */
-		i = 0;
 	}
 	perms_put(watches.default_special);
 	watches.default_special = NULL;

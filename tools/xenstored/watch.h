@@ -11,13 +11,15 @@
 #include "conn.h"
 #include "perms.h"
 
+struct watch_group;
 struct watch_node;
 
 struct watch {
 	struct watch *next_in_conn, **prev_in_conn;
-	struct watch *next_at_node, **prev_at_node;
-	struct watch_node *node;
+	struct watch *next_in_group, **prev_in_group;
+	struct watch_group *group;
 	struct conn *c;	  /* NULL: removed while events are being sent, freed after */
+	uint64_t birth;	  /* number of the watch: later ones have larger ones */
 	int depth;	  /* -1: no limit */
 	bool relative;	  /* events name the path below /local/domain/<id>/ */
 	const char *path; /* as given, for special names and the first event */
@@ -47,6 +49,9 @@ struct watch_perms {
 /*
  * Send the events of a change at absolute @path. @exact: only watches set at @path itself (a node that vanished
  * with an ancestor). Connections may be closed by what this calls.
+ *
+ * Each connection is asked once whether it may see the change and takes events at all. An unprivileged one that has several
+ * watches there is only told what it is owed (conn_owe()): making the events is work for the time when it takes them.
  */
 void watch_fire(const char *path, bool exact, const struct watch_perms *ps);
 /*
@@ -54,11 +59,39 @@ void watch_fire(const char *path, bool exact, const struct watch_perms *ps);
  * "<name>/<id>". The domain's state must already be what the event tells.
  */
 void watch_fire_special(const char *name, uint32_t id);
-/* Permissions of the two special names: NULL if @name is none. Set: ENOMEM, EINVAL. */
+
+/* What changed: one for all connections that are owed its events. */
+struct change {
+	uint32_t refs;
+	uint32_t hash; /* of the path */
+	int depth;     /* of the path: its components */
+	bool exact;    /* only watches at the path itself */
+	bool special;  /* the path is "<special name>/<id>" */
+	char path[];
+};
+void change_put(struct change *ch);
+
+/* The events of one change to one connection, outermost watches first, and how many of them were handed out. */
+struct owed {
+	struct change *change; /* a reference */
+	uint64_t upto;	       /* of the watches there were then, the last one's number */
+	unsigned level;	       /* watches of so many components are done, */
+	uint64_t last;	       /* and of the next those up to this number */
+};
+/* The watch that was set last, for "upto". */
+uint64_t watch_newest(const struct conn *c);
+/*
+ * Hand the next ones to @fn until it returns false: it did not take that one and no more. True: that was all. A watch that was
+ * removed meanwhile has no event.
+ */
+bool owed_events(const struct conn *c, struct owed *o, bool (*fn)(void *arg, const char *path, const char *token),
+		 void *arg);
+
 /* All of a connection, in the order they were set. */
 void watch_each(const struct conn *c, void (*fn)(void *arg, const char *path, const char *token, int depth), void *arg);
 /* Send the first event of each watch of @c again, with its path as given. */
 void watch_fire_all(struct conn *c);
+/* Permissions of the two special names: NULL if @name is none. Set: ENOMEM, EINVAL. */
 const struct perms *watch_special_perms(const char *name);
 int watch_set_special_perms(const char *name, const struct perm *p, unsigned nr);
 /* Permissions set for one domain ("@releaseDomain/7") go with it, once its last event was sent. */
