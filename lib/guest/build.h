@@ -47,13 +47,16 @@ int guest_build(struct hcall *h, const struct domain_config *c, struct guest_bui
 
 /*
  * A kernel file made ready: an ELF image in memory (mmap), whether it was ELF, bzImage (gzip, bzip2, xz, lzma, lz4, zstd) or cached. Unpacking happens
- * in a child without rights (seccomp strict-like filter, no files, bounded memory and time); results are cached in @cache_dir by content
- * (a hash of size, mtime and inode finds the entry, a hash of the bytes proves it). cache_dir NULL: no cache.
+ * in a child without rights (only to compute and to end; bounded memory and time); results are cached in @cache_dir: path, size, times and inode find the
+ * entry, hashes of the bytes prove it. cache_dir NULL: no cache. Zeroes at the end of segments of an unpacked image may be cut off: a domain's memory is zero.
+ * Callable from any thread; files may change meanwhile.
  */
 struct guest_kernel {
 	const uint8_t *elf;
 	uint64_t size;
 	bool from_cache;
+	void *map; /* what close gives back */
+	uint64_t map_size;
 };
 int guest_kernel_open(struct guest_kernel *k, const char *path, const char *cache_dir, struct problem *p);
 void guest_kernel_close(struct guest_kernel *k);

@@ -39,3 +39,10 @@ $(BUILD)/fuzz/fuzz_store_wire: tests/fuzz/fuzz_store_wire.c $(BUILD)/fuzz/store/
 	@echo "  FUZZCC  $<"
 	$(FUZZ_STORE_LINK)
 -include $(FUZZ_STORE_CORE:.o=.d) $(FUZZ_STORE_IO:.o=.d)
+
+# Kernel files as the builder of guests reads them.
+FUZZ_KERNEL_SRCS := $(addprefix lib/guest/,bzimage.c unpack.c image.c) hv/launch/elf.c
+$(BUILD)/fuzz/fuzz_kernel: tests/fuzz/fuzz_kernel.c $(FUZZ_KERNEL_SRCS) lib/guest/unpack.h hv/launch/elf.h
+	@mkdir -p $(@D)
+	@echo "  FUZZCC  $<"
+	$(Q)$(FUZZ_CC) -Ilib -D_GNU_SOURCE $(HOST_CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.c,$^) -o $@ -lz -lbz2 -llzma -llz4 -lzstd
