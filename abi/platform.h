@@ -64,4 +64,18 @@ struct xenpf_pcpu_version {
 	uint32_t family, model, stepping;
 };
 
+/* What a toolstack hands over. */
+struct xen_platform_op {
+	uint32_t cmd;
+	uint32_t interface_version;
+	union {
+		struct xenpf_settime32 settime32;
+		struct xenpf_settime64 settime64;
+		struct xenpf_pcpuinfo pcpu_info;
+		struct xenpf_pcpu_version pcpu_version;
+		uint8_t pad[128];
+	} u;
+};
+_Static_assert(sizeof(struct xen_platform_op) == 136, "layout of 4.17");
+
 #endif

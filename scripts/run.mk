@@ -29,7 +29,7 @@ test: setup
 	@sh scripts/images.sh $(IMAGES) debian
 	@sh scripts/store-oracle.sh $(IMAGES)
 	@sh scripts/lint.sh
-	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store fuzz boot system
+	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store sim fuzz boot system
 	@$(PYTHON) scripts/check-compat.py docs/compatibility.md $(BUILD)/tests-ran.txt
 
 test-oracle: setup

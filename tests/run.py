@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run Hospes' tests and count them. `run.py SUITE...`; suites: unit abi tools store fuzz boot system oracle.
+"""Run Hospes' tests and count them. `run.py SUITE...`; suites: unit abi tools store sim fuzz boot system oracle.
 
 Every test prints one line; the reason of a failure follows it. The last line is `N passed, N failed[, N skipped]`.
 The names of all tests that ran are left in $BUILD/tests-ran.txt for scripts/check-compat.py.
@@ -110,6 +110,12 @@ def store_suite(results, build):
         run_unit_program(results, "store", path, [sys.executable])
 
 
+def sim_suite(results, build):
+    """Scripts tests/sim/test_*.py: programs of domain 0 on the simulated hypervisor, in TAP."""
+    for path in sorted((ROOT / "tests" / "sim").glob("test_*.py")):
+        run_unit_program(results, "sim", path, [sys.executable])
+
+
 def fuzz_suite(results, build):
     """Each fuzzer runs a fixed number of inputs from a fixed seed over its corpus: the same every time."""
     runs = os.environ.get("FUZZ_RUNS", "20000")
@@ -187,6 +193,8 @@ def main():
             script_suite(results, build, "tools")
         elif suite == "store":
             store_suite(results, build)
+        elif suite == "sim":
+            sim_suite(results, build)
         elif suite == "fuzz":
             fuzz_suite(results, build)
         elif suite not in BOOT_LEVELS:

@@ -42,6 +42,8 @@ unit: $(UNIT_BINS)
 -include tests/abi/abi.mk
 -include tests/fuzz/fuzz.mk
 -include tests/store/lab.mk
+-include tests/sim/sim.mk
+-include tests/bench/bench.mk
 
 # All host tests; the fuzzers are apart, for they need clang.
 .PHONY: tests fuzzers

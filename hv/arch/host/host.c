@@ -22,6 +22,7 @@ static struct {
 	uint64_t flushes;
 	struct pcpu cpu[NR_CPUS];
 	uint32_t taken; /* chain of frames host_take_memory() holds, by frame number */
+	int ram_file;	/* host_ram_file(): the descriptor + 1 */
 } host;
 
 static _Thread_local unsigned current_cpu;
@@ -29,13 +30,17 @@ static _Thread_local unsigned current_cpu;
 /* See asm/host.h. */
 void host_machine_ram(uint64_t ram, unsigned cpus)
 {
+	const int file = host.ram_file;
+
 	if (host_ram)
 		munmap(host_ram, host.ram);
 	memset(&host, 0, sizeof(host));
+	host.ram_file = file;
 	host.ram = ram;
 	host.nr_cpus = cpus;
 	current_cpu = 0;
-	host_ram = mmap(NULL, ram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	host_ram = file ? mmap(NULL, ram, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file - 1, 0) :
+			  mmap(NULL, ram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (host_ram == MAP_FAILED) {
 		perror("mmap of the fake machine's RAM");
 		abort();
@@ -49,6 +54,12 @@ void host_machine_ram(uint64_t ram, unsigned cpus)
 	mm_boot_add(0, 0x9f000);
 	mm_boot_add(0x100000, ram);
 	mm_boot_finish(paddr_to_mfn(ram));
+}
+
+/* See asm/host.h. */
+void host_ram_file(int fd)
+{
+	host.ram_file = fd + 1;
 }
 
 /* See asm/host.h. */

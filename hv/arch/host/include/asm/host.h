@@ -8,6 +8,8 @@
 void host_machine(uint64_t ram, unsigned cpus);
 /* Only RAM, CPUs and the allocator: for tests of hv/mm, and the first half of host_machine(). */
 void host_machine_ram(uint64_t ram, unsigned cpus);
+/* RAM of the next machine is this file, as long as that, for other processes to share; -1: memory of this process again. */
+void host_ram_file(int fd);
 /* The calling thread runs as this CPU from now on; each thread starts as CPU 0. */
 void host_set_cpu(unsigned cpu);
 unsigned host_nr_cpus(void);
