@@ -14,6 +14,7 @@
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hv/time.h"
+#include "xen.h"
 
 #define MAX_DRIVERS 4u
 #define EARLY_RING 16384u
@@ -76,15 +77,20 @@ static void unlock_console(void)
 
 static void emit(struct console_mux *m, const char *text, size_t n, bool guest)
 {
+	bool to_ring = !guest || con.guests_to_ring;
+
 	for (size_t i = 0; i < n; i++) {
 		for (unsigned j = 0; j < con.nr_drivers; j++) {
 			if (text[i] == '\n')
 				con.drivers[j]->putc('\r');
 			con.drivers[j]->putc(text[i]);
 		}
-		if (!guest || con.guests_to_ring)
+		if (to_ring)
 			conring_put(&con.ring, text[i]);
 	}
+	/* Whoever copies the ring to a file hears of it. Not while the machine dies. */
+	if (to_ring && n && !read_once(con.broken))
+		domain_global_virq_later(VIRQ_CON_RING);
 }
 
 /* See hv/console.h. */

@@ -11,6 +11,7 @@
 #include "hv/evtchn.h"
 #include "hv/grant.h"
 #include "hv/mm.h"
+#include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
@@ -28,8 +29,19 @@ static struct {
 	struct domain *leaf0[LEAF_SIZE];
 	struct domain **leaf[NR_LEAVES]; /* allocated on first use, never freed */
 	domid_t last;			 /* id last chosen by itself; guarded by lock */
+	uint32_t virqs_later;		 /* atomic: global interrupts that SOFTIRQ_VIRQ shall raise */
 	uint32_t virq_handler[NR_VIRQS]; /* atomic: id + 1 of who a global interrupt goes to, 0: the control domains */
 } table;
+
+/* SOFTIRQ_VIRQ. */
+static void raise_later(void)
+{
+	uint32_t virqs = __atomic_exchange_n(&table.virqs_later, 0, __ATOMIC_ACQUIRE);
+
+	for (unsigned virq = 0; virqs; virq++, virqs >>= 1)
+		if (virqs & 1)
+			domain_global_virq(virq, NULL);
+}
 
 /* Forget all domains. Boot, before the first is created. */
 void domain_table_init(void)
@@ -39,6 +51,7 @@ void domain_table_init(void)
 	for (unsigned i = 0; i < NR_REF_LOCKS; i++)
 		spin_lock_init(&table.ref_lock[i], RANK_DOMREF);
 	table.leaf[0] = table.leaf0;
+	softirq_open(SOFTIRQ_VIRQ, raise_later);
 }
 
 static struct domain **slot_of(domid_t id)
@@ -184,6 +197,9 @@ static void domain_free(struct domain *d)
 	grant_free(d); /* not earlier: others' mappings of this domain's pages count here to the end */
 	sched_domain_destroy(d);
 	table_remove(d);
+	if (d->dead)
+		domain_global_virq_later(
+			VIRQ_DOM_EXC); /* the number is free: a toolstack that found a zombie looks again */
 	rangeset_clear(&d->control.irqs);
 	rangeset_clear(&d->control.iomem);
 	rangeset_clear(&d->control.ioports);
@@ -406,6 +422,13 @@ void domain_global_virq(unsigned virq, const struct domain *but)
 			send_guest_global_virq(c, virq);
 		domain_put(c);
 	}
+}
+
+/* See hv/domain.h. */
+void domain_global_virq_later(unsigned virq)
+{
+	__atomic_fetch_or(&table.virqs_later, 1u << virq, __ATOMIC_RELEASE);
+	softirq_raise(0, SOFTIRQ_VIRQ);
 }
 
 /* See hv/domain.h. */

@@ -1,8 +1,8 @@
 /*
  * Hypercall 36: a toolstack controls domains. DC-* of docs/compatibility.md.
  *
- * Order of refusals: -EFAULT, -EACCES for another interface version, -EPERM without the role, -EINVAL or -ESRCH for the object, then the
- * operation's own. Everything a handler needs was copied before the first look at it.
+ * Order of refusals: -EFAULT, -EACCES for another interface version, -EINVAL or -ESRCH for the object, -EPERM without the role, then the
+ * operation's own; as Xen has it. Everything a handler needs was copied before the first look at it.
  */
 #include "control.h"
 #include "hv/errno.h"
@@ -123,12 +123,10 @@ long do_domctl(struct vcpu *v, const uint64_t *args)
 	if (c.op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
 		return err(-EACCES);
 	e = entry_of(c.op.cmd);
-	if (!(v->domain->roles & e.roles))
-		return err(-EPERM);
 	rc = find_object(&c, &e);
 	if (rc)
 		return rc;
-	rc = run(&c, &e);
+	rc = v->domain->roles & e.roles ? run(&c, &e) : err(-EPERM);
 	if (c.copyback && copy_to_guest(v, arg, &c.op, sizeof(c.op)))
 		rc = err(-EFAULT);
 	if (c.d)

@@ -381,6 +381,8 @@ int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
 		return rc ? rc : place_special(d, m, g);
 	case XENMAPSPACE_gmfn:
 		return idx > MAX_GFN ? err(-EINVAL) : move_gmfn(d, gfn(idx), g);
+	case XENMAPSPACE_dev_mmio: /* the hardware domain has its devices where they are */
+		return domain_has_role(d, ROLE_HARDWARE) ? err(-EINVAL) : err(-EACCES);
 	default:
 		return err(-EINVAL);
 	}
@@ -433,6 +435,8 @@ static int batch_owner(struct vcpu *v, struct domain *d, const struct xen_add_to
 	*owner = NULL;
 	if (b->space != XENMAPSPACE_gmfn_foreign)
 		return 0;
+	if (!(v->domain->roles & (ROLE_CONTROL | ROLE_HARDWARE)))
+		return err(-EPERM); /* whoever the owner is */
 	if (b->u.foreign_domid == DOMID_SELF)
 		return err(-EINVAL);
 	rc = domain_from_guest(v, b->u.foreign_domid, RELATION_FOREIGN, owner);

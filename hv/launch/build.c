@@ -49,6 +49,7 @@
 struct plan {
 	const struct boot_module *kernel, *initrd; /* initrd NULL: none */
 	const char *cmdline;
+	char *own_cmdline;		 /* what it points to if it is not as given, to be freed */
 	bool direct;			 /* plain ELF kernel: segments are copied by Hospes */
 	struct elf_image image;		 /* kernel if direct, else the loader */
 	struct hwmap *hw;		 /* of the hardware domain, NULL for others */
@@ -142,6 +143,27 @@ static const char *plan_hw_map(struct plan *p)
 	return NULL;
 }
 
+/* Without an IOMMU others' pages must not meet a device: see bounce.c. */
+static const char *plan_bounce(struct plan *p)
+{
+	switch (launch_bounce(p->cmdline)) {
+	case LAUNCH_BOUNCE_MISSING:
+		p->own_cmdline = launch_bounce_args(p->cmdline);
+		if (!p->own_cmdline)
+			return "out of memory while it was planned";
+		p->cmdline = p->own_cmdline;
+		printk(LOG_WARN, "launch: no IOMMU: swiotlb=force added to the hardware domain's command line\n");
+		break;
+	case LAUNCH_BOUNCE_NEVER:
+		printk(LOG_WARN,
+		       "launch: no IOMMU: with swiotlb=noforce devices corrupt what other domains read and write by way of them\n");
+		break;
+	case LAUNCH_BOUNCE_ASKED:
+		break;
+	}
+	return NULL;
+}
+
 /* NULL, or why the domain of @in cannot be built. plan_free() in both cases. */
 static const char *plan_make(struct plan *p, const struct launch_instance *in)
 {
@@ -160,6 +182,8 @@ static const char *plan_make(struct plan *p, const struct launch_instance *in)
 		if (hardware_domain)
 			return "another domain drives the machine's devices already";
 		why = plan_hw_map(p);
+		if (!why && hwdom_identity())
+			why = plan_bounce(p);
 		if (why)
 			return why;
 	} else {
@@ -186,6 +210,8 @@ static void plan_free(struct plan *p)
 	if (p->reserved)
 		launch_identity_release(p->hw);
 	p->reserved = 0;
+	xfree(p->own_cmdline);
+	p->own_cmdline = NULL;
 	xfree(p->hw);
 	p->hw = NULL;
 }

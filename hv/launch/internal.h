@@ -65,6 +65,12 @@ void launch_identity_release(const struct hwmap *m);
 /* Give that reserved memory to @d, mapped. -ENOMEM. It is not reserved any more in any case. */
 int launch_identity_populate(struct domain *d, const struct hwmap *m) must_check;
 
+/* What a kernel's arguments say of copying others' pages on the way to devices: hv/launch/bounce.c, pure but for memory. */
+enum launch_bounce { LAUNCH_BOUNCE_MISSING, LAUNCH_BOUNCE_ASKED, LAUNCH_BOUNCE_NEVER };
+enum launch_bounce launch_bounce(const char *cmdline);
+/* @cmdline with the word that asks for it in front, to be freed by xfree(); NULL without memory. */
+char *launch_bounce_args(const char *cmdline) must_check;
+
 /* Let it run. */
 void launch_start(struct launch_instance *in);
 /* Prepare @in for ends and restarts. hv/launch/policy.c */

@@ -1,8 +1,12 @@
 """A whole Debian 12, unmodified, as dom0: its stock Xen tools do everything they can do with guests. tests/system/dom0 has what is tried."""
+import contextlib
 import difflib
+import hashlib
 import os
 import pathlib
+import random
 import re
+import socket
 import tarfile
 import threading
 
@@ -28,24 +32,24 @@ def trial(path, *scripts):
 
 
 def disks(path, iommu):
-    """Dom0's disk and that of the trial, on the machine's AHCI controller."""
+    """Dom0's disk and that of the trial, on the machine's AHCI controller, and an IOMMU if @iommu."""
     root = image("dom0-disk.img")
     return ("-drive", f"file={root},if=none,id=root,format=raw,snapshot=on", "-device", "ide-hd,bus=ide.0,drive=root,serial=root",
             "-drive", f"file={path},if=none,id=trial,format=raw,snapshot=on", "-device", "ide-hd,bus=ide.1,drive=trial,serial=trial",
             *(("-device", "amd-iommu,intremap=on") if iommu else ()))
 
 
-def run(scripts, xen=False, cpus=2, timeout=600, iommu=True, **keys):
-    """What the trial printed, by step: {step: [lines]}."""
+def run(scripts, xen=False, cpus=2, timeout=600, iommu=True, more=(), arguments="", **keys):
+    """What the trial printed, by step: {step: [lines]}. @more: devices of the machine; @arguments of dom0's kernel."""
     path = machine.BUILD / f"trial.{os.getpid()}.{threading.get_ident()}"
     trial(path, *scripts)
-    options = {"memory": "2G", "cpus": cpus, "extra": disks(path, iommu), **keys}
+    options = {"memory": "2G", "cpus": cpus, "extra": disks(path, iommu) + tuple(more), **keys}
     append = "dom0=pvh dom0_mem=1G loglvl=warning guest_loglvl=warning"
     if xen:
         # One CPU: Xen does not bear TSCs that drift apart, and QEMU's do.
         options.update(kernel=image("xen"), cpus=1)
         append += " dom0_max_vcpus=1 bootscrub=0 sync_console"
-    kernel = f"{image('dom0-vmlinuz')} console=hvc0 root=LABEL=dom0 ro quiet random.trust_cpu=on systemd.show_status=0"
+    kernel = f"{image('dom0-vmlinuz')} console=hvc0 root=LABEL=dom0 ro quiet random.trust_cpu=on systemd.show_status=0 {arguments}".rstrip()
     try:
         with Machine([kernel, image("dom0-initrd")], append=append, **options) as m:
             m.expect(r"^TRIAL begin", timeout=240)
@@ -89,8 +93,7 @@ def compare(got, want, names):
 TOOLS_AND_GUEST = [("tools.sh", ":"), ("guest.sh", "kernel=cloud")]
 
 
-# Minutes of many programs' timing: in the soak until it has passed often.
-@boot_test("soak", weight=300)
+@boot_test("system", weight=220)
 def stock_tools():
     """Debian's tools look at the machine, and lead a guest with disk and network through its life; outputs as on real Xen."""
     compare(run(TOOLS_AND_GUEST), expected(), ("expected", "Hospes"))
@@ -105,6 +108,78 @@ def generic_guest_and_churn():
     up = [x for x in steps["ten guests"] if x.endswith("is up")]
     if len(up) != 10 or steps["ten guests"][-1] != "Domain-0":
         raise Failed("\n".join(steps["ten guests"]))
+
+
+SIZE = 8 << 20
+
+
+class World:
+    """The world outside the machine: gives a file on one port to whoever asks, takes one on another; the guest reaches both at QEMU's 10.0.2.2."""
+
+    def __init__(self):
+        self.give = random.Random(1).randbytes(SIZE)
+        self.taken = b""
+        self.listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        self.ports = [s.getsockname()[1] for s in self.listening]
+        for server, serve in zip(self.listening, (self.serve_file, self.take_file)):
+            threading.Thread(target=self.serve, args=(server, serve), daemon=True).start()
+
+    def serve(self, server, what):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = server.accept()
+                with peer:
+                    peer.settimeout(120)
+                    what(peer)
+
+    def serve_file(self, peer):
+        peer.sendall(self.give)
+
+    def take_file(self, peer):
+        data = bytearray()
+        while len(data) < SIZE:
+            piece = peer.recv(1 << 16)
+            if not piece:
+                break
+            data += piece
+        self.taken = bytes(data)
+        peer.sendall(b"got %d\n" % len(data))
+
+    def close(self):
+        for server in self.listening:
+            server.close()
+
+
+def sha(data):
+    return [hashlib.sha256(data).hexdigest()]
+
+
+def granted_pages(iommu, arguments=""):
+    """What the trial dma.sh printed and what came out of the machine; what both should be."""
+    path = machine.BUILD / f"granted.{os.getpid()}.{threading.get_ident()}"
+    before = random.Random(0).randbytes(2 * SIZE)
+    path.write_bytes(before)
+    world = World()
+    try:
+        steps = run([("dma.sh", f"from={world.ports[0]} to={world.ports[1]} size={SIZE}")], iommu=iommu, arguments=arguments,
+                    more=("-drive", f"file={path},if=none,id=granted,format=raw", "-device", "ide-hd,bus=ide.2,drive=granted,serial=granted",
+                          "-netdev", "user,id=net", "-device", "e1000e,netdev=net"))
+        after = path.read_bytes()
+    finally:
+        world.close()
+        path.unlink()
+    got = {**steps, "the world": sha(world.taken), "the rest of the disk": sha(after[SIZE:])}
+    want = {"arguments": [] if iommu else ["swiotlb=force"], "create": [], "disk read": sha(before), "disk written": sha(after[:SIZE]),
+            "disk read back": sha(after[:SIZE]), "network in": sha(world.give), "network out": [f"got {SIZE}"], "faults": [],
+            "the world": sha(after[:SIZE]), "the rest of the disk": sha(before[SIZE:])}
+    return got, want
+
+
+@boot_test("system", weight=100)
+def devices_and_granted_pages():
+    """Without an IOMMU: a disk and a network card of the machine read and write a guest's own pages through dom0; every byte both ways."""
+    got, want = granted_pages(iommu=False)
+    compare(got, want, ("expected", "Hospes"))
 
 
 @boot_test("soak", weight=3000)

@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import machine
-from machine import Machine, boot_test, image, launch, linux
+from machine import Machine, boot_test, guest, image, launch, linux
 
 INIT = """#!/bin/sh
 export PATH=/bin LD_LIBRARY_PATH=/lib
@@ -146,3 +146,17 @@ def beside_another_domain():
         nothing_bad(m)
         m.send("poweroff -f\n")
         m.expect_off(60)
+
+
+@boot_test("system", weight=10)
+def sees_only_its_own():
+    """A domain with all roles reads all RAM, maps what the special domains might own, touches what Hospes drives: nothing is there."""
+    domains = [{"name": "host", "type": "pvh", "kernel": guest("host64"), "memory": 32, "extra": "other=1 limit=128", "launch_domid": 0,
+                "launch_roles": ["control", "hardware", "xenstore", "console", "boot"]},
+               {"name": "quiet", "type": "pvh", "kernel": guest("quiet64"), "memory": 4, "launch_domid": 1}]
+    with Machine(launch(domains), memory="128M", cpus=2, extra=IOMMU, append="guest_loglvl=all") as m:
+        m.expect(r"HOST done", timeout=60)
+        bad = re.search(r"^.*(WRONG|UNEXPECTED).*$", m.text, re.M)
+        if bad:
+            m.fail(bad[0])
+        m.expect_off(30)

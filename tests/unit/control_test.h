@@ -4,8 +4,10 @@
 
 #include "guest_test.h"
 
+#include "abi/event_channel.h"
 #include "abi/hvm_save.h"
 #include "abi/sysctl.h"
+#include "abi/xen.h"
 
 #define BUF 0x4000UL  /* four pages for buffers of operations */
 #define BUF2 0x8000UL /* four more */
@@ -57,6 +59,29 @@ static inline struct xen_domctl_getdomaininfo info_of(domid_t id)
 
 	assert_int_equal(domctl(&op), 0);
 	return op.u.getdomaininfo;
+}
+
+/* A port of @d for a global virtual interrupt, unmasked. */
+static inline evtchn_port_t bind_virq(struct domain *d, uint32_t virq)
+{
+	struct evtchn_bind_virq b = { .virq = virq };
+
+	memcpy(gpa_ptr(d, ARG), &b, sizeof(b));
+	assert_int_equal(host_hypercall(d->vcpu[0], HC_event_channel_op, EVTCHNOP_bind_virq, ARG, 0, 0, 0), 0);
+	memcpy(&b, gpa_ptr(d, ARG), sizeof(b));
+	return b.port;
+}
+
+/* Has an event come at @port of @d, which is then taken? */
+static inline bool take_event(struct domain *d, evtchn_port_t port)
+{
+	struct shared_info *shared = d->shared_info;
+	uint64_t *pending = shared->evtchn_pending;
+	unsigned long bit = 1UL << port % 64;
+	bool come = pending[port / 64] & bit;
+
+	pending[port / 64] &= ~bit;
+	return come;
 }
 
 /* What a toolstack asks for a PVH domain. */

@@ -22,7 +22,8 @@ static void test_nobody_else(void **state)
 		op.interface_version--;
 		assert_int_equal(control_as(plain, HC_domctl, &op, sizeof(op)), -EPERM);
 		op.domain = 77;
-		assert_int_equal(control_as(plain, HC_domctl, &op, sizeof(op)), -EPERM);
+		assert_int_equal(control_as(plain, HC_domctl, &op, sizeof(op)),
+				 cmd == XEN_DOMCTL_createdomain ? -EPERM : -ESRCH);
 	}
 	assert_int_equal(host_hypercall(plain->vcpu[0], HC_domctl, 0x100000, 0, 0, 0, 0), -EFAULT);
 	assert_int_equal(host_hypercall(tools->vcpu[0], HC_domctl, 64 * PAGE_SIZE - 8, 0, 0, 0, 0), -EFAULT);
@@ -252,6 +253,31 @@ static void test_destroy_zombie(void **state)
 	assert_int_equal(info_of(id).tot_pages, 1);
 	assert_int_equal(simple(XEN_DOMCTL_destroydomain, id), 0);
 	frame_put(f);
+	assert_int_equal(simple(XEN_DOMCTL_getdomaininfo, id), -ESRCH);
+}
+
+/* A toolstack hears of a domain's end twice: when nothing of it runs, and when the last page others used is gone. */
+static void test_end_told_twice(void **state)
+{
+	evtchn_port_t port = bind_virq(tools, VIRQ_DOM_EXC);
+	struct domain *d = create(1);
+	domid_t id = d->id;
+	struct frame *f;
+
+	d->max_pages = 8;
+	assert_int_equal(p2m_populate(d, gfn(0), 0, 0), 0);
+	f = p2m_get_frame(d, gfn(0), true);
+	assert_non_null(f);
+	host_run_softirqs(0);
+	assert_false(take_event(tools, port));
+	assert_int_equal(simple(XEN_DOMCTL_destroydomain, id), 0);
+	host_run_softirqs(0);
+	assert_true(take_event(tools, port));
+	host_run_softirqs(0);
+	assert_false(take_event(tools, port));
+	frame_put(f);
+	host_run_softirqs(0);
+	assert_true(take_event(tools, port));
 	assert_int_equal(simple(XEN_DOMCTL_getdomaininfo, id), -ESRCH);
 }
 
@@ -769,6 +795,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pause, control_setup),
 		cmocka_unit_test_setup(test_busy, control_setup),
 		cmocka_unit_test_setup(test_destroy_zombie, control_setup),
+		cmocka_unit_test_setup(test_end_told_twice, control_setup),
 		cmocka_unit_test_setup(test_virq_handler, control_setup),
 		cmocka_unit_test_setup(test_memory_limits, control_setup),
 		cmocka_unit_test_setup(test_mempool, control_setup),

@@ -105,9 +105,41 @@ static void too_much(void **state)
 	assert_true(mm_block_free(paddr_to_mfn(m.start), ORDER_2M));
 }
 
+/* The word that makes Linux copy others' pages on their way to devices. */
+static void bounce(void **state)
+{
+	static const struct {
+		const char *cmdline;
+		enum launch_bounce want;
+	} cases[] = { { "", LAUNCH_BOUNCE_MISSING },
+		      { "root=/dev/sda ro", LAUNCH_BOUNCE_MISSING },
+		      { "swiotlb=force", LAUNCH_BOUNCE_ASKED },
+		      { "ro swiotlb=65536,force quiet", LAUNCH_BOUNCE_ASKED },
+		      { "swiotlb=65536,2,force", LAUNCH_BOUNCE_ASKED },
+		      { "swiotlb=65536", LAUNCH_BOUNCE_MISSING },
+		      { "swiotlb=forced", LAUNCH_BOUNCE_MISSING },
+		      { "xswiotlb=force", LAUNCH_BOUNCE_MISSING },
+		      { "swiotlb=", LAUNCH_BOUNCE_MISSING },
+		      { "ro -- swiotlb=force", LAUNCH_BOUNCE_MISSING },
+		      { "swiotlb=noforce", LAUNCH_BOUNCE_NEVER },
+		      { "swiotlb=force swiotlb=noforce", LAUNCH_BOUNCE_NEVER },
+		      { "swiotlb=00000000000000000000000000000000000000000000000000000000000,force",
+			LAUNCH_BOUNCE_MISSING } };
+	char *args;
+
+	host_machine(SIZE, 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(launch_bounce(cases[i].cmdline), cases[i].want);
+	args = launch_bounce_args("ro -- init=1");
+	assert_string_equal(args, "swiotlb=force ro -- init=1");
+	assert_int_equal(launch_bounce(args), LAUNCH_BOUNCE_ASKED);
+	xfree(args);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(holes_are_left_out), cmocka_unit_test(too_much) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(holes_are_left_out), cmocka_unit_test(too_much),
+					    cmocka_unit_test(bounce) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

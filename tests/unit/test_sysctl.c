@@ -148,6 +148,30 @@ static void test_avail_heap(void **state)
 	assert_int_equal(avail(-1, ~0u, ~0u), 0);
 }
 
+/* Each line for the ring is told to the toolstack that copies it; what guests print is not in the ring. */
+static void test_console_news(void **state)
+{
+	evtchn_port_t port = bind_virq(tools, VIRQ_CON_RING);
+	struct xen_sysctl op = sysctl_of(XEN_SYSCTL_readconsole);
+
+	host_run_softirqs(0);
+	(void)take_event(tools, port);
+	printk(LOG_WARN, "a line\n");
+	host_run_softirqs(0);
+	assert_true(take_event(tools, port));
+	host_run_softirqs(0);
+	assert_false(take_event(tools, port));
+	console_guest_write(plain, "text\n", 5);
+	host_run_softirqs(0);
+	assert_false(take_event(tools, port));
+	/* To read it is not news. */
+	op.u.readconsole.buffer = BUF;
+	op.u.readconsole.count = 4096;
+	assert_int_equal(sysctl(&op), 0);
+	host_run_softirqs(0);
+	assert_false(take_event(tools, port));
+}
+
 /* Text since the last look, then all of it, then nothing after it was cleared. */
 static void test_console(void **state)
 {
@@ -498,6 +522,7 @@ int main(void)
 		cmocka_unit_test_setup(test_numa, control_setup),
 		cmocka_unit_test_setup(test_avail_heap, control_setup),
 		cmocka_unit_test_setup(test_console, control_setup),
+		cmocka_unit_test_setup(test_console_news, control_setup),
 		cmocka_unit_test_setup(test_debug_keys, control_setup),
 		cmocka_unit_test_setup(test_domain_list, control_setup),
 		cmocka_unit_test_setup(test_policies, control_setup),

@@ -207,6 +207,8 @@ void vcpu_kill_timers(struct vcpu *v);
 void domain_vcpu_stopped(struct domain *d);
 /* Global virtual interrupt @virq to the domain a toolstack chose for it, else to every domain with the control role; never to @but (NULL: no exception). */
 void domain_global_virq(unsigned virq, const struct domain *but);
+/* The same to whoever it is then, soon, from the boot CPU: for any context and under any lock. Raised twice meanwhile it comes once. */
+void domain_global_virq_later(unsigned virq);
 /* From now on @virq goes to @d, until that dies. -EINVAL: not one of the global ones. */
 int domain_set_virq_handler(struct domain *d, unsigned virq) must_check;
 /* VIRQ_DOM_EXC because @d's state changed. */

@@ -15,6 +15,7 @@ enum softirq {
 	SOFTIRQ_SCHED,	 /* choose again who runs */
 	SOFTIRQ_CONSOLE, /* console input arrived, or output waits */
 	SOFTIRQ_IRQ,	 /* device interrupts for guests: asm/irq.h */
+	SOFTIRQ_VIRQ,	 /* domain_global_virq_later() */
 	SOFTIRQ_TASK,	 /* deferred work of this CPU: hv/task.h */
 	NR_SOFTIRQS,
 };
