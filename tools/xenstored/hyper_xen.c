@@ -1,6 +1,6 @@
 /*
- * Xen (and Hospes) under Linux, by the ioctls of its devices: /dev/xen/evtchn, gntdev, privcmd, hypercall and xenbus_backend.
- * Hypercall structures are those of version 4.17.
+ * Xen (and Hospes) under Linux through lib/hcall, which also knows the simulated hypervisor of tests. Hypercall structures are
+ * those of version 4.17.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,10 @@
 #include "abi/sysctl.h"
 #include "abi/xen.h"
 #include "domain.h"
+#include "hcall/evtchn.h"
+#include "hcall/foreign.h"
+#include "hcall/gnttab.h"
+#include "hcall/hcall.h"
 #include "hyper.h"
 #include "options.h"
 
@@ -24,133 +28,55 @@
 #define PORTS_PER_TURN 64
 #define GRANT_STORE 1 /* the grant reference a toolstack reserves for the store's ring */
 #define LIST_MAX 256
-#define RINGS_MAX 65536
-
-/* The devices' requests: numbers and layouts as Linux has them (include/uapi/xen). */
-#define EVTCHN_BIND_VIRQ _IOC(_IOC_NONE, 'E', 0, 4)
-#define EVTCHN_BIND_INTERDOMAIN _IOC(_IOC_NONE, 'E', 1, 8)
-#define EVTCHN_UNBIND _IOC(_IOC_NONE, 'E', 3, 4)
-#define EVTCHN_NOTIFY _IOC(_IOC_NONE, 'E', 4, 4)
-struct evtchn_interdomain {
-	uint32_t domid, port;
-};
-#define GNTDEV_MAP _IOC(_IOC_NONE, 'G', 0, 24)
-#define GNTDEV_UNMAP _IOC(_IOC_NONE, 'G', 1, 16)
-#define GNTDEV_OFFSET _IOC(_IOC_NONE, 'G', 2, 24)
-#define GNTDEV_SET_MAX _IOC(_IOC_NONE, 'G', 3, 4)
-struct gntdev_map {
-	uint32_t count, pad;
-	uint64_t index;
-	uint32_t domid, ref;
-};
-struct gntdev_unmap {
-	uint64_t index;
-	uint32_t count, pad;
-};
-struct gntdev_offset {
-	uint64_t vaddr, offset;
-	uint32_t count, pad;
-};
-#define PRIVCMD_HYPERCALL _IOC(_IOC_NONE, 'P', 0, 48)
-#define PRIVCMD_MMAPBATCH_V2 _IOC(_IOC_NONE, 'P', 4, 32)
-struct privcmd_call {
-	uint64_t op, arg[5];
-};
-struct privcmd_batch {
-	uint32_t num;
-	uint16_t dom;
-	uint64_t addr;
-	const uint64_t *frames;
-	int *errors;
-};
 #define XENBUS_BACKEND_EVTCHN _IOC(_IOC_NONE, 'B', 0, 0)
 
-/* What the hypervisor reads and writes: pages that do not move. */
-struct call_buffer {
-	union {
-		struct xen_sysctl sysctl;
-		struct xen_hvm_param param;
-	};
-	struct xen_domctl_getdomaininfo info[LIST_MAX] __attribute__((aligned(64)));
-};
-#define BUFFER_SIZE ((sizeof(struct call_buffer) + PAGE - 1) / PAGE * PAGE)
-
 static struct {
-	int evtchn, gntdev, privcmd;
-	bool inherited;
-	struct call_buffer *buffer;
+	struct hcall *calls;
+	struct evtchn *events;
+	struct gnttab *grants;
+	int kept_fd;			       /* of the daemon before us */
+	struct xen_domctl_getdomaininfo *info; /* LIST_MAX of them, where the hypervisor writes */
 	uint32_t ports[PORTS_PER_TURN];
 	unsigned next, nr;
 	bool pause;
-} xen = { .evtchn = -1, .gntdev = -1, .privcmd = -1 };
-
-/* A page or more whose frames stay: the driver has such; else ordinary memory is locked, which is nearly as good. */
-static void *call_pages(size_t size)
-{
-	int fd = open("/dev/xen/hypercall", O_RDWR | O_CLOEXEC);
-	void *p = MAP_FAILED;
-
-	if (fd >= 0) {
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		close(fd);
-	}
-	if (p == MAP_FAILED) {
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE,
-			 -1, 0);
-		if (p == MAP_FAILED)
-			p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	}
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static int open_device(const char *name, const char *old_name)
-{
-	int fd = open(name, O_RDWR | O_CLOEXEC);
-
-	return fd < 0 && old_name ? open(old_name, O_RDWR | O_CLOEXEC) : fd;
-}
+} xen = { .kept_fd = -1 };
 
 static int xen_open(void)
 {
-	uint32_t max = RINGS_MAX;
-
-	if (xen.evtchn < 0)
-		xen.evtchn = open_device("/dev/xen/evtchn", NULL);
-	if (xen.evtchn < 0)
+	xen.events = xen.kept_fd >= 0 ? evtchn_adopt(xen.kept_fd) : evtchn_open();
+	if (!xen.events)
 		return errno;
-	fcntl(xen.evtchn, F_SETFL, O_NONBLOCK);
-	xen.gntdev = open_device("/dev/xen/gntdev", NULL);
-	if (xen.gntdev < 0)
+	xen.grants = gnttab_open();
+	if (!xen.grants)
 		return errno;
-	ioctl(xen.gntdev, GNTDEV_SET_MAX, &max); /* newer kernels have no such limit and no such request */
-	xen.privcmd = open_device("/dev/xen/privcmd", "/proc/xen/privcmd");
-	if (xen.privcmd < 0)
+	xen.calls = hcall_open();
+	if (!xen.calls)
 		return errno;
-	xen.buffer = call_pages(BUFFER_SIZE);
-	return xen.buffer ? 0 : ENOMEM;
+	xen.info = hcall_alloc(xen.calls, LIST_MAX * sizeof(*xen.info));
+	return xen.info ? 0 : ENOMEM;
 }
 
 static int xen_event_fd(void)
 {
-	return xen.evtchn;
+	return evtchn_fd(xen.events);
 }
 
 static int xen_next_port(void)
 {
-	ssize_t n;
+	int n;
 
 	if (xen.next == xen.nr) {
 		if (xen.pause) {
 			xen.pause = false;
 			return -1;
 		}
-		n = read(xen.evtchn, xen.ports, sizeof(xen.ports));
+		n = evtchn_pending_many(xen.events, xen.ports, PORTS_PER_TURN);
 		xen.next = 0;
-		xen.nr = n > 0 ? (unsigned)n / sizeof(uint32_t) : 0;
+		xen.nr = n > 0 ? (unsigned)n : 0;
 		if (!xen.nr)
 			return -1;
 		/* Unmask all at once: whatever comes from here on makes a new event, and rings are read after this. */
-		if (write(xen.evtchn, xen.ports, xen.nr * sizeof(uint32_t)) < 0)
+		if (evtchn_unmask_many(xen.events, xen.ports, xen.nr))
 			return -1;
 		xen.pause = true;
 	}
@@ -159,89 +85,47 @@ static int xen_next_port(void)
 
 static int xen_notify(uint32_t port)
 {
-	return ioctl(xen.evtchn, EVTCHN_NOTIFY, &port) ? errno : 0;
+	return -evtchn_notify(xen.events, port);
 }
 
 static int xen_bind(uint32_t domid, uint32_t remote_port, uint32_t *local)
 {
-	struct evtchn_interdomain bind = { .domid = domid, .port = remote_port };
-	int port = ioctl(xen.evtchn, EVTCHN_BIND_INTERDOMAIN, &bind);
+	int port = evtchn_bind_interdomain(xen.events, domid, remote_port);
 
 	if (port < 0)
-		return errno;
+		return -port;
 	*local = (uint32_t)port;
 	return 0;
 }
 
 static void xen_unbind(uint32_t local)
 {
-	ioctl(xen.evtchn, EVTCHN_UNBIND, &local);
+	evtchn_unbind(xen.events, local);
 }
 
 static int xen_dom_exc(uint32_t *local)
 {
-	uint32_t virq = VIRQ_DOM_EXC;
-	int port = ioctl(xen.evtchn, EVTCHN_BIND_VIRQ, &virq);
+	int port = evtchn_bind_virq(xen.events, VIRQ_DOM_EXC);
 
 	if (port < 0)
-		return errno;
+		return -port;
 	*local = (uint32_t)port;
 	return 0;
 }
 
-/* The classic way for a control domain: the frame itself. For guests whose toolstack seeded no grant. */
-static void *map_frame(uint32_t domid, uint64_t gfn)
-{
-	void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, xen.privcmd, 0);
-	int error = 0;
-	struct privcmd_batch batch = {
-		.num = 1, .dom = (uint16_t)domid, .addr = (uintptr_t)p, .frames = &gfn, .errors = &error
-	};
-
-	if (p == MAP_FAILED)
-		return NULL;
-	if (!ioctl(xen.privcmd, PRIVCMD_MMAPBATCH_V2, &batch) && !error)
-		return p;
-	munmap(p, PAGE);
-	errno = EINVAL;
-	return NULL;
-}
-
+/* By its grant; or the classic way for a control domain, the frame itself: for guests whose toolstack seeded no grant. */
 static struct xenstore_domain_interface *xen_map(uint32_t domid, uint64_t gfn)
 {
-	struct gntdev_map map = { .count = 1, .domid = domid, .ref = GRANT_STORE };
-	struct gntdev_unmap unmap = { .count = 1 };
-	void *p;
+	const uint32_t ref = GRANT_STORE;
+	void *p = gnttab_map(xen.grants, domid, &ref, 1, PROT_READ | PROT_WRITE);
 
-	if (!ioctl(xen.gntdev, GNTDEV_MAP, &map)) {
-		p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, xen.gntdev, (off_t)map.index);
-		if (p != MAP_FAILED)
-			return p;
-		unmap.index = map.index;
-		ioctl(xen.gntdev, GNTDEV_UNMAP, &unmap);
-	}
-	return map_frame(domid, gfn);
+	return p ? p : foreign_map(xen.calls, domid, PROT_READ | PROT_WRITE, &gfn, 1, NULL);
 }
 
 static void xen_unmap(uint32_t domid, struct xenstore_domain_interface *ring)
 {
-	struct gntdev_offset where = { .vaddr = (uintptr_t)ring };
-	struct gntdev_unmap unmap = { .count = 1 };
-	bool grant = !ioctl(xen.gntdev, GNTDEV_OFFSET, &where) && where.count == 1;
-
-	munmap(ring, PAGE);
-	if (!grant)
-		return;
-	unmap.index = where.offset;
-	ioctl(xen.gntdev, GNTDEV_UNMAP, &unmap);
-}
-
-static int hypercall(uint64_t op, uint64_t a, uint64_t b)
-{
-	struct privcmd_call call = { .op = op, .arg = { a, b } };
-	int rc = ioctl(xen.privcmd, PRIVCMD_HYPERCALL, &call);
-
-	return rc < 0 ? errno : 0;
+	if (gnttab_unmap(xen.grants, ring, 1))
+		foreign_unmap(xen.calls, ring, 1);
 }
 
 static int xen_place(uint32_t domid, uint64_t *gfn, uint32_t *remote_port)
@@ -250,13 +134,12 @@ static int xen_place(uint32_t domid, uint64_t *gfn, uint32_t *remote_port)
 	uint64_t value[2];
 
 	for (int i = 0; i < 2; i++) {
-		int err;
+		struct xen_hvm_param param = { .domid = (domid_t)domid, .index = index[i] };
+		int rc = hcall_hvm(xen.calls, HVMOP_get_param, &param, sizeof(param));
 
-		xen.buffer->param = (struct xen_hvm_param){ .domid = (domid_t)domid, .index = index[i] };
-		err = hypercall(__HYPERVISOR_hvm_op, HVMOP_get_param, (uintptr_t)&xen.buffer->param);
-		if (err)
-			return err;
-		value[i] = xen.buffer->param.value;
+		if (rc < 0)
+			return -rc;
+		value[i] = param.value;
 	}
 	*gfn = value[0];
 	*remote_port = (uint32_t)value[1];
@@ -319,21 +202,18 @@ static void describe(const struct xen_domctl_getdomaininfo *info, struct hyper_d
 /* Domains with id >= @first to the buffer: how many, or -1 with errno. */
 static int list_from(uint32_t first, unsigned max)
 {
-	struct xen_sysctl *s = &xen.buffer->sysctl;
-	int err;
+	struct xen_sysctl s = { .cmd = XEN_SYSCTL_getdomaininfolist };
+	int rc;
 
-	memset(s, 0, sizeof(*s));
-	s->cmd = XEN_SYSCTL_getdomaininfolist;
-	s->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-	s->u.getdomaininfolist.first_domain = (domid_t)first;
-	s->u.getdomaininfolist.max_domains = max;
-	s->u.getdomaininfolist.buffer = (uintptr_t)xen.buffer->info;
-	err = hypercall(__HYPERVISOR_sysctl, (uintptr_t)s, 0);
-	if (err) {
-		errno = err;
+	s.u.getdomaininfolist.first_domain = (domid_t)first;
+	s.u.getdomaininfolist.max_domains = max;
+	s.u.getdomaininfolist.buffer = hcall_address(xen.calls, xen.info);
+	rc = hcall_sysctl(xen.calls, &s);
+	if (rc < 0) {
+		errno = -rc;
 		return -1;
 	}
-	return s->u.getdomaininfolist.num_domains <= max ? (int)s->u.getdomaininfolist.num_domains : -1;
+	return s.u.getdomaininfolist.num_domains <= max ? (int)s.u.getdomaininfolist.num_domains : -1;
 }
 
 static int xen_info(uint32_t domid, struct hyper_domain *out)
@@ -343,8 +223,8 @@ static int xen_info(uint32_t domid, struct hyper_domain *out)
 	*out = (struct hyper_domain){ .exists = false };
 	if (n < 0)
 		return errno;
-	if (n == 1 && xen.buffer->info[0].domain == domid)
-		describe(&xen.buffer->info[0], out);
+	if (n == 1 && xen.info[0].domain == domid)
+		describe(&xen.info[0], out);
 	return 0;
 }
 
@@ -353,21 +233,21 @@ static int xen_list(uint32_t first, uint32_t *ids, struct hyper_domain *out, uns
 	int n = list_from(first, max < LIST_MAX ? max : LIST_MAX);
 
 	for (int i = 0; i < n; i++) {
-		ids[i] = xen.buffer->info[i].domain;
-		describe(&xen.buffer->info[i], &out[i]);
+		ids[i] = xen.info[i].domain;
+		describe(&xen.info[i], &out[i]);
 	}
 	return n;
 }
 
 static int xen_keep_fd(void)
 {
-	return xen.evtchn;
+	return xen.events ? evtchn_fd(xen.events) : -1;
 }
 
 static void xen_use_fd(int fd)
 {
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	xen.evtchn = fd;
+	xen.kept_fd = fd;
 }
 
 const struct hyper hyper_xen = {

@@ -6,8 +6,8 @@ $(BUILD)/tool/xenstored/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) -I. -Ilib -iquote abi $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
-$(BUILD)/xenstored: $(XENSTORED_OBJS)
+$(BUILD)/xenstored: $(XENSTORED_OBJS) $(BUILD)/tool/libhcall.a
 	@echo "  LD      $@"
-	$(Q)$(CC) $(XENSTORED_OBJS) -o $@
+	$(Q)$(CC) $(XENSTORED_OBJS) $(BUILD)/tool/libhcall.a -o $@
 TOOLS += $(BUILD)/xenstored
 -include $(XENSTORED_OBJS:.o=.d)
