@@ -62,8 +62,8 @@ static long loader_failed(struct domain *d, struct launch_instance *in, uint64_t
 	return 0;
 }
 
-/* Hypercall HC_hospes_op: args[0] HOSPES_LOADER_*, args[1] its argument. -ENOSYS for any vCPU that is not in its loader. */
-long do_hospes_op(struct vcpu *v, const uint64_t *args)
+/* The loader's part of hypercall HC_hospes_op: args[0] HOSPES_LOADER_*, args[1] its argument. -ENOSYS for any vCPU that is not in its loader. */
+long launch_loader_op(struct vcpu *v, const uint64_t *args)
 {
 	struct launch_instance *in = v->domain->launch;
 

@@ -117,7 +117,7 @@ def read_headers():
     consts, structs = [], []
     for header in sorted((ROOT / 'abi').glob('*.h')):
         text = strip_comments(header.read_text())
-        if header.name == 'layout.h':
+        if header.name in ('layout.h', 'hospes.h'):
             continue
         consts += list(constants(text)) + list(enum_names(text))
         structs += list(structures(text))

@@ -66,8 +66,9 @@ long do_dm_op(struct vcpu *v, const uint64_t *args);
 long do_xen_version(struct vcpu *v, const uint64_t *args);
 long do_console_io(struct vcpu *v, const uint64_t *args);
 long do_vm_assist(struct vcpu *v, const uint64_t *args);
-/* Hand-off from the in-guest loader (hv/loader_abi.h); hv/launch/handoff.c. */
 long do_hospes_op(struct vcpu *v, const uint64_t *args);
+/* The part of it that is the in-guest loader's (hv/loader_abi.h); hv/launch/handoff.c. */
+long launch_loader_op(struct vcpu *v, const uint64_t *args);
 long do_multicall(struct vcpu *v, const uint64_t *args);
 
 #endif

@@ -13,7 +13,7 @@
 
 #define LOADER_MAGIC 0x726c6f48u /* "Holr" */
 
-/* Hypercall number no Xen uses; -ENOSYS for any vCPU that is not in its loader. */
+/* Hypercall number no Xen uses (abi/hospes.h has its other operations); these are -ENOSYS for any vCPU that is not in its loader. */
 #define HC_hospes_op 63
 #define HOSPES_LOADER_DONE 1   /* arg: entry, the kernel's XEN_ELFNOTE_PHYS32_ENTRY */
 #define HOSPES_LOADER_FAILED 2 /* arg: address of a NUL-terminated sentence of at most LOADER_MESSAGE_LEN bytes */

@@ -1,0 +1,106 @@
+/*
+ * What Hospes has beyond Xen: hypercall 63 (abi/hospes.h). A toolstack may copy into a domain it builds with one call for a whole range, where
+ * mapping costs one for every page and two flushes for every mapping.
+ */
+#include "abi/hospes.h"
+#include "hv/errno.h"
+#include "hv/guest.h"
+#include "hv/hypercall.h"
+#include "hv/mm.h"
+#include "hv/p2m.h"
+#include "hv/printk.h"
+#include "hv/string.h"
+#include "memory_op.h"
+
+/* -EINVAL: nothing a copy could be. */
+static int copy_check(const struct hospes_copy *c)
+{
+	uint64_t end;
+
+	if (c->pad || c->flags & ~(HOSPES_COPY_to_domain | HOSPES_COPY_zero))
+		return err(-EINVAL);
+	if (c->flags == HOSPES_COPY_zero)
+		return err(-EINVAL);
+	if (__builtin_add_overflow(c->gpa, c->len, &end) || (end && (end - 1) >> PAGE_SHIFT > MAX_GFN))
+		return err(-EINVAL);
+	return 0;
+}
+
+/* The part of a copy that lies in one page of @d; what the domain has mapped of others is theirs. -EFAULT, -EINVAL. */
+static int copy_in_page(struct vcpu *v, struct domain *d, const struct hospes_copy *c, size_t n)
+{
+	bool write = c->flags & HOSPES_COPY_to_domain;
+	gfn_t g = gfn(c->gpa >> PAGE_SHIFT);
+	struct frame *f = p2m_get_frame(d, g, write);
+	uint8_t *p;
+	int rc = 0;
+
+	if (!f)
+		return err(-EFAULT);
+	p = (uint8_t *)mfn_to_virt(frame_to_mfn(f)) + c->gpa % PAGE_SIZE;
+	if (f->owner != d->id)
+		rc = err(-EINVAL);
+	else if (c->flags & HOSPES_COPY_zero)
+		memset(p, 0, n);
+	else if (write)
+		rc = copy_from_guest(v, p, c->buffer, n);
+	else
+		rc = copy_to_guest(v, c->buffer, p, n);
+	frame_put(f);
+	if (write)
+		p2m_mark_dirty(d, g);
+	return rc;
+}
+
+/* Page by page; the caller's structure says how far it came, between slices too, and is checked anew each time. */
+static long copy(struct vcpu *v, uint64_t arg)
+{
+	struct hospes_copy c;
+	struct domain *d;
+	bool again = false;
+	int rc;
+
+	if (copy_from_guest(v, &c, arg, sizeof(c)))
+		return err(-EFAULT);
+	rc = copy_check(&c);
+	if (rc)
+		return rc;
+	rc = domain_from_guest(v, c.domid, RELATION_FOREIGN, &d);
+	if (rc)
+		return rc;
+	if (d == v->domain)
+		rc = err(-EINVAL);
+	while (rc == 0 && c.len && !again) {
+		size_t n = (size_t)min_u64(c.len, PAGE_SIZE - c.gpa % PAGE_SIZE);
+
+		rc = copy_in_page(v, d, &c, n);
+		if (rc)
+			break;
+		c.gpa += n;
+		c.len -= n;
+		if (!(c.flags & HOSPES_COPY_zero))
+			c.buffer += n;
+		again = c.len && hypercall_preempt_check();
+	}
+	domain_put(d);
+	if (copy_to_guest(v, arg, &c, sizeof(c)))
+		return err(-EFAULT);
+	return again ? hypercall_again(v) : rc;
+}
+
+/* Hypercall 63. -ENOSYS for who does not control others, and is not in its loader either. */
+long do_hospes_op(struct vcpu *v, const uint64_t *args)
+{
+	if (args[0] < HOSPES_features)
+		return launch_loader_op(v, args);
+	if (!domain_has_role(v->domain, ROLE_CONTROL))
+		return err(-ENOSYS);
+	switch (args[0]) {
+	case HOSPES_features:
+		return HOSPES_FEATURE_copy;
+	case HOSPES_copy:
+		return copy(v, args[1]);
+	default:
+		return err(-ENOSYS);
+	}
+}
