@@ -2,6 +2,7 @@
 # lists those it uses in the linker's order (users first) and what they need: LIBS_<x>.
 LIB_NAMES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lib/*/*.c)))))
 LIBS_base := -ljson-c
+LIBS_domain := -ljson-c
 LIB_CPPFLAGS := -I. -Ilib -iquote abi
 
 $(BUILD)/tool/lib/%.o: lib/%.c

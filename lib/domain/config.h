@@ -41,8 +41,9 @@ struct disk_config {
 	enum disk_format format;
 	enum disk_backend backend;
 	bool readonly, cdrom, removable, direct_io_safe, discard_off, untrusted;
-	char *script;	      /* NULL: none */
-	char *backend_domain; /* "backend=": name or id; NULL: domain 0 */
+	char *script;		    /* NULL: none */
+	char *backend_domain;	    /* "backend=": name or id; NULL: domain 0 */
+	struct json_object *others; /* members of libxl's JSON that nothing here uses; NULL: none */
 };
 
 struct nic_config {
@@ -53,8 +54,8 @@ struct nic_config {
 	unsigned mtu; /* 0: the bridge's */
 	uint64_t rate_bytes;
 	uint32_t rate_us;
-	int vlan; /* -1: none */
-	bool untrusted, accel;
+	int vlan;			/* -1: none */
+	bool untrusted, trusted, accel; /* neither of the first two: not said */
 };
 
 struct vcpu_affinity {
@@ -69,10 +70,12 @@ struct domain_config {
 	enum domain_type type;
 	bool type_given;
 	char *pool;
-	char *seclabel;
+	char *seclabel, *init_seclabel;
 	bool nomigrate, driver_domain;
 	/* CPUs. */
-	unsigned vcpus, maxvcpus;	     /* online at start, and the most */
+	unsigned vcpus, maxvcpus; /* online at start, and the most */
+	bool vcpus_given, maxvcpus_given;
+	unsigned nr_cpus;		     /* of the machine: set it before reading; 0: not known */
 	struct vcpu_affinity affinity;	     /* for all vCPUs */
 	struct vcpu_affinity *vcpu_affinity; /* cpus=[...]: one each; NULL */
 	unsigned nr_vcpu_affinity;
@@ -104,8 +107,8 @@ struct domain_config {
 	char *passthrough; /* as written: disabled, share_pt, ... */
 	char **pci;	   /* as written */
 	unsigned nr_pci;
-	/* Keys that belong to features of other domain types or of later releases: known, named, kept for the JSON. */
-	struct json_object *others; /* key -> value; NULL: none */
+	/* What libxl's JSON has and nothing here uses: a tree of the same form, put together with ours when it is printed. NULL: none. */
+	struct json_object *others;
 };
 
 /* Defaults as xl's. */
@@ -134,8 +137,21 @@ void cpu_list_free(struct cpu_list *l);
 /* "0-3,5" or "all", as xl prints. */
 char *cpu_list_format(const struct cpu_list *l, unsigned nr_cpus);
 
+/* Put @value (taken over) into `others` at @path: names with '/' between, "b_info/type.hvm/acpi_s3". */
+void domain_config_set_other(struct domain_config *c, const char *path, struct json_object *value);
+/* What stands there, or NULL. */
+struct json_object *domain_config_other(const struct domain_config *c, const char *path);
+
 /* libxl 4.17's JSON of a domain's configuration: {"c_info": {...}, "b_info": {...}, "disks": [...], "nics": [...], ...}. */
 struct json_object *domain_config_json(const struct domain_config *c);
 int domain_config_from_json(struct domain_config *c, struct json_object *json, struct problem *p);
+/* One disk or network interface, as they stand in "disks" and "nics". */
+struct json_object *disk_config_json(const struct disk_config *d);
+struct json_object *nic_config_json(const struct nic_config *n);
+int disk_config_from_json(struct disk_config *d, struct json_object *json, struct problem *p);
+int nic_config_from_json(struct nic_config *n, struct json_object *json, struct problem *p);
+struct text;
+/* Any JSON as the bytes libxl's printer makes of it: four blanks a level, an empty line in what is empty. */
+void json_print(struct text *t, struct json_object *json);
 
 #endif

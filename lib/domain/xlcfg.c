@@ -14,12 +14,14 @@ struct reader {
 	struct xlcfg *cfg;
 	const char *file, *at;
 	int line;
+	bool override; /* from the command line, which has no lines */
 };
 
 static int __attribute__((format(printf, 2, 3))) error(struct reader *r, const char *fmt, ...)
 {
 	va_list ap;
-	int n = snprintf(r->cfg->error, sizeof(r->cfg->error), "%s:%d: ", r->file, r->line);
+	int n = r->override ? snprintf(r->cfg->error, sizeof(r->cfg->error), "%s: ", r->file) :
+			      snprintf(r->cfg->error, sizeof(r->cfg->error), "%s:%d: ", r->file, r->line);
 
 	if (n < 0 || (size_t)n >= sizeof(r->cfg->error))
 		return -1;
@@ -115,6 +117,7 @@ static int parse_string(struct reader *r, struct xlcfg_value *v)
 
 static int parse_number(struct reader *r, struct xlcfg_value *v)
 {
+	const char *start = r->at;
 	char *end;
 
 	v->kind = XLCFG_NUMBER;
@@ -125,7 +128,8 @@ static int parse_number(struct reader *r, struct xlcfg_value *v)
 	if (isalnum((unsigned char)*end) || *end == '_' || *end == '.')
 		return error(r, "not a number: %.20s (strings need quotes)", r->at);
 	r->at = end;
-	return 0;
+	v->string = strndup(start, (size_t)(end - start));
+	return v->string ? 0 : error(r, "out of memory");
 }
 
 static int parse_list(struct reader *r, struct xlcfg_value *v, int depth)
@@ -159,7 +163,7 @@ static int parse_list(struct reader *r, struct xlcfg_value *v, int depth)
 
 static int parse_value(struct reader *r, struct xlcfg_value *v, int depth)
 {
-	v->line = r->line;
+	v->line = r->override ? 0 : r->line;
 	if (*r->at == '"' || *r->at == '\'')
 		return parse_string(r, v);
 	if (*r->at == '[')
@@ -169,11 +173,68 @@ static int parse_value(struct reader *r, struct xlcfg_value *v, int depth)
 	return error(r, "expected a string in quotes, a number or a list");
 }
 
+static void free_value(struct xlcfg_value *v)
+{
+	free(v->string);
+	for (size_t i = 0; i < v->nr_items; i++)
+		free_value(&v->items[i]);
+	free(v->items);
+}
+
+static struct xlcfg_value *find(const struct xlcfg *cfg, size_t nr, const char *key)
+{
+	for (size_t i = nr; i-- > 0;)
+		if (strcmp(cfg->settings[i].key, key) == 0)
+			return &cfg->settings[i].value;
+	return NULL;
+}
+
+/* The setting just read was `key += value`: put @old and it together and drop the old one's value. */
+static int add_value(struct reader *r, struct xlcfg_value *old, struct xlcfg_setting *s)
+{
+	struct xlcfg_value *v = &s->value;
+
+	if ((old->kind == XLCFG_LIST) != (v->kind == XLCFG_LIST))
+		return error(r, "%s: cannot add a list to a single value or the other way round", s->key);
+	if (v->kind == XLCFG_LIST) {
+		struct xlcfg_value *items;
+
+		if (!v->nr_items)
+			items = NULL;
+		else if (!(items = realloc(old->items, (old->nr_items + v->nr_items) * sizeof(*items))))
+			return error(r, "out of memory");
+		if (items) {
+			memcpy(items + old->nr_items, v->items, v->nr_items * sizeof(*items));
+			old->items = items;
+			old->nr_items += v->nr_items;
+		}
+		free(v->items);
+		v->items = old->items;
+		v->nr_items = old->nr_items;
+		old->items = NULL;
+		old->nr_items = 0;
+	} else {
+		size_t n = strlen(old->string), m = strlen(v->string);
+		char *joined = malloc(n + m + 1);
+
+		if (!joined)
+			return error(r, "out of memory");
+		memcpy(joined, old->string, n);
+		memcpy(joined + n, v->string, m + 1);
+		free(v->string);
+		v->string = joined;
+		v->kind = XLCFG_STRING;
+	}
+	return 0;
+}
+
 static int parse_setting(struct reader *r)
 {
 	struct xlcfg *cfg = r->cfg;
 	const char *key = r->at;
 	struct xlcfg_setting *s;
+	struct xlcfg_value *old;
+	bool add;
 
 	while (isalnum((unsigned char)*r->at) || *r->at == '_')
 		r->at++;
@@ -190,40 +251,46 @@ static int parse_setting(struct reader *r)
 	if (!s->key)
 		return error(r, "out of memory");
 	skip(r, false);
-	if (*r->at != '=')
+	add = *r->at == '+';
+	if (r->at[add] != '=')
 		return error(r, "expected '=' after %s", s->key);
-	r->at++;
+	r->at += add + 1;
 	skip(r, false);
 	if (parse_value(r, &s->value, 0))
 		return -1;
 	skip(r, false);
 	if (*r->at && *r->at != '\n' && *r->at != ';')
 		return error(r, "unexpected text after the value of %s", s->key);
-	return 0;
+	old = add ? find(cfg, cfg->nr_settings - 1, s->key) : NULL;
+	return old ? add_value(r, old, s) : 0;
 }
 
-int xlcfg_parse(struct xlcfg *cfg, const char *file, const char *text)
+static int parse_all(struct reader *r)
 {
-	struct reader r = { cfg, file, text, 1 };
-
-	memset(cfg, 0, sizeof(*cfg));
 	for (;;) {
-		skip(&r, true);
-		if (*r.at == 0)
+		skip(r, true);
+		if (*r->at == 0)
 			return 0;
-		if (*r.at == ';')
-			r.at++;
-		else if (parse_setting(&r))
+		if (*r->at == ';')
+			r->at++;
+		else if (parse_setting(r))
 			return -1;
 	}
 }
 
-static void free_value(struct xlcfg_value *v)
+int xlcfg_parse(struct xlcfg *cfg, const char *file, const char *text)
 {
-	free(v->string);
-	for (size_t i = 0; i < v->nr_items; i++)
-		free_value(&v->items[i]);
-	free(v->items);
+	struct reader r = { cfg, file, text, 1, false };
+
+	memset(cfg, 0, sizeof(*cfg));
+	return parse_all(&r);
+}
+
+int xlcfg_override(struct xlcfg *cfg, const char *text)
+{
+	struct reader r = { cfg, "command line", text, 1, true };
+
+	return parse_all(&r);
 }
 
 void xlcfg_free(struct xlcfg *cfg)
@@ -239,8 +306,5 @@ void xlcfg_free(struct xlcfg *cfg)
 
 const struct xlcfg_value *xlcfg_get(const struct xlcfg *cfg, const char *key)
 {
-	for (size_t i = cfg->nr_settings; i-- > 0;)
-		if (strcmp(cfg->settings[i].key, key) == 0)
-			return &cfg->settings[i].value;
-	return NULL;
+	return find(cfg, cfg->nr_settings, key);
 }
