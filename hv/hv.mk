@@ -69,6 +69,11 @@ $(BUILD)/hospes: $(BUILD)/image.o hv/boot/image.lds
 	  -T hv/boot/image.lds -o $@ $(BUILD)/image.o
 	@$(OBJCOPY) --strip-all $@
 
+# The same without the multiboot 1 header, which QEMU's and Hospes' own loaders then start by the PVH boot ABI.
+$(BUILD)/hospes-pvh: $(BUILD)/hospes scripts/hide-multiboot.py
+	@echo "  GEN     $@"
+	@$(PYTHON) scripts/hide-multiboot.py $< $@
+
 .PHONY: FORCE
 FORCE:
 -include $(HV_OBJS:.o=.d)

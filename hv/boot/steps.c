@@ -11,6 +11,7 @@
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/console.h"
+#include "hv/crash.h"
 #include "hv/domain.h"
 #include "hv/iommu.h"
 #include "hv/launch.h"
@@ -45,6 +46,7 @@ static void step_ring(void)
 	console_init_ring();
 	printk(LOG_INFO, "Memory: %lu MiB, %lu MiB free\n", (mm_total_frames() >> 8) + (mm_boot_held() >> 20),
 	       (mm_free_frames() >> 8) + (mm_boot_held() >> 20));
+	crash_show();
 }
 
 static void step_interrupts(void)
@@ -95,6 +97,7 @@ static void step_domains(void)
 static const struct boot_step early_steps[] = {
 	{ "console", step_console },
 	{ "processor", step_processor },
+	{ "record of a crash", crash_find }, /* before memory is handed out */
 	{ "memory", boot_memory },
 };
 

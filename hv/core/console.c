@@ -144,6 +144,21 @@ size_t console_ring_read(char *buf, size_t n, uint32_t *index, bool incremental,
 	return done;
 }
 
+/* See hv/console.h. */
+void console_log(const char *text, size_t n)
+{
+	lock_console();
+	for (size_t i = 0; i < n; i++)
+		conring_put(&con.ring, text[i]);
+	unlock_console();
+}
+
+/* See hv/console.h. */
+const struct conring *console_ring(void)
+{
+	return &con.ring;
+}
+
 /* The lock is held. */
 static struct guest_console *find_guest(domid_t id)
 {

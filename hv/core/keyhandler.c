@@ -4,6 +4,7 @@
 #include "hv/console.h"
 #include "hv/domain.h"
 #include "hv/evtchn.h"
+#include "hv/grant.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -90,6 +91,30 @@ static void show_time(void)
 	       (unsigned long)(t / NSEC_PER_SEC), (unsigned long)(t % NSEC_PER_SEC), (unsigned long)wc.sec, wc.nsec);
 }
 
+static void show_kind(const char *what, uint64_t objects, uint64_t bytes)
+{
+	printk(LOG_WARN, "heap: %lu bytes in %lu of %s\n", (unsigned long)bytes, (unsigned long)objects, what);
+}
+
+/* What must be the same again when guests have come and gone. */
+static void show_holdings(void)
+{
+	unsigned domains = 0, ports = 0, mappings = 0;
+	struct domain *d;
+
+	for (d = domain_next(0); d; domains++) {
+		domid_t id = d->id;
+
+		ports += evtchn_ports_in_use(d);
+		mappings += grant_mappings(d);
+		domain_put(d);
+		d = domain_next((domid_t)(id + 1));
+	}
+	heap_account(show_kind);
+	printk(LOG_WARN, "Held: %lu frames free, %u domains, %u ports, %u grant mappings, %lu bytes of heap\n",
+	       (unsigned long)mm_free_frames(), domains, ports, mappings, (unsigned long)heap_bytes_used());
+}
+
 static void show_memory(void)
 {
 	printk(LOG_WARN, "Memory: %lu frames, %lu free and not promised, %lu bytes of heap in use\n",
@@ -101,12 +126,20 @@ static void reboot(void)
 	arch_machine_stop(true);
 }
 
+/* Xen's key for a crash dump: the record of crash.h is what there is. */
+static void crash(void)
+{
+	panic("asked for by debug key");
+}
+
 /* See hv/keyhandler.h. */
 void keyhandler_init(void)
 {
 	keyhandler_register('h', show_help, "show this list");
 	keyhandler_register('m', show_memory, "show memory");
+	keyhandler_register('o', show_holdings, "show what domains hold and the heap has, by kind");
 	keyhandler_register('q', show_domains, "show domains and their vCPUs");
 	keyhandler_register('t', show_time, "show system time and wall clock");
+	keyhandler_register('C', crash, "crash the machine, for a record of its last words");
 	keyhandler_register('R', reboot, "reboot the machine");
 }

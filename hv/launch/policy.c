@@ -4,6 +4,7 @@
  */
 #include "hv/arch.h"
 #include "hv/console.h"
+#include "hv/crash.h"
 #include "hv/errno.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -191,6 +192,8 @@ static void hardware_ended(enum shutdown_code code)
 {
 	bool asked = code == SHUTDOWN_POWEROFF || code == SHUTDOWN_REBOOT || code == SHUTDOWN_WATCHDOG;
 
+	if (code == SHUTDOWN_CRASH || code == SHUTDOWN_WATCHDOG)
+		crash_mark();
 	if (!asked) {
 		stop_machine(true, "The hardware domain has ended");
 		return;

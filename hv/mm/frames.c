@@ -43,6 +43,7 @@ static struct {
 	uint64_t clean_run; /* entries the idle scrub has passed since it last met a dirty one, or memory was freed */
 	uint64_t scrubbing; /* frames an idle CPU has taken out for a moment */
 	bool scrubber;	    /* atomic: an idle CPU is scrubbing */
+	bool scrub_stopped; /* atomic: none may begin */
 	uint64_t cursor;    /* where the next idle scrub looks, in table sections' frames */
 	uint64_t table_frames;
 	struct domain **owners[64]; /* [id / 512][id % 512]: who to account a page to */
@@ -338,26 +339,28 @@ static bool scrub_slice(void)
 /* See mm.h. One CPU at a time: more would queue for the lock, in front of those who want memory. */
 bool mm_scrub_slice(void)
 {
-	bool more;
+	bool more = false;
 
-	if (__atomic_exchange_n(&mm.scrubber, true, __ATOMIC_ACQUIRE))
+	if (__atomic_exchange_n(&mm.scrubber, true, __ATOMIC_SEQ_CST))
 		return false;
-	more = scrub_slice();
+	if (!__atomic_load_n(&mm.scrub_stopped, __ATOMIC_SEQ_CST))
+		more = scrub_slice();
 	__atomic_store_n(&mm.scrubber, false, __ATOMIC_RELEASE);
 	return more;
 }
 
-/* See mm.h. */
+/* See mm.h. Nobody begins once it is said, so the wait is for one slice, however many CPUs are idle. */
 void mm_scrub_stop(void)
 {
-	while (__atomic_exchange_n(&mm.scrubber, true, __ATOMIC_ACQUIRE))
+	__atomic_store_n(&mm.scrub_stopped, true, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&mm.scrubber, __ATOMIC_SEQ_CST))
 		arch_cpu_relax();
 }
 
 /* See mm.h. */
 void mm_scrub_go(void)
 {
-	__atomic_store_n(&mm.scrubber, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&mm.scrub_stopped, false, __ATOMIC_RELEASE);
 }
 
 /* Accounting ------------------------------------------------------------------------------ */

@@ -16,4 +16,4 @@ $(BUILD)/guest/%64: tests/guest/%.c tests/guest/lib/guest.c tests/guest/lib/star
 	    $< tests/guest/lib/guest.c tests/guest/lib/start.S
 .PHONY: guests
 .DELETE_ON_ERROR:
-guests: $(GUESTS)
+guests: $(GUESTS) $(BUILD)/hospes-pvh

@@ -42,13 +42,14 @@ def boot_test(*levels, weight=10):
 
 
 class Machine:
-    """QEMU with Hospes (or @kernel) and @modules, or booting from @cdrom; its first serial port is our console."""
+    """QEMU with Hospes (or @kernel) and @modules, or booting from @cdrom; its first serial port is our console.
+    @resets: a reset starts it again instead of ending it."""
 
     def __init__(self, modules, append="", kernel=None, cpus=1, memory="1G", cpu="qemu64,+svm,+npt,+vgif", machine="q35", extra=(),
-                 icount=False, thread=THREAD, cdrom=None):
+                 icount=False, thread=THREAD, cdrom=None, resets=False):
         accel = f"tcg,thread={'single' if icount else thread}"
         argv = ["qemu-system-x86_64", "-accel", accel, "-M", machine, "-cpu", cpu, "-smp", str(cpus), "-m", memory,
-                "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none", "-nic", "none"]
+                "-display", "none", *([] if resets else ["-no-reboot"]), "-serial", "stdio", "-monitor", "none", "-nic", "none"]
         if cdrom:
             argv += ["-cdrom", str(cdrom)]
         else:

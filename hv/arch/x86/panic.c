@@ -8,6 +8,7 @@
 #include "hv/arch.h"
 #include "hv/boot.h"
 #include "hv/console.h"
+#include "hv/crash.h"
 #include "hv/pcpu.h"
 #include "hv/string.h"
 
@@ -98,6 +99,7 @@ static _Noreturn void finish(void)
 {
 	uint64_t from;
 
+	crash_save(true);
 	if (param_bool("noreboot", false)) {
 		printk(LOG_ERR, "Halted: noreboot was asked for\n");
 		for (;;)

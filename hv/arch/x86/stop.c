@@ -9,6 +9,7 @@
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/console.h"
+#include "hv/crash.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 
@@ -61,6 +62,7 @@ void arch_machine_stop(bool reboot)
 			cpu_halt();
 	}
 	printk(LOG_INFO, "Reset\n");
+	crash_save(false);
 	if (*how == 't')
 		triple_fault();
 	if (*how != 'k' && *how != 'p')

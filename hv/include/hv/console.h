@@ -34,6 +34,8 @@ void console_register_reader(struct domain *d, console_input_fn *fn);
 /* @d reads no more, or goes away: its unfinished line is shown, a focus it had returns to Hospes. Call it at destruction; harmless twice. */
 void console_unregister(struct domain *d);
 
+struct conring;
+
 /* printk's way in: text of Hospes, @prefix before each line. */
 void console_write(const char *prefix, const char *text, size_t n);
 /* The machine is going down: output no longer waits for the lock, whoever holds it. */
@@ -43,6 +45,10 @@ void console_break_lock(void);
  * @clear: forget the ring's text up to there. Returns the number of characters.
  */
 size_t console_ring_read(char *buf, size_t n, uint32_t *index, bool incremental, bool clear);
+/* Text for the ring alone, not for any device. */
+void console_log(const char *text, size_t n);
+/* The ring itself, for the end of the machine: nobody else writes any more. */
+const struct conring *console_ring(void);
 
 /* Let @d use console_io for input: a domain with the console role. -ENOMEM. hv/core/console_io.c. */
 int console_io_attach(struct domain *d) must_check;

@@ -1,0 +1,128 @@
+"""Ways to start Hospes, on machines small and large: each pair of way, number of CPUs and amount of memory comes up once."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import threading
+
+import machine
+from machine import Failed, Machine, ROOT, Skip, boot_test, guest, launch
+
+OVMF = pathlib.Path("/usr/share/OVMF")
+CPUS = (1, 2, 4, 8)
+MEMORY = ("512M", "1G", "4G", "16G")
+discs = {}
+discs_lock = threading.Lock()
+
+
+def tiny():
+    return launch([{"name": "w64", "type": "pvh", "kernel": guest("hello64"), "memory": 4, "vcpus": 1, "extra": "breadth"}])
+
+
+def disc(protocol):
+    """A CD whose GRUB, for BIOS and UEFI, starts Hospes by @protocol; made once."""
+    if not shutil.which("grub-mkrescue") or not shutil.which("xorriso"):
+        raise Skip("no grub-mkrescue and xorriso")
+    with discs_lock:
+        if protocol not in discs:
+            iso = machine.BUILD / f"breadth-{protocol}.iso"
+            run = subprocess.run(["sh", str(ROOT / "scripts" / "iso.sh"), str(iso), protocol, *tiny()], capture_output=True, text=True,
+                                 env=dict(os.environ, BUILD=str(machine.BUILD)))
+            if run.returncode:
+                raise Failed(f"iso.sh: {run.stdout}{run.stderr}")
+            discs[protocol] = iso
+        return discs[protocol]
+
+
+def comes_up(m, by, cpus):
+    """Hospes says how it was started and finds all CPUs."""
+    m.expect(rf"Hospes \S+, by {by}", timeout=120)
+    m.expect(rf"CPUs: {cpus} of {cpus}\b")
+
+
+def runs_tiny(m):
+    m.expect(r"HELLO from 64-bit guest .*'breadth'")
+    m.expect_off()
+
+
+def by_kernel(cpus, memory):
+    """QEMU's own loader, multiboot 1."""
+    with Machine(tiny(), cpus=cpus, memory=memory) as m:
+        comes_up(m, "multiboot", cpus)
+        runs_tiny(m)
+
+
+def by_bios(cpus, memory):
+    """SeaBIOS, GRUB, multiboot 2."""
+    with Machine([], cpus=cpus, memory=memory, cdrom=disc("multiboot2")) as m:
+        comes_up(m, r"multiboot2 \(GRUB 2\.", cpus)
+        runs_tiny(m)
+
+
+def by_uefi(cpus, memory):
+    """OVMF, GRUB for EFI, multiboot 2."""
+    if not (OVMF / "OVMF_CODE_4M.fd").exists():
+        raise Skip("no OVMF")
+    with tempfile.NamedTemporaryFile(dir=machine.BUILD, prefix="efi-vars.") as variables:
+        shutil.copyfile(OVMF / "OVMF_VARS_4M.fd", variables.name)
+        flash = ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}",
+                 "-drive", f"if=pflash,unit=1,format=raw,file={variables.name}"]
+        with Machine([], cpus=cpus, memory=memory, cdrom=disc("multiboot2"), extra=flash) as m:
+            comes_up(m, r"multiboot2 \(GRUB 2\.", cpus)
+            runs_tiny(m)
+
+
+def by_pvh(cpus, memory):
+    """The PVH boot ABI, which QEMU takes for an image without the multiboot 1 header. It passes one module: domain 0's kernel."""
+    with Machine([guest("hello64")], kernel=machine.BUILD / "hospes-pvh", cpus=cpus, memory=memory, append="dom0_mem=64M",
+                 extra=["-device", "amd-iommu"]) as m:
+        comes_up(m, "pvh", cpus)
+        m.expect("HELLO from 64-bit guest")
+        m.expect_off()
+
+
+WAYS = (by_kernel, by_bios, by_uefi, by_pvh)
+
+
+def register(way, cpus, memory):
+    def fn():
+        way(cpus, memory)
+    fn.__name__ = f"{way.__name__}_{cpus}cpu_{memory}"
+    fn.__doc__ = way.__doc__
+    fn.__module__ = __name__
+    boot_test("system", weight=10)(fn)
+
+
+# A Latin square: the memory is chosen so that all pairs of two of the three come up, each once.
+for w, way in enumerate(WAYS):
+    for c, cpus in enumerate(CPUS):
+        register(way, cpus, MEMORY[(w + c) % len(MEMORY)])
+
+
+@boot_test("system", weight=15)
+def by_grub_multiboot1():
+    """GRUB's multiboot and module commands."""
+    with Machine([], memory="512M", cdrom=disc("multiboot")) as m:
+        comes_up(m, r"multiboot \(GRUB 2\.", 1)
+        runs_tiny(m)
+
+
+@boot_test("system", weight=20)
+def last_words_outlive_a_reset():
+    """A panic, the reset it leads to, and the next boot, which has the last words in its log and tells that it has."""
+    with Machine(launch([{"name": "q64", "type": "pvh", "kernel": guest("quiet64"), "memory": 4, "vcpus": 1}]), resets=True) as m:
+        m.expect(r"d1: q64")
+        m.to_hospes()
+        m.send("C")
+        m.expect(r"Panic on CPU \d+: asked for by debug key")
+        m.expect(r"The boot before this one ended in a crash", timeout=60)
+        m.expect(r"d1: q64")
+        m.send("\x01\x01\x01")
+        m.to_hospes()
+        # Told once.
+        m.send("R")
+        m.expect(r"Hospes \S+, by multiboot", timeout=60)
+        m.expect(r"d1: q64")
+        if "ended in a crash" in m.text[m.text.rindex("Hospes "):]:
+            m.fail("the record was told of twice")
