@@ -62,9 +62,9 @@ static void put_watch(void *arg, const char *path, const char *token, int depth)
 	journal_watch(arg, path, token, depth, true);
 }
 
-static void put_transaction(void *arg, uint32_t id)
+static void put_transaction(void *arg, const struct store_tx *tx)
 {
-	journal_transaction(arg, id, true);
+	journal_transaction(arg, tx->id, true);
 }
 
 static void put_quota(void *arg, const char *name, uint32_t domid_or_all, uint32_t value, bool soft)

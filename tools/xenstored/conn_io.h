@@ -56,6 +56,7 @@ struct conn_io {
 	bool bound;
 	uint32_t cons_page;    /* req_cons as the page has it */
 	uint32_t cons;	       /* what has been taken of it */
+	uint32_t seen;	       /* req_prod when it was last looked at */
 	uint32_t reply_number; /* of the last reply queued */
 	uint32_t reply_done;   /* of the last one put into the ring */
 	bool notify;

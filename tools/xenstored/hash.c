@@ -8,21 +8,29 @@
 
 static struct {
 	bool ready;
-	uint64_t k0, k1;
-} key;
+	struct hash_key table, answer;
+} keys;
 
-static void key_init(void)
+static void key_init(struct hash_key *key)
 {
 	struct timespec ts;
 
-	if (getrandom(&key.k0, sizeof(key.k0), GRND_NONBLOCK) != sizeof(key.k0) ||
-	    getrandom(&key.k1, sizeof(key.k1), GRND_NONBLOCK) != sizeof(key.k1)) {
+	if (getrandom(&key->k0, sizeof(key->k0), GRND_NONBLOCK) != sizeof(key->k0) ||
+	    getrandom(&key->k1, sizeof(key->k1), GRND_NONBLOCK) != sizeof(key->k1)) {
 		/* Early in a boot there may be no entropy; the time is better than a constant. */
 		clock_gettime(CLOCK_MONOTONIC, &ts);
-		key.k0 ^= (uint64_t)ts.tv_nsec * 0x9e3779b97f4a7c15u;
-		key.k1 ^= (uint64_t)ts.tv_sec * 0xc2b2ae3d27d4eb4fu + (uintptr_t)&ts;
+		key->k0 ^= (uint64_t)ts.tv_nsec * 0x9e3779b97f4a7c15u;
+		key->k1 ^= (uint64_t)ts.tv_sec * 0xc2b2ae3d27d4eb4fu + (uintptr_t)&ts;
 	}
-	key.ready = true;
+}
+
+static void keys_init(void)
+{
+	if (keys.ready)
+		return;
+	key_init(&keys.table);
+	key_init(&keys.answer);
+	keys.ready = true;
 }
 
 static inline uint64_t rotate(uint64_t x, int n)
@@ -48,16 +56,14 @@ static inline void sip_round(struct sip *s)
 	s->c = rotate(s->c, 32);
 }
 
-uint64_t hash_bytes(uint64_t seed, const void *data, size_t len)
+static uint64_t sip_hash(const struct hash_key *key, uint64_t seed, const void *data, size_t len)
 {
 	const unsigned char *p = data;
 	uint64_t word, last = (uint64_t)len << 56;
 	struct sip s;
 
-	if (!key.ready)
-		key_init();
-	s = (struct sip){ key.k0 ^ seed ^ 0x736f6d6570736575u, key.k1 ^ 0x646f72616e646f6du,
-			  key.k0 ^ seed ^ 0x6c7967656e657261u, key.k1 ^ 0x7465646279746573u };
+	s = (struct sip){ key->k0 ^ seed ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du,
+			  key->k0 ^ seed ^ 0x6c7967656e657261u, key->k1 ^ 0x7465646279746573u };
 	for (; len >= 8; len -= 8, p += 8) {
 		memcpy(&word, p, 8);
 		s.d ^= word;
@@ -74,4 +80,30 @@ uint64_t hash_bytes(uint64_t seed, const void *data, size_t len)
 	sip_round(&s);
 	sip_round(&s);
 	return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+uint64_t hash_bytes(uint64_t seed, const void *data, size_t len)
+{
+	if (!keys.ready)
+		keys_init();
+	return sip_hash(&keys.table, seed, data, len);
+}
+
+uint64_t hash_answer(uint64_t seed, const void *data, size_t len)
+{
+	if (!keys.ready)
+		keys_init();
+	return sip_hash(&keys.answer, seed, data, len);
+}
+
+struct hash_key hash_answer_key(void)
+{
+	keys_init();
+	return keys.answer;
+}
+
+void hash_set_answer_key(struct hash_key key)
+{
+	keys_init();
+	keys.answer = key;
 }

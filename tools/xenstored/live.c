@@ -360,15 +360,20 @@ int store_restore_quota(const char *name, uint32_t domid_or_all, uint32_t value,
 	return 0;
 }
 
-void store_each_transaction(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg)
+void store_each_transaction(const struct conn *c, void (*fn)(void *arg, const struct store_tx *tx), void *arg)
 {
 	transaction_each(c, fn, arg);
 }
 
-/* What a transaction has seen is kept as requests and hashes, which no stream can carry: it ends with EAGAIN there. */
-void store_each_tx_node(const struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_tx_node *n),
-			void *arg)
+void store_each_tx_request(struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_tx_request *r),
+			   void *arg)
 {
+	transaction_each_request(c, id, fn, arg);
+}
+
+int store_each_tx_node(struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_node *n), void *arg)
+{
+	return transaction_each_node(c, id, fn, arg);
 }
 
 int store_restore_transaction(struct conn *c, uint32_t id, bool doomed)
@@ -376,9 +381,31 @@ int store_restore_transaction(struct conn *c, uint32_t id, bool doomed)
 	return transaction_restore(c, id, doomed);
 }
 
-int store_restore_tx_node(struct conn *c, uint32_t id, const struct store_tx_node *n)
+int store_restore_tx(struct conn *c, const struct store_tx *tx)
 {
-	return ENOSYS;
+	return transaction_restore_state(c, tx);
+}
+
+int store_restore_tx_request(struct conn *c, uint32_t id, const struct store_tx_request *r)
+{
+	return r->len <= XENSTORE_PAYLOAD_MAX ? transaction_restore_request(c, id, r) : EINVAL;
+}
+
+int store_restore_tx_node(struct conn *c, uint32_t id, const struct store_node *n)
+{
+	struct perms *ps;
+	int err;
+
+	if (n->len > UINT16_MAX || n->path[0] != '/' || !wire_path_valid(n->path, strlen(n->path), false))
+		return EINVAL;
+	if (!n->nr_perms)
+		return transaction_restore_node(c, id, n, NULL);
+	ps = restore_perms(n->perms, n->nr_perms);
+	if (!ps)
+		return n->nr_perms > PERMS_MAX ? EINVAL : ENOMEM;
+	err = transaction_restore_node(c, id, n, ps);
+	perms_put(ps);
+	return err;
 }
 
 int store_restore_tx_end(struct conn *c, uint32_t id)

@@ -351,7 +351,7 @@ static void resume_input(struct conn *c, struct saved_ring *s)
 	if (page == s->in.cons_page && prod - s->in.cons <= XENSTORE_RING_SIZE)
 		__atomic_store_n(&r->req_cons, page = s->in.cons, __ATOMIC_RELEASE);
 	io->cons = io->cons_page = page;
-	if (s->partial_len < sizeof(struct xsd_sockmsg))
+	if (!s->partial_len)
 		return;
 	io->in = malloc(MESSAGE_MAX);
 	if (!io->in)
@@ -380,15 +380,13 @@ static void resume_output(struct conn *c, struct saved_ring *s)
 	}
 }
 
-/* A gathered message must still be one: its header decides how much more is read. */
+/* A gathered message must still be one: its header, once it is whole, decides how much more is read. */
 static bool partial_valid(const struct saved_ring *s)
 {
 	struct xsd_sockmsg h;
 
-	if (!s->partial_len)
-		return true;
 	if (s->partial_len < sizeof(h))
-		return false;
+		return true;
 	memcpy(&h, s->partial, sizeof(h));
 	return h.len <= XENSTORE_PAYLOAD_MAX && s->partial_len < sizeof(h) + h.len;
 }

@@ -11,6 +11,7 @@
 #include "domain.h"
 #include "journal.h"
 #include "live.h"
+#include "store.h"
 #include "transaction.h"
 #include "update.h"
 #include "view.h"
@@ -295,9 +296,9 @@ static void journal_unwatch(void *arg, const char *path, const char *token, int 
 	journal_watch(arg, path, token, depth, false);
 }
 
-static void journal_forget_tx(void *arg, uint32_t id)
+static void journal_forget_tx(void *arg, const struct store_tx *tx)
 {
-	journal_transaction(arg, id, false);
+	journal_transaction(arg, tx->id, false);
 }
 
 static int do_reset_watches(struct request *r)

@@ -2,8 +2,9 @@
  * Rings in memory shared with a guest: 1024 bytes each way, free-running indices. Everything in the page may change at any
  * time and to anything: each index is read once per pass, checked, and what is served is our copy.
  *
- * A message stays in the ring until all of it is there, unless it does not fit; so between two passes there is rarely
- * anything of it with us.
+ * The other side sends an event only when we may be waiting for one: it has put bytes into a ring that was empty, or taken some from
+ * one that was full, by our index as it reads it after moving its own. Linux does so, header and body of a message apart. So whatever is
+ * seen is taken, even if it is not yet a whole message, and whoever stops looks once more after all indices have moved.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ void ring_reset(struct conn *c)
 	io->in_len = 0;
 	io->ignored = false;
 	io->was_reset = true;
-	io->cons = io->cons_page = 0;
+	io->cons = io->cons_page = io->seen = 0;
 	c->outstanding = 0;
 	store(&r->req_cons, 0);
 	store(&r->req_prod, 0);
@@ -147,7 +148,7 @@ static void ring_copy_in(char *half, uint32_t at, const char *from, uint32_t n)
 	memcpy(half, from + first, n - first);
 }
 
-/* Add @n bytes to a message that is too long for the ring. False: no memory. */
+/* Add @n bytes to a message that is not whole. False: no memory. */
 static bool gather(struct conn_io *io, const char *p, uint32_t n)
 {
 	if (!io->in) {
@@ -162,8 +163,8 @@ static bool gather(struct conn_io *io, const char *p, uint32_t n)
 }
 
 /*
- * The copy @p of @len bytes of input after what was gathered: serve whole messages. io->cons counts what was taken. What is not stays in
- * the ring.
+ * The copy @p of @len bytes of input after what was gathered: serve whole messages, gather the beginning of another. io->cons counts what
+ * was taken: all, unless the connection must wait.
  */
 static void serve_input(struct conn *c, const char *p, uint32_t len)
 {
@@ -194,11 +195,8 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 		p += n;
 		len -= n;
 		io->cons += n;
-		if (n < missing) {
-			if (n)
-				journal_input(c);
+		if (n < missing)
 			return;
-		}
 		if (io->in_len == sizeof(h) && n) {
 			memcpy(&h, io->in, sizeof(h));
 			if (h.len)
@@ -217,15 +215,9 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 			return;
 		}
 		if (!size) {
-			/* Longer than the ring: it must be taken piece by piece. */
-			if (len >= sizeof(h) && h.len > RING - sizeof(h)) {
-				if (!gather(io, p, len)) {
-					conn_close(c, XENSTORE_ERROR_COMM);
-					return;
-				}
-				io->cons += len;
-				journal_input(c);
-			}
+			if (len && !gather(io, p, len))
+				conn_close(c, XENSTORE_ERROR_COMM);
+			io->cons += len;
 			return;
 		}
 		if (!conn_may_serve(c))
@@ -289,6 +281,21 @@ static bool ring_write(struct conn *c)
 	return true;
 }
 
+/*
+ * Called when our indices have moved and the event was sent: is there more than was seen? Linux has no barrier between moving its index and
+ * reading ours; what it did before the event is visible here all the same, for sending one is longer than any write is held back.
+ */
+static bool ring_has_more(const struct conn *c)
+{
+	const struct conn_io *io = c->io;
+	const struct xenstore_domain_interface *r = io->ring;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (load(&r->req_prod) != io->seen)
+		return true;
+	return queue_waits(&io->out) && load(&r->rsp_prod) - load(&r->rsp_cons) < RING;
+}
+
 void ring_flush(struct conn *c)
 {
 	struct conn_io *io = c->io;
@@ -302,6 +309,9 @@ void ring_flush(struct conn *c)
 	io->notify = false;
 	if (queue_waits(&io->out))
 		conn_blocked(io);
+	/* In its turn, so that a guest that is as quick as we are holds up nobody else. */
+	if (ring_has_more(c))
+		conn_list_add(io, LIST_READY);
 }
 
 void ring_service(struct conn *c)
@@ -329,6 +339,7 @@ void ring_service(struct conn *c)
 		conn_close(c, XENSTORE_ERROR_RINGIDX);
 		return;
 	}
+	io->seen = cons + avail;
 	if (avail || io->in_len) {
 		ring_copy_out(r->req, cons, copy, avail);
 		io->cons_page = io->cons = cons;
@@ -336,7 +347,9 @@ void ring_service(struct conn *c)
 		serve_input(c, copy, avail);
 		if (io->closing || !io->ring)
 			return;
-		/* More that comes meanwhile brings its own event: no second look. */
+		/* A record of its own, for those of requests say nothing of what came after them. */
+		if (io->cons != cons && io->in_len)
+			journal_input(c);
 		if (io->cons != cons && !io->was_reset) {
 			store(&r->req_cons, io->cons);
 			io->notify = true;

@@ -38,18 +38,30 @@ struct store_walk *store_walk_open(void); /* NULL: no memory */
 bool store_walk_next(struct store_walk *w, struct store_node *out);
 void store_walk_close(struct store_walk *w);
 
-/* What a transaction touched, for the update stream. @n.nr_perms 0: the node is absent (removed or read as missing). */
-struct store_tx_node {
-	struct store_node n;
-	bool read, written;
+/* An open transaction as it goes to another daemon: this, its requests and the nodes that it sees otherwise than they are. */
+struct store_tx {
+	uint32_t id;
+	bool doomed, failed;
+	bool snapshot; /* it has one: what it sees is the live tree but for those nodes */
+	uint8_t refreshes;
+	uint64_t age, took;   /* of the snapshot, in changes; of the transaction, in ms */
+	int64_t nodes, bytes; /* what its client has gained in it */
+};
+struct store_tx_request {
+	uint32_t type;
+	const void *body;
+	size_t len;
+	uint64_t answer; /* hash_answer() of what it got */
 };
 
 /* State out. */
 void store_each_watch(const struct conn *c, void (*fn)(void *arg, const char *path, const char *token, int depth),
 		      void *arg);
-void store_each_transaction(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg);
-void store_each_tx_node(const struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_tx_node *n),
-			void *arg);
+void store_each_transaction(const struct conn *c, void (*fn)(void *arg, const struct store_tx *tx), void *arg);
+void store_each_tx_request(struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_tx_request *r),
+			   void *arg);
+/* @n->nr_perms 0: absent. ENOMEM: not all were found. */
+int store_each_tx_node(struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_node *n), void *arg);
 void store_each_quota(void (*fn)(void *arg, const char *name, uint32_t domid_or_all, uint32_t value, bool soft),
 		      void *arg);
 #define STORE_QUOTA_ALL UINT32_MAX /* @domid_or_all: the global value */
@@ -64,8 +76,10 @@ int store_restore_watch(struct conn *c, const char *path, const char *token, int
 int store_restore_unwatch(struct conn *c, const char *path, const char *token);
 /* @doomed: operations work on a fresh snapshot, its end with T gives EAGAIN. */
 int store_restore_transaction(struct conn *c, uint32_t id, bool doomed);
-/* ENOSYS: this kind of state cannot be taken over, the caller dooms the transaction. */
-int store_restore_tx_node(struct conn *c, uint32_t id, const struct store_tx_node *n);
+/* The tree is there already, as it is outside of transactions. */
+int store_restore_tx(struct conn *c, const struct store_tx *tx);
+int store_restore_tx_request(struct conn *c, uint32_t id, const struct store_tx_request *r);
+int store_restore_tx_node(struct conn *c, uint32_t id, const struct store_node *n);
 int store_restore_tx_end(struct conn *c, uint32_t id);
 int store_restore_quota(const char *name, uint32_t domid_or_all, uint32_t value, bool soft);
 /* Each watch of @c fires once, with its own path. */

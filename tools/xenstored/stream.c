@@ -6,7 +6,7 @@
 
 #define IDENT "xenstore"
 #define FLAG_BIG_ENDIAN 1u
-#define RECORD_MAX (1u << 24)
+#define RECORD_MAX (1u << 28) /* what a client may have waiting is less */
 
 static uint32_t from_big32(const unsigned char *p)
 {
@@ -46,6 +46,11 @@ void stream_put16(struct stream_out *s, uint16_t v)
 }
 
 void stream_put32(struct stream_out *s, uint32_t v)
+{
+	stream_put(s, &v, sizeof(v));
+}
+
+void stream_put64(struct stream_out *s, uint64_t v)
 {
 	stream_put(s, &v, sizeof(v));
 }

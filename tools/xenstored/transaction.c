@@ -1,5 +1,5 @@
 /* Transactions: a snapshot, a log of requests with hashes of their answers, and a replay at the end. */
-#include "transaction.h"
+#include "transaction_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,34 +20,6 @@
 #define REFRESHES 8
 #define REFRESH_REQUESTS 256
 
-/* One request as it came, and what it got. */
-struct record {
-	struct record *next;
-	uint64_t answer;
-	uint32_t type;
-	uint32_t len;
-	char body[];
-};
-
-struct transaction {
-	struct transaction *next; /* of the connection */
-	struct conn *c;
-	uint32_t id;
-	bool has_view;
-	bool doomed; /* an answer has changed for good, or the log is not known: its end is EAGAIN */
-	bool failed; /* no memory or quota for one of its requests: its end is ENOMEM */
-	bool writes;
-	uint8_t refreshes;
-	struct view view;
-	uint64_t began;			    /* ms */
-	uint64_t base;			    /* version of the live tree its view began with */
-	struct transaction *newer, **older; /* all with a view, by age */
-	struct record *first, **last;
-	unsigned nr;
-	int64_t charged; /* bytes of log and own pages */
-	int64_t pages;	 /* of that, pages of the view */
-};
-
 static struct {
 	struct transaction *oldest, **newest;
 	struct transaction *busy; /* a request is being served in its view */
@@ -60,8 +32,7 @@ static void charge(struct transaction *t, int64_t bytes)
 	quota_charge(t->c->domain, QUOTA_MEMORY, bytes);
 }
 
-/* Pages of its own in the view; what it shares is nobody's. */
-static void charge_pages(struct transaction *t, int64_t bytes)
+void transaction_charge_pages(struct transaction *t, int64_t bytes)
 {
 	t->pages += bytes;
 	charge(t, bytes);
@@ -71,17 +42,22 @@ static void charge_pages(struct transaction *t, int64_t bytes)
  * Snapshots and their age.
  */
 
-static void view_begin(struct transaction *t, struct node *root)
+void transaction_view_begin(struct transaction *t, struct node *root, uint64_t age)
 {
 	view_init(&t->view, root, t->c, false);
 	t->has_view = true;
-	t->base = live_version();
+	t->base = live_version() - age;
 	if (!all.oldest)
 		all.newest = &all.oldest;
-	t->newer = NULL;
-	t->older = all.newest;
-	*all.newest = t;
-	all.newest = &t->newer;
+	/* Only one that was taken over is older than others here. */
+	for (t->older = age ? &all.oldest : all.newest; *t->older && live_version() - (*t->older)->base >= age;)
+		t->older = &(*t->older)->newer;
+	t->newer = *t->older;
+	*t->older = t;
+	if (t->newer)
+		t->newer->older = &t->newer;
+	else
+		all.newest = &t->newer;
 }
 
 static void view_end(struct transaction *t)
@@ -95,7 +71,7 @@ static void view_end(struct transaction *t)
 		all.newest = t->older;
 	t->has_view = false;
 	view_drop(&t->view);
-	charge_pages(t, -t->pages);
+	transaction_charge_pages(t, -t->pages);
 }
 
 void transactions_trim(void)
@@ -111,8 +87,8 @@ void transactions_trim(void)
 static uint64_t answer_hash(const struct request *r, int err)
 {
 	if (err)
-		return hash_bytes((uint64_t)err, NULL, 0);
-	return hash_bytes(0, r->out + r->out_skip, r->out_len - r->out_skip);
+		return hash_answer((uint64_t)err, NULL, 0);
+	return hash_answer(0, r->out + r->out_skip, r->out_len - r->out_skip);
 }
 
 static bool is_read(uint32_t type)
@@ -120,23 +96,23 @@ static bool is_read(uint32_t type)
 	return type == XS_READ || type == XS_DIRECTORY || type == XS_DIRECTORY_PART || type == XS_GET_PERMS;
 }
 
-static int record(struct transaction *t, const struct request *r, int err)
+int transaction_record(struct transaction *t, uint32_t type, const void *body, size_t len, uint64_t answer)
 {
-	struct record *rec = malloc(sizeof(*rec) + r->len);
+	struct record *rec = malloc(sizeof(*rec) + len);
 
 	if (!rec)
 		return ENOMEM;
 	rec->next = NULL;
-	rec->answer = answer_hash(r, err);
-	rec->type = r->type;
-	rec->len = (uint32_t)r->len;
-	if (r->len)
-		memcpy(rec->body, r->body, r->len);
+	rec->answer = answer;
+	rec->type = type;
+	rec->len = (uint32_t)len;
+	if (len)
+		memcpy(rec->body, body, len);
 	*t->last = rec;
 	t->last = &rec->next;
 	t->nr++;
-	t->writes |= !is_read(r->type);
-	charge(t, (int64_t)(sizeof(*rec) + r->len));
+	t->writes |= !is_read(type);
+	charge(t, (int64_t)(sizeof(*rec) + len));
 	return 0;
 }
 
@@ -176,8 +152,8 @@ static int rebase(struct transaction *t, const char **path)
 		return err;
 	}
 	view_end(t);
-	view_begin(t, v.root);
-	charge_pages(t, (int64_t)own);
+	transaction_view_begin(t, v.root, 0);
+	transaction_charge_pages(t, (int64_t)own);
 	t->view.nodes = v.nodes;
 	t->view.bytes = v.bytes;
 	return 0;
@@ -208,7 +184,7 @@ static int need_view(struct transaction *t)
 		charge_culprit(t, path);
 	/* Nothing it does from here on counts; it is answered all the same. */
 	t->doomed = true;
-	view_begin(t, tree_get(live_root()));
+	transaction_view_begin(t, tree_get(live_root()), 0);
 	return 0;
 }
 
@@ -222,7 +198,7 @@ static int run(struct transaction *t, struct request *r)
 	all.busy = t;
 	err = request_run(r);
 	all.busy = NULL;
-	charge_pages(t, (int64_t)(tree_bytes() - before));
+	transaction_charge_pages(t, (int64_t)(tree_bytes() - before));
 	return err;
 }
 
@@ -265,7 +241,7 @@ int transaction_serve(struct transaction *t, struct request *r)
 		err = read_fresh(t, r, err);
 	if (t->doomed)
 		return err;
-	if (err == ENOMEM || record(t, r, err)) {
+	if (err == ENOMEM || transaction_record(t, r->type, r->body, r->len, answer_hash(r, err))) {
 		t->failed = true;
 		return ENOMEM;
 	}
@@ -415,10 +391,4 @@ int transaction_restore(struct conn *c, uint32_t id, bool doomed)
 	if (c->next_tx < id)
 		c->next_tx = id;
 	return 0;
-}
-
-void transaction_each(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg)
-{
-	for (const struct transaction *t = c->transactions; t; t = t->next)
-		fn(arg, t->id);
 }

@@ -31,6 +31,23 @@ void transactions_trim(void);
  * from the live tree and its end is EAGAIN. EINVAL: id 0; ENOMEM.
  */
 int transaction_restore(struct conn *c, uint32_t id, bool doomed);
-void transaction_each(const struct conn *c, void (*fn)(void *arg, uint32_t id), void *arg);
+
+/*
+ * transaction_move.c: out of this daemon and into the next, as store.h has it. Nodes are those in which its snapshot, with what it did
+ * itself, differs from the live tree: first what is absent from it, then the others, parents before children.
+ */
+struct store_node;
+struct store_tx;
+struct store_tx_request;
+void transaction_each(const struct conn *c, void (*fn)(void *arg, const struct store_tx *tx), void *arg);
+void transaction_each_request(struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_tx_request *r),
+			      void *arg);
+int transaction_each_node(struct conn *c, uint32_t id, void (*fn)(void *arg, const struct store_node *n),
+			  void *arg); /* ENOMEM */
+/* EINVAL: there is none, or it has a state already; ENOENT: no parent; ENOMEM. */
+int transaction_restore_state(struct conn *c, const struct store_tx *tx);
+int transaction_restore_request(struct conn *c, uint32_t id, const struct store_tx_request *r);
+int transaction_restore_node(struct conn *c, uint32_t id, const struct store_node *n,
+			     struct perms *ps); /* NULL: absent */
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "conn_io.h"
 #include "domain.h"
+#include "hash.h"
 #include "hyper.h"
 #include "journal_format.h"
 #include "options.h"
@@ -32,6 +33,7 @@ static struct {
 struct reader {
 	int evtchn;	   /* kept descriptor; -1: ports must be bound again */
 	struct conn *last; /* records follow their connection */
+	uint32_t known_tx; /* of that connection: its log was there; nodes that it sees otherwise follow */
 	unsigned skipped;
 };
 
@@ -200,6 +202,7 @@ static int read_conn(struct reader *r, struct stream_in *b)
 		return 0;
 	}
 	r->last = c;
+	r->known_tx = 0;
 	err = restore_output(c, out, out_len, begun);
 	if (!err)
 		err = restore_input(c, in, in_len);
@@ -239,6 +242,39 @@ static int read_transaction(struct reader *r, struct stream_in *b)
 	return c ? store_restore_transaction(c, tx, true) : 0;
 }
 
+/* It has been made known as one that cannot go on; its log says how it does. */
+static int read_hospes_tx(struct reader *r, struct stream_in *b)
+{
+	uint32_t id = stream_get32(b), flags;
+	struct conn *c = conn_by_id(r, id);
+	struct store_tx tx = { .id = stream_get32(b) };
+	struct store_tx_request q;
+	int err;
+
+	flags = stream_get32(b);
+	tx.refreshes = (uint8_t)stream_get32(b);
+	tx.age = stream_get64(b);
+	tx.took = stream_get64(b);
+	tx.nodes = (int64_t)stream_get64(b);
+	tx.bytes = (int64_t)stream_get64(b);
+	tx.doomed = flags & STREAM_TX_DOOMED;
+	tx.failed = flags & STREAM_TX_FAILED;
+	tx.snapshot = flags & STREAM_TX_SNAPSHOT;
+	if (b->bad || !tx.id)
+		return EINVAL;
+	err = c ? store_restore_tx(c, &tx) : 0;
+	while (c && !err && b->len >= 16) {
+		q.type = stream_get32(b);
+		q.len = stream_get32(b);
+		q.answer = stream_get64(b);
+		q.body = stream_get(b, q.len);
+		err = b->bad ? EINVAL : store_restore_tx_request(c, tx.id, &q);
+	}
+	if (c && !err)
+		r->known_tx = tx.id;
+	return err;
+}
+
 static int read_perm(struct stream_in *b, struct perm *p)
 {
 	static const char letters[] = "nrwb";
@@ -260,22 +296,33 @@ static int read_perm(struct stream_in *b, struct perm *p)
 	return 0;
 }
 
-static int read_node(struct stream_in *b)
+static int keep_node(struct reader *r, uint32_t conn, uint32_t tx, const struct store_node *n)
 {
-	uint32_t conn = stream_get32(b);
+	struct conn *c = conn ? conn_by_id(r, conn) : NULL;
+
+	if (conn)
+		return c ? store_restore_tx_node(c, tx, n) : 0;
+	if (n->path[0] == '@')
+		return watch_set_special_perms(n->path, n->perms, n->nr_perms);
+	return store_restore_node(n);
+}
+
+static int read_node(struct reader *r, struct stream_in *b)
+{
+	uint32_t conn = stream_get32(b), tx = stream_get32(b);
 	struct perm perms[64], *ps = perms;
 	uint16_t path_len, value_len, nr;
 	struct store_node n;
 	int err = 0;
 
-	stream_get32(b);
 	path_len = stream_get16(b);
 	value_len = stream_get16(b);
 	stream_get16(b);
 	nr = stream_get16(b);
-	if (conn)
-		return 0; /* of a transaction: it ends with EAGAIN and starts anew */
-	if (b->bad || !nr || nr > PERMS_MAX)
+	/* Without the log a transaction ends with EAGAIN, whatever it saw. */
+	if (conn && (r->known_tx != tx || !r->last || r->last->id != conn))
+		return 0;
+	if (b->bad || (!nr && !conn) || nr > PERMS_MAX)
 		return EINVAL;
 	if (nr > 64 && !(ps = calloc(nr, sizeof(*ps))))
 		return ENOMEM;
@@ -287,7 +334,7 @@ static int read_node(struct stream_in *b)
 	if (!err && b->bad)
 		err = EINVAL;
 	if (!err)
-		err = n.path[0] == '@' ? watch_set_special_perms(n.path, ps, nr) : store_restore_node(&n);
+		err = keep_node(r, conn, tx, &n);
 	if (ps != perms)
 		free(ps);
 	return err;
@@ -337,7 +384,7 @@ static int read_record(struct reader *r, uint32_t type, struct stream_in *b, uns
 	case STREAM_TRANSACTION:
 		return read_transaction(r, b);
 	case STREAM_NODE:
-		return read_node(b);
+		return read_node(r, b);
 	case STREAM_GLOBAL_QUOTA:
 		nr = stream_get16(b);
 		nr += stream_get16(b);
@@ -348,7 +395,15 @@ static int read_record(struct reader *r, uint32_t type, struct stream_in *b, uns
 		return read_hospes_domain(b);
 	case STREAM_HOSPES_TREE:
 		tree_set_generation(stream_get64(b));
+		if (!b->bad && b->len >= 16) {
+			struct hash_key key = { .k0 = stream_get64(b) };
+
+			key.k1 = stream_get64(b);
+			hash_set_answer_key(key);
+		}
 		return b->bad ? EINVAL : 0;
+	case STREAM_HOSPES_TX:
+		return read_hospes_tx(r, b);
 	default:
 		notice("update: a record of unknown type %#x was left out", type);
 		return 0;

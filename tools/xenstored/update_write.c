@@ -6,6 +6,7 @@
 
 #include "conn_io.h"
 #include "domain.h"
+#include "hash.h"
 #include "hyper.h"
 #include "journal_format.h"
 #include "perms.h"
@@ -19,7 +20,7 @@
 struct writer {
 	struct stream_out s;
 	unsigned version;
-	uint32_t conn_id;
+	uint32_t conn_id, tx_id; /* whose records come now; 0: nobody's */
 	/* quotas being collected */
 	uint32_t domid;
 	unsigned nr;
@@ -36,7 +37,9 @@ static void put_global(struct writer *w)
 	if (w->version < 2)
 		return; /* for another's daemon: nothing it does not know */
 	stream_begin(&w->s, STREAM_HOSPES_TREE);
-	stream_put(&w->s, &(uint64_t){ tree_generation() }, 8);
+	stream_put64(&w->s, tree_generation());
+	stream_put64(&w->s, hash_answer_key().k0);
+	stream_put64(&w->s, hash_answer_key().k1);
 	stream_commit(&w->s);
 }
 
@@ -124,13 +127,13 @@ static void put_watch(void *arg, const char *path, const char *token, int depth)
 	stream_commit(&w->s);
 }
 
-static void put_transaction(void *arg, uint32_t id)
+static void put_transaction(void *arg, const struct store_tx *tx)
 {
 	struct writer *w = arg;
 
 	stream_begin(&w->s, STREAM_TRANSACTION);
 	stream_put32(&w->s, w->conn_id);
-	stream_put32(&w->s, id);
+	stream_put32(&w->s, tx->id);
 	stream_commit(&w->s);
 }
 
@@ -168,12 +171,17 @@ static void put_conn(struct writer *w, const struct conn *c)
 	store_each_transaction(c, put_transaction, w);
 }
 
+static bool goes_on(const struct conn_io *io)
+{
+	return !io->closing && (io->c->kind == CONN_SOCKET ? io->source.fd >= 0 : io->ring != NULL);
+}
+
 static void put_conns(struct writer *w, enum conn_kind kind)
 {
 	for (const struct conn_io *io = conn_first(); io; io = io->next)
-		if (io->c->kind == kind && !io->closing &&
-		    (kind == CONN_SOCKET ? io->source.fd >= 0 : io->ring != NULL))
+		if (io->c->kind == kind && goes_on(io))
 			put_conn(w, io->c);
+	w->conn_id = 0;
 }
 
 /* Was the entry made for a domain that is no more? */
@@ -182,32 +190,96 @@ static bool stale(const struct perm *p)
 	const struct domain *d;
 
 	if (p->ignore || p->id == WIRE_DOMID_ANY || !p->unique)
-		return p->ignore;
+		return false;
 	d = domain_find(p->id);
 	return !d || d->unique != p->unique;
 }
 
-static void put_node(struct writer *w, const struct store_node *n)
+/* Of the dead only an owner is shown to anybody. */
+static bool left_out(const struct store_node *n, unsigned i)
+{
+	return i && stale(&n->perms[i]);
+}
+
+static void put_node(void *arg, const struct store_node *n)
 {
 	static const char letters[] = { 'n', 'r', 'w', 'b' };
 	size_t path_len = strlen(n->path) + 1;
+	struct writer *w = arg;
+	unsigned nr = 0;
 
+	for (unsigned i = 0; i < n->nr_perms; i++)
+		nr += !left_out(n, i);
 	stream_begin(&w->s, STREAM_NODE);
-	stream_put32(&w->s, 0);
-	stream_put32(&w->s, 0);
+	stream_put32(&w->s, w->conn_id);
+	stream_put32(&w->s, w->tx_id);
 	stream_put16(&w->s, (uint16_t)path_len);
 	stream_put16(&w->s, (uint16_t)n->len);
-	stream_put16(&w->s, 0);
-	stream_put16(&w->s, (uint16_t)n->nr_perms);
+	stream_put16(&w->s, w->conn_id ? STREAM_NODE_WRITTEN : 0);
+	stream_put16(&w->s, (uint16_t)nr);
 	for (unsigned i = 0; i < n->nr_perms; i++) {
-		const char perm[2] = { letters[n->perms[i].access & 3], stale(&n->perms[i]) ? STREAM_STALE : 0 };
+		const struct perm *p = &n->perms[i];
+		const char perm[2] = { letters[p->access & 3], p->ignore || stale(p) ? STREAM_STALE : 0 };
 
+		if (left_out(n, i))
+			continue;
 		stream_put(&w->s, perm, 2);
-		stream_put16(&w->s, (uint16_t)n->perms[i].id);
+		stream_put16(&w->s, (uint16_t)p->id);
 	}
 	stream_put(&w->s, n->path, path_len);
 	stream_put(&w->s, n->value, n->len);
 	stream_commit(&w->s);
+}
+
+static void put_tx_request(void *arg, const struct store_tx_request *r)
+{
+	struct writer *w = arg;
+
+	stream_put32(&w->s, r->type);
+	stream_put32(&w->s, (uint32_t)r->len);
+	stream_put64(&w->s, r->answer);
+	stream_put(&w->s, r->body, r->len);
+}
+
+struct tx_writer {
+	struct writer *w;
+	struct conn *c;
+};
+
+static void put_tx(void *arg, const struct store_tx *tx)
+{
+	const struct tx_writer *t = arg;
+	struct writer *w = t->w;
+
+	w->tx_id = tx->id;
+	stream_begin(&w->s, STREAM_HOSPES_TX);
+	stream_put32(&w->s, t->c->id);
+	stream_put32(&w->s, tx->id);
+	stream_put32(&w->s, (tx->doomed ? STREAM_TX_DOOMED : 0) | (tx->failed ? STREAM_TX_FAILED : 0) |
+				    (tx->snapshot ? STREAM_TX_SNAPSHOT : 0));
+	stream_put32(&w->s, tx->refreshes);
+	stream_put64(&w->s, tx->age);
+	stream_put64(&w->s, tx->took);
+	stream_put64(&w->s, (uint64_t)tx->nodes);
+	stream_put64(&w->s, (uint64_t)tx->bytes);
+	store_each_tx_request(t->c, tx->id, put_tx_request, w);
+	stream_commit(&w->s);
+	if (store_each_tx_node(t->c, tx->id, put_node, w))
+		w->s.failed = true;
+}
+
+/* After the tree that their snapshots differ from. */
+static void put_transactions(struct writer *w)
+{
+	for (const struct conn_io *io = conn_first(); io; io = io->next) {
+		struct tx_writer t = { w, io->c };
+
+		if (!goes_on(io))
+			continue;
+		w->conn_id = io->c->id;
+		store_each_transaction(io->c, put_tx, &t);
+	}
+	w->conn_id = w->tx_id = 0;
 }
 
 static int put_nodes(struct writer *w)
@@ -263,6 +335,8 @@ int update_write(int fd, unsigned version)
 	for (const struct domain *d = domain_first(); d && version >= 2; d = d->next)
 		put_domain_data(&w, d);
 	err = put_nodes(&w);
+	if (version >= 2)
+		put_transactions(&w);
 	stream_begin(&w.s, STREAM_END);
 	stream_commit(&w.s);
 	if (!err)

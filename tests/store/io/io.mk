@@ -5,6 +5,8 @@ STORE_IO_BINS := $(patsubst tests/store/io/test_%.c,$(BUILD)/unit/test_store_io_
 $(STORE_IO_BINS): $(BUILD)/unit/test_store_io_%: tests/store/io/test_%.c $(STORE_IO_OBJS)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
-	$(Q)$(HOSTCC) $(STORE_TEST_CFLAGS) -MMD -MP $< -o $@ $(STORE_IO_OBJS) -lcmocka
+	$(Q)$(HOSTCC) $(STORE_TEST_CFLAGS) -MMD -MP $< -o $@ $(STORE_IO_OBJS) -lcmocka $(STORE_IO_WRAP)
+# What a guest does at the same time is called from there.
+$(BUILD)/unit/test_store_io_ring: STORE_IO_WRAP := -Wl,--wrap=request_handle,--wrap=journal_output
 UNIT_BINS += $(STORE_IO_BINS)
 -include $(patsubst %.o,%.d,$(filter %.o,$(STORE_IO_OBJS)))

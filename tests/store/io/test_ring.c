@@ -14,12 +14,55 @@
 #include <cmocka.h>
 
 #include "tools/xenstored/domain.h"
+#include "tools/xenstored/journal_io.h"
 #include "tools/xenstored/loop.h"
 #include "tools/xenstored/options.h"
 #include "tools/xenstored/quota.h"
+#include "tools/xenstored/request.h"
 
 static char answer[4096];
 static size_t answer_len;
+
+/* What a guest does on another CPU meanwhile, once. */
+static struct {
+	struct guest *guest;
+	void (*while_served)(struct guest *g);	 /* a request of it is being served: the index it sees has not moved */
+	void (*while_written)(struct guest *g);	 /* answers are in the ring, but for the index */
+	void (*while_notified)(struct guest *g); /* all is done but for the event */
+} meanwhile;
+
+static void let(void (**what)(struct guest *g))
+{
+	void (*fn)(struct guest * g) = *what;
+
+	*what = NULL;
+	if (fn)
+		fn(meanwhile.guest);
+}
+
+void __real_request_handle(struct conn *c, const struct xsd_sockmsg *h, const char *body);
+void __wrap_request_handle(struct conn *c, const struct xsd_sockmsg *h, const char *body);
+void __wrap_request_handle(struct conn *c, const struct xsd_sockmsg *h, const char *body)
+{
+	if (c->kind == CONN_GUEST)
+		let(&meanwhile.while_served);
+	__real_request_handle(c, h, body);
+}
+
+void __real_journal_output(const struct conn *c, const struct journal_output *o);
+void __wrap_journal_output(const struct conn *c, const struct journal_output *o);
+void __wrap_journal_output(const struct conn *c, const struct journal_output *o)
+{
+	if (c->kind == CONN_GUEST)
+		let(&meanwhile.while_written);
+	__real_journal_output(c, o);
+}
+
+static int notify_later(uint32_t port)
+{
+	let(&meanwhile.while_notified);
+	return hyper_fake.notify(port);
+}
 
 static int introduce0(uint32_t domid)
 {
@@ -113,6 +156,151 @@ static void one_event_per_batch(void)
 	while (guest_message(g, &h, answer))
 		CHECK(h.req_id == n++);
 	CHECK(n == 20);
+}
+
+/* Answers to READs number *@next and on of "d", @len bytes long, until *@next is @end. */
+static void hears_until(struct guest *g, unsigned *next, unsigned end, size_t len)
+{
+	struct xsd_sockmsg h;
+
+	for (int turn = 0; turn < 100 && *next < end; turn++) {
+		loop_turn(0);
+		guest_hear(g);
+		while (guest_message(g, &h, answer)) {
+			if (h.type == XS_WATCH_EVENT)
+				continue;
+			CHECK(h.type == XS_READ && h.req_id == *next && h.len == len);
+			++*next;
+		}
+	}
+	CHECK(*next == end);
+}
+
+/* Linux puts header and body into the ring one after the other, and tells of the body only if the header was taken by then. */
+static void header_before_body(void)
+{
+	unsigned next = 100;
+	struct guest *g;
+	char msg[64];
+
+	world_start();
+	/* A header may itself be cut where the ring ends. */
+	g = introduced(1, 0xfff00000u + 1024 - 7);
+	CHECK(!write0("/local/domain/1/d", "value"));
+	for (int i = 0; i < 100; i++) {
+		size_t len = message(msg, XS_READ, next, 0, "d", 2), first = i ? 1 + (size_t)i % (len - 1) : 7;
+
+		CHECK(guest_say(g, msg, first) == first);
+		loop_turn(0);
+		CHECK(g->ring->req_cons == g->ring->req_prod);
+		CHECK(guest_say(g, msg + first, len - first) == len - first);
+		hears_until(g, &next, 101 + (unsigned)i, 5);
+	}
+	CHECK(machine->bad_calls == 0);
+}
+
+static void says_read(struct guest *g)
+{
+	char msg[64];
+	size_t len = message(msg, XS_READ, 201, 0, "d", 2);
+
+	CHECK(guest_say(g, msg, len) == len);
+}
+
+/* As a processor may do it that looked at the other index before its own was seen by others: no event. */
+static void pushes_read(struct guest *g)
+{
+	char msg[64];
+	size_t len = message(msg, XS_READ, 201, 0, "d", 2);
+
+	CHECK(guest_push(g, msg, len) == len);
+}
+
+/* A second request comes while the first is served, for which Linux sends no event. */
+static void speaks_meanwhile(void)
+{
+	static struct hyper slow;
+	struct guest *g;
+	char msg[64];
+
+	world_start();
+	g = meanwhile.guest = introduced(1, 5000);
+	CHECK(!write0("/local/domain/1/d", "value"));
+	slow = hyper_fake;
+	slow.notify = notify_later;
+	hyper = &slow;
+	for (int way = 0; way < 2; way++) {
+		size_t len = message(msg, XS_READ, 200, 0, "d", 2);
+		unsigned next = 200;
+
+		if (way)
+			meanwhile.while_notified = pushes_read;
+		else
+			meanwhile.while_served = says_read;
+		CHECK(guest_say(g, msg, len) == len);
+		hears_until(g, &next, 202, 5);
+	}
+}
+
+static void hears(struct guest *g)
+{
+	guest_hear(g);
+}
+
+static void pulls(struct guest *g)
+{
+	guest_pull(g);
+}
+
+/*
+ * More than the ring holds, and the guest takes some while more is written: it then never finds a full ring and sends no event. It has taken
+ * all when it goes to sleep, so the rest must come by itself.
+ */
+static void hears_meanwhile(void)
+{
+	static struct hyper slow;
+	char value[601], path[400];
+	struct xsd_sockmsg h;
+	struct guest *g;
+
+	world_start();
+	g = meanwhile.guest = introduced(1, 5000);
+	CHECK(asks(g, XS_WATCH, "e\0t", 4));
+	world_settle();
+	guest_pull(g);
+	g->in_len = 0;
+	memset(value, 'v', 600);
+	value[600] = '\0';
+	CHECK(!write0("/local/domain/1/d", value));
+	slow = hyper_fake;
+	slow.notify = notify_later;
+	hyper = &slow;
+	for (int way = 0; way < 2; way++) {
+		unsigned answers = 0, events = 0;
+
+		CHECK(guest_say(g, path, message(path, XS_READ, 300, 0, "d", 2)) == 18);
+		loop_turn(0);
+		CHECK(g->ring->rsp_prod - g->ring->rsp_cons == 616);
+		for (int i = 0; i < 2; i++) {
+			/* The second event is cut where the ring is full. */
+			if (i == 1 && way)
+				meanwhile.while_notified = pulls;
+			else if (i == 1)
+				meanwhile.while_written = hears;
+			snprintf(path, sizeof(path), "/local/domain/1/e/%0*d", 300, i);
+			CHECK(!write0(path, ""));
+			CHECK(i || g->ring->rsp_prod - g->ring->rsp_cons == 616 + 16 + 302 + 1 + 2);
+		}
+		for (int turn = 0; turn < 20; turn++) {
+			loop_turn(0);
+			guest_hear(g);
+		}
+		while (guest_message(g, &h, answer)) {
+			answers += h.type == XS_READ && h.len == 600;
+			events += h.type == XS_WATCH_EVENT;
+		}
+		CHECK(answers == 1 && events == 2 && !g->in_len);
+	}
 }
 
 static void bad_indices(void)
@@ -346,9 +534,13 @@ static void killed(void)
 			done = 0;
 			sent++;
 		}
-		done += guest_push(g, msg + done, len - done);
-		guest_kick(g);
-		idle = guest_pull(g) ? 0 : idle + 1;
+		/* In pieces, and with no more events than Linux sends. */
+		if (done < len) {
+			size_t piece = random() % 4 ? len - done : 1 + (size_t)random() % (len - done);
+
+			done += guest_say(g, msg + done, piece);
+		}
+		idle = guest_hear(g) ? 0 : idle + 1;
 		while (guest_message(g, &h, answer)) {
 			if (h.type == XS_WATCH_EVENT)
 				continue;
@@ -416,6 +608,9 @@ static void not_yet_told(void)
 	}
 TEST(wraps_and_pieces)
 TEST(one_event_per_batch)
+TEST(header_before_body)
+TEST(speaks_meanwhile)
+TEST(hears_meanwhile)
 TEST(bad_indices)
 TEST(bad_index_is_told)
 TEST(too_long)
@@ -429,11 +624,19 @@ TEST(not_yet_told)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wraps_and_pieces),  cmocka_unit_test(test_one_event_per_batch),
-		cmocka_unit_test(test_bad_indices),	  cmocka_unit_test(test_bad_index_is_told),
-		cmocka_unit_test(test_too_long),	  cmocka_unit_test(test_does_not_read),
-		cmocka_unit_test(test_events_grow_old),	  cmocka_unit_test(test_begins_anew),
-		cmocka_unit_test(test_waits_for_a_store), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_wraps_and_pieces),
+		cmocka_unit_test(test_one_event_per_batch),
+		cmocka_unit_test(test_header_before_body),
+		cmocka_unit_test(test_speaks_meanwhile),
+		cmocka_unit_test(test_hears_meanwhile),
+		cmocka_unit_test(test_bad_indices),
+		cmocka_unit_test(test_bad_index_is_told),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_does_not_read),
+		cmocka_unit_test(test_events_grow_old),
+		cmocka_unit_test(test_begins_anew),
+		cmocka_unit_test(test_waits_for_a_store),
+		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_not_yet_told),
 	};
 

@@ -29,6 +29,24 @@ static size_t answer_len;
 static int pair[2]; /* a client and the daemon's end of it */
 static int stream_fd;
 static struct guest *guest;
+static uint32_t guest_tx = 1; /* the first of its connection */
+
+/* A request of the guest in its transaction: the type of the answer. */
+static uint32_t ask_in_tx(uint32_t type, const char *body, size_t len)
+{
+	struct xsd_sockmsg h;
+	char msg[128];
+
+	guest_push(guest, msg, message(msg, type, 77, guest_tx, body, len));
+	guest_kick(guest);
+	do {
+		world_settle();
+		guest_pull(guest);
+		CHECK(guest_message(guest, &h, answer));
+	} while (h.type == XS_WATCH_EVENT);
+	answer_len = h.len;
+	return h.type;
+}
 
 /* Everything of which a stream has a kind. Made in the first daemon's process; guest and client are the parent's. */
 static void make_state(void)
@@ -41,7 +59,9 @@ static void make_state(void)
 	world_start();
 	CHECK(!ask0(XS_INTRODUCE, introduce, sizeof(introduce), NULL, NULL));
 	CHECK(!write0("/local/domain/3", "home") && !write0("/a/b", "value"));
+	CHECK(!write0("/local/domain/3/gone", "soon"));
 	CHECK(!ask0(XS_SET_PERMS, "/local/domain/3\0n3", 19, NULL, NULL));
+	CHECK(!ask0(XS_SET_PERMS, "/local/domain/3/gone\0n3", 24, NULL, NULL));
 	CHECK(!ask0(XS_SET_PERMS, "/a/b\0r0\0w3\0b9", 14, NULL, NULL));
 	CHECK(!ask0(XS_SET_PERMS, "@releaseDomain\0n0\0r3", 21, NULL, NULL));
 	CHECK(!ask0(XS_SET_QUOTA, "3\0nodes\00077", 11, NULL, NULL));
@@ -49,6 +69,10 @@ static void make_state(void)
 	world_settle();
 	CHECK(guest_ask(guest, XS_WATCH, "x\0token", 8, answer, &answer_len) == XS_WATCH);
 	CHECK(guest_ask(guest, XS_TRANSACTION_START, "", 1, answer, &answer_len) == XS_TRANSACTION_START);
+	guest_tx = (uint32_t)atoi(answer);
+	CHECK(ask_in_tx(XS_READ, "gone", 5) == XS_READ && ask_in_tx(XS_MKDIR, "dir/sub", 8) == XS_MKDIR);
+	CHECK(ask_in_tx(XS_WRITE, "key\0value", 9) == XS_WRITE && ask_in_tx(XS_RM, "gone", 5) == XS_RM);
+	CHECK(!write0("/local/domain/3/later", "unseen"));
 	/* A client in the middle: an answer not sent, a request half received. */
 	c = socket_new(pair[1], 0);
 	conn_serve(c, &h, "/a");
@@ -134,7 +158,7 @@ static void round_trip(void)
 	CHECK(perms_are("@releaseDomain", "n0\0r3", 6));
 	CHECK(quota_limit(domain_find(3), QUOTA_NODES) == 77 && quota_limit(NULL, QUOTA_WATCHES) == 55);
 	CHECK(domain_is_introduced(3) && domain_find(3)->conn->nr_watches == 1);
-	CHECK(domain_find(3)->quota.use[QUOTA_NODES] == 1);
+	CHECK(domain_find(3)->quota.use[QUOTA_NODES] == 3);
 	/* The client has its answers in order, and its half request is completed. */
 	world_settle();
 	CHECK(client_message() == 5 && !answer_len);
@@ -142,7 +166,16 @@ static void round_trip(void)
 	CHECK(write(pair[0], "/b", 3) == 3);
 	loop_turn(10);
 	CHECK(client_message() == 6 && answer_len == 5 && !memcmp(answer, "value", 5));
-	/* The guest's watch is there and fires for changes only; its transaction cannot be committed. */
+	/* Its transaction sees what it did and saw, and goes through. */
+	CHECK(domain_find(3)->conn->nr_transactions == 1);
+	CHECK(ask_in_tx(XS_READ, "key", 4) == XS_READ && answer_len == 5 && !memcmp(answer, "value", 5));
+	CHECK(ask_in_tx(XS_READ, "gone", 5) == XS_ERROR && !exists0("/local/domain/3/key"));
+	CHECK(ask_in_tx(XS_TRANSACTION_END, "T", 2) == XS_TRANSACTION_END);
+	CHECK(exists0("/local/domain/3/key") && exists0("/local/domain/3/dir/sub") && exists0("/local/domain/3/later"));
+	CHECK(!exists0("/local/domain/3/gone") && domain_find(3)->quota.use[QUOTA_NODES] == 5);
+	world_settle();
+	guest_pull(guest);
+	/* The guest's watch is there and fires for changes only. */
 	guest->in_len = 0;
 	CHECK(!write0("/local/domain/3/x", "1"));
 	world_settle();

@@ -181,6 +181,29 @@ size_t guest_pull(struct guest *g)
 	return n;
 }
 
+size_t guest_say(struct guest *g, const void *p, size_t len)
+{
+	uint32_t prod = g->ring->req_prod;
+	size_t n = guest_push(g, p, len);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* Compared as Linux does, which is not for indices that wrap. */
+	if (n && prod <= __atomic_load_n(&g->ring->req_cons, __ATOMIC_ACQUIRE))
+		guest_kick(g);
+	return n;
+}
+
+size_t guest_hear(struct guest *g)
+{
+	uint32_t cons = g->ring->rsp_cons;
+	size_t n = guest_pull(g);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (n && __atomic_load_n(&g->ring->rsp_prod, __ATOMIC_ACQUIRE) - cons >= XENSTORE_RING_SIZE)
+		guest_kick(g);
+	return n;
+}
+
 size_t message(void *out, uint32_t type, uint32_t req, uint32_t tx, const void *body, size_t len)
 {
 	struct xsd_sockmsg h = { .type = type, .req_id = req, .tx_id = tx, .len = (uint32_t)len };

@@ -43,6 +43,12 @@ void guest_kick(const struct guest *g);
 size_t guest_push(struct guest *g, const void *p, size_t len);
 /* Take what the ring has into @in. */
 size_t guest_pull(struct guest *g);
+/*
+ * The same two as Linux does them: the event is left out when the other side cannot be waiting for it, by its index as it is seen after the
+ * own one was moved. Between two bytes that are pushed at once no event is due.
+ */
+size_t guest_say(struct guest *g, const void *p, size_t len);
+size_t guest_hear(struct guest *g);
 /* A message put together; returns its length. */
 size_t message(void *out, uint32_t type, uint32_t req, uint32_t tx, const void *body, size_t len);
 /* Send and wait for the answer: the type of the reply, its body in @body (4096), its length in *len. Events before it are dropped. */
