@@ -3,6 +3,7 @@
 LIB_NAMES := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard lib/*/*.c)))))
 LIBS_base := -ljson-c
 LIBS_domain := -ljson-c
+LIBS_rpc := -ljson-c
 LIB_CPPFLAGS := -I. -Ilib -iquote abi
 
 $(BUILD)/tool/lib/%.o: lib/%.c
@@ -25,3 +26,5 @@ $$(BUILD)/san/lib$(1).a: $$(LIB_SRCS_$(1):lib/%.c=$$(BUILD)/san/lib/%.o)
 -include $$(LIB_SRCS_$(1):lib/%.c=$$(BUILD)/tool/lib/%.d) $$(LIB_SRCS_$(1):lib/%.c=$$(BUILD)/san/lib/%.d)
 endef
 $(foreach l,$(LIB_NAMES),$(eval $(call lib_rules,$(l))))
+# What a library needs beside its own files.
+include $(wildcard lib/*/*.mk)
