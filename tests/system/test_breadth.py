@@ -2,9 +2,11 @@
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 import threading
+import zlib
 
 import machine
 from machine import Failed, Machine, ROOT, Skip, boot_test, guest, launch
@@ -126,3 +128,43 @@ def last_words_outlive_a_reset():
         m.expect(r"d1: q64")
         if "ended in a crash" in m.text[m.text.rindex("Hospes "):]:
             m.fail("the record was told of twice")
+
+
+def packed(how, elf):
+    """A bzImage around @elf, as far as loaders look at it: boot sector with the setup header of boot protocol 2.12, one setup sector, payload."""
+    def run(*command):
+        return subprocess.run(command, input=elf, capture_output=True, check=True).stdout
+    payload = {"gzip": lambda: zlib.compressobj(9, zlib.DEFLATED, 31),
+               "xz": lambda: run("xz", "--check=crc32", "-c"),
+               "lzma": lambda: run("xz", "--format=lzma", "-c"),
+               "lz4": lambda: run("lz4", "-l", "-c"),
+               "zstd": lambda: run("zstd", "-q", "-c")}[how]()
+    if how == "gzip":
+        payload = payload.compress(elf) + payload.flush()
+    # As in Linux' images, the size of what is packed follows, inside the payload where the format does not tell it.
+    payload += struct.pack("<I", len(elf)) if how != "gzip" else b""
+    setup = bytearray(1024)
+    setup[0x1F1] = 1
+    struct.pack_into("<H", setup, 0x1FE, 0xAA55)
+    setup[0x200:0x202] = b"\xeb\x6a"
+    setup[0x202:0x206] = b"HdrS"
+    struct.pack_into("<H", setup, 0x206, 0x20C)
+    setup[0x211] = 1  # loaded high
+    struct.pack_into("<II", setup, 0x248, 0, len(payload))
+    return bytes(setup) + payload
+
+
+@boot_test("system", weight=15)
+def kernels_packed_every_way():
+    """One machine starts a domain of each format the in-guest loader unpacks."""
+    elf = guest("hello64").read_bytes()
+    ways = ("gzip", "xz", "lzma", "lz4", "zstd")
+    with tempfile.TemporaryDirectory(dir=machine.BUILD, prefix="packed.") as folder:
+        domains = []
+        for how in ways:
+            path = pathlib.Path(folder) / how
+            path.write_bytes(packed(how, elf))
+            domains.append({"name": how, "type": "pvh", "kernel": path, "memory": 16, "vcpus": 1, "extra": f"packed-{how}"})
+        with Machine(launch(domains), memory="512M") as m:
+            m.expect_all([rf"HELLO from 64-bit guest .*'packed-{how}'" for how in ways])
+            m.expect_off()
