@@ -95,7 +95,10 @@ static const char *plan_direct(struct plan *p)
 		return "its kernel has no XEN_ELFNOTE_PHYS32_ENTRY note: not a PVH kernel";
 	if (p->image.pvh_entry < p->image.low || p->image.pvh_entry >= p->image.high)
 		return "its kernel's PVH entry lies outside the kernel";
-	if (p->image.high > p->info_gpa || p->image.low < p->low_start)
+	if (p->image.low < p->low_start)
+		return p->hw ? "its kernel is linked below its memory, which without an IOMMU is where the machine has room" :
+			       "its kernel is linked below its memory";
+	if (p->image.high > p->info_gpa)
 		return "its kernel and initrd do not fit into its memory";
 	p->entry = p->image.pvh_entry;
 	return NULL;
