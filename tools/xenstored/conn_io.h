@@ -108,8 +108,10 @@ void queue_taken(struct conn *c, size_t n);
 void queue_clear(struct conn *c);
 /* Drop events older than @ms that have not begun to go out. True: something was dropped. */
 bool queue_expire(struct conn *c, uint64_t ms);
-/* Put bytes as they were (restart, update): one message that may have lost its beginning. 0 or ENOMEM. */
+/* Put a message as it was (restart, update). 0 or ENOMEM. */
 int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint32_t number);
+/* The first of all may have lost its beginning: that has gone out. */
+int queue_restore_rest(struct conn *c, const void *data, size_t len, bool event, uint32_t number);
 /* The last message was not meant to be said; none of it has gone out. */
 void queue_drop_last(struct conn *c);
 /* How many bytes of the message at the head have gone already. */

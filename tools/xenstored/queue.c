@@ -690,6 +690,20 @@ int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint
 	return 0;
 }
 
+int queue_restore_rest(struct conn *c, const void *data, size_t len, bool event, uint32_t number)
+{
+	struct queue_item *i;
+	int err = queue_restore(c, data, len, event, number);
+
+	if (err)
+		return err;
+	/* It has begun; how much of it is gone matters to nobody. */
+	i = &c->io->out.items[c->io->out.nr - 1];
+	i->pos--;
+	i->len++;
+	return 0;
+}
+
 void queue_drop_last(struct conn *c)
 {
 	struct queue *q = &c->io->out;

@@ -371,7 +371,7 @@ static void resume_output(struct conn *c, struct saved_ring *s)
 		o = &s->before;
 	c->io->reply_number = c->io->reply_done = o->r.done;
 	if (o->rest_len)
-		queue_restore(c, o->rest, o->rest_len, o->r.rest_event, o->r.done);
+		queue_restore_rest(c, o->rest, o->rest_len, o->r.rest_event, o->r.done);
 	for (struct saved_reply *r = s->replies; r; r = r->next) {
 		if ((int32_t)(r->number - o->r.done) <= 0)
 			continue;

@@ -96,7 +96,7 @@ static int restore_output(struct conn *c, const char *p, size_t len, size_t begu
 	if (begun > len || begun > MESSAGE_MAX)
 		return EINVAL;
 	if (begun) {
-		if (queue_restore(c, p, begun, false, ++c->io->reply_number))
+		if (queue_restore_rest(c, p, begun, false, ++c->io->reply_number))
 			return ENOMEM;
 		p += begun;
 		len -= begun;

@@ -601,6 +601,105 @@ static void not_yet_told(void)
 	CHECK(!guest_message(g, &h, answer));
 }
 
+static void starts_once(void)
+{
+	world_start();
+	_exit(0);
+}
+
+static void in_child(void (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid)
+		fn();
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+}
+
+static struct guest *idle_guest;
+
+/* An answer of which the ring has only the beginning; an event. */
+static void leaves_cut_answer(void)
+{
+	char msg[64], value[601];
+
+	world_start();
+	memset(value, 'v', 600);
+	value[600] = '\0';
+	CHECK(!write0("/local/domain/3/data/x", value));
+	guest_pull(idle_guest);
+	for (unsigned i = 0; i < 3; i++)
+		guest_push(idle_guest, msg, message(msg, XS_READ, i, 0, "data/x", 7));
+	guest_kick(idle_guest);
+	loop_turn(10);
+	_exit(0);
+}
+
+static void leaves_cut_event(void)
+{
+	char msg[64], path[600];
+
+	world_start();
+	guest_push(idle_guest, msg, message(msg, XS_WATCH, 9, 0, "data\0t", 7));
+	guest_kick(idle_guest);
+	loop_turn(10);
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "/local/domain/3/data/%0*u", 500, i);
+		CHECK(!write0(path, ""));
+	}
+	_exit(0);
+}
+
+/* Its end is owed to the guest, however often daemons die before there is room for it. */
+static void cut_and_killed_twice(void)
+{
+	struct xsd_sockmsg h;
+	unsigned next = 0;
+
+	idle_guest = guest_new(3, 500);
+	idle_guest->ring->connection = XENSTORE_RECONNECT;
+	machine->domains[3].port = 9;
+	in_child(leaves_cut_answer);
+	CHECK(idle_guest->ring->rsp_prod - idle_guest->ring->rsp_cons == XENSTORE_RING_SIZE);
+	in_child(starts_once);
+	in_child(starts_once);
+	world_start();
+	for (int turn = 0; turn < 20; turn++) {
+		loop_turn(0);
+		guest_hear(idle_guest);
+	}
+	while (guest_message(idle_guest, &h, answer))
+		CHECK(h.type == XS_READ && h.req_id == next++ && h.len == 600);
+	CHECK(next == 3 && !idle_guest->in_len);
+}
+
+static void cut_event_and_killed_twice(void)
+{
+	struct xsd_sockmsg h;
+
+	idle_guest = guest_new(3, 500);
+	idle_guest->ring->connection = XENSTORE_RECONNECT;
+	machine->domains[3].port = 9;
+	in_child(leaves_cut_event);
+	CHECK(idle_guest->ring->rsp_prod - idle_guest->ring->rsp_cons == XENSTORE_RING_SIZE);
+	in_child(starts_once);
+	in_child(starts_once);
+	world_start();
+	for (int turn = 0; turn < 20; turn++) {
+		loop_turn(0);
+		guest_hear(idle_guest);
+	}
+	CHECK(guest_message(idle_guest, &h, answer) && h.type == XS_WATCH);
+	CHECK(guest_message(idle_guest, &h, answer) && h.type == XS_WATCH_EVENT && h.len == 7);
+	for (int i = 0; i < 2; i++)
+		CHECK(guest_message(idle_guest, &h, answer) && h.type == XS_WATCH_EVENT && h.len == 508);
+	/* Of what was not begun only that there was something, once. */
+	CHECK(guest_message(idle_guest, &h, answer) && h.type == XS_WATCH_EVENT && h.len == 7);
+	CHECK(!guest_message(idle_guest, &h, answer) && !idle_guest->in_len);
+}
+
 #define TEST(name) \
 	static void test_##name(void **state) \
 	{ \
@@ -620,6 +719,8 @@ TEST(begins_anew)
 TEST(waits_for_a_store)
 TEST(killed)
 TEST(not_yet_told)
+TEST(cut_and_killed_twice)
+TEST(cut_event_and_killed_twice)
 
 int main(void)
 {
@@ -638,6 +739,8 @@ int main(void)
 		cmocka_unit_test(test_waits_for_a_store),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_not_yet_told),
+		cmocka_unit_test(test_cut_and_killed_twice),
+		cmocka_unit_test(test_cut_event_and_killed_twice),
 	};
 
 	return cmocka_run_group_tests_name("store_ring", tests, NULL, NULL);

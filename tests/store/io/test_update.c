@@ -204,6 +204,63 @@ static void twice_the_same(void)
 	(void)b;
 }
 
+/* The ring has the beginning of an answer. */
+static void leave_cut(void)
+{
+	static const char introduce[] = "3\0001\0007";
+	char msg[64], value[601];
+
+	world_start();
+	CHECK(!ask0(XS_INTRODUCE, introduce, sizeof(introduce), NULL, NULL));
+	memset(value, 'v', 600);
+	value[600] = '\0';
+	CHECK(!write0("/a", value));
+	CHECK(!ask0(XS_SET_PERMS, "/a\0r0", 6, NULL, NULL));
+	for (unsigned i = 0; i < 3; i++)
+		guest_push(guest, msg, message(msg, XS_READ, i, 0, "/a", 3));
+	guest_kick(guest);
+	world_settle();
+	CHECK(guest->ring->rsp_prod - guest->ring->rsp_cons == XENSTORE_RING_SIZE);
+	CHECK(!update_write(stream_fd, 2));
+	_exit(0);
+}
+
+static void pass_on(void)
+{
+	size_t size;
+	void *p = stream_map(&size);
+
+	empty_daemon();
+	CHECK(!update_read(p, size));
+	CHECK(!ftruncate(stream_fd, 0) && !lseek(stream_fd, 0, SEEK_SET));
+	CHECK(!update_write(stream_fd, 2));
+	_exit(0);
+}
+
+/* Two updates before the guest makes room: the rest of the answer comes, and what follows it. */
+static void cut_and_updated_twice(void)
+{
+	struct xsd_sockmsg h;
+	unsigned next = 0;
+	size_t size;
+	void *p;
+
+	guest = guest_new(3, 500);
+	stream_fd = memfd_create("stream", 0);
+	in_child(leave_cut);
+	in_child(pass_on);
+	empty_daemon();
+	p = stream_map(&size);
+	CHECK(!update_read(p, size) && !domain_start());
+	for (int turn = 0; turn < 20; turn++) {
+		loop_turn(0);
+		guest_hear(guest);
+	}
+	while (guest_message(guest, &h, answer))
+		CHECK(h.type == XS_READ && h.req_id == next++ && h.len == 600);
+	CHECK(next == 3 && !guest->in_len);
+}
+
 static void forget_all(void)
 {
 	struct domain *next;
@@ -283,6 +340,7 @@ static void swapped(void)
 	}
 TEST(round_trip)
 TEST(twice_the_same)
+TEST(cut_and_updated_twice)
 TEST(hostile)
 TEST(swapped)
 
@@ -291,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_twice_the_same),
+		cmocka_unit_test(test_cut_and_updated_twice),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_swapped),
 	};
