@@ -47,10 +47,11 @@ soak: setup
 	@BUILD=$(BUILD) MODEL_OPERATIONS=10000000 $(PYTHON) tests/store/test_model.py
 
 bench: setup
-	@$(MAKE) --no-print-directory -j2 all guests
+	@$(MAKE) --no-print-directory -j2 all guests bench-tools
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) oracle
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+	@sh scripts/bench-modules.sh $(IMAGES)
+	@BUILD=$(BUILD) BENCH='$(BENCH)' $(PYTHON) tests/bench/bench.py
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -83,7 +84,7 @@ help:
 	@echo 'make run        set up, build, boot three isolated domains in QEMU from one device tree'
 	@echo 'make test       set up and run every test; make check: the three-minute part of it'
 	@echo 'make test-oracle  the same micro-guests on Debian'\''s Xen 4.17, outputs compared'
-	@echo 'make bench      compare speed with Debian'\''s Xen 4.17 in one run'
+	@echo 'make bench      compare speed with Debian'\''s Xen 4.17 in one run; BENCH=quick, or some of: calls boot create devices drivers many'
 	@echo 'make bench-store  the store daemon beside Debian'\''s two; make store-oracle fetches them'
 	@echo 'make soak       long runs; make lint, format: style'
 	@echo 'make iso, gdb, install, dist, clean'

@@ -47,5 +47,5 @@ unit: $(UNIT_BINS)
 
 # All host tests; the fuzzers are apart, for they need clang.
 .PHONY: tests fuzzers
-tests: $(UNIT_BINS) $(BUILD)/abi/test_abi
+tests: $(UNIT_BINS) $(BUILD)/abi/test_abi bench-tools
 fuzzers: $(FUZZ_BINS)

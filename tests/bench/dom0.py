@@ -1,0 +1,157 @@
+"""Rows of the benchmark that need a dom0: Debian's kernel and tools on Hospes and on Debian's real Xen 4.17, counted by the plugin count.c.
+
+A row is a window between two markers. Its numbers are instructions: of the hypervisor, and of all guests. Both run under the same deterministic
+clock, so every run gives the same numbers.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "system"))
+import machine  # noqa: E402
+from machine import Failed, Machine, guest, image  # noqa: E402
+
+BENCH = ROOT / "tests" / "bench"
+MEMORY = "4G"
+RATIO = 0.4      # of the hypervisor's share, to real Xen's
+POWER_ON = 0.7   # of power-on to dom0's user space, everything counted
+FLAT = 1.1       # of the hypervisor's share in creating one more domain, to that of the first one
+
+# part of tests/bench/dom0-init, name, what, first marker, last marker, number of operations in it
+ROWS = [
+    ("", "power_on", "power-on to dom0's user space, bzImage", None, 1, 1),
+    ("create", "create", "xl create, Linux with 128 MiB: to xl's return", 10, 11, 1),
+    ("create", "create_user", "the same, to the guest's user space", 10, 12, 1),
+    ("create", "destroy", "xl destroy of it", 16, 17, 1),
+    ("devices", "create_devices", "xl create with disk and network: to xl's return", 13, 14, 1),
+    ("devices", "create_devices_user", "the same, to the guest's user space", 13, 15, 1),
+    ("drivers", "event_self", "event to dom0 itself: send, read, unmask", 20, 21, 1000),
+    ("drivers", "event_send", "event sent that is pending already", 22, 23, 1000),
+    ("drivers", "event_guest", "event from dom0 to a guest and back", 24, 25, 990),
+    ("drivers", "map_1", "gntdev: map, touch and unmap 1 page", 26, 27, 200),
+    ("drivers", "map_16", "gntdev: map, touch and unmap 16 pages", 28, 29, 200),
+    ("devices", "disk_read", "disk: guest reads, per MiB", 30, 31, 64),
+    ("devices", "disk_write", "disk: guest writes, per MiB", 32, 33, 64),
+    ("devices", "tcp_round_trip", "TCP round trip, guest to dom0 and back", 34, 35, 1000),
+    ("devices", "tcp_send", "TCP from guest to dom0, per MiB", 36, 37, 16),
+    ("devices", "tcp_receive", "TCP from dom0 to guest, per MiB", 38, 39, 16),
+    ("many", "tiny_1", "xl create, guest of 4 MiB: the 1st", 2, 3, 1),
+    ("many", "tiny_10", "the 10th living one", 4, 5, 1),
+    ("many", "tiny_20", "the 20th living one", 6, 7, 1),
+    ("many", "tiny_40", "the 40th living one", 8, 9, 1),
+    ("many", "list", "xl list of these", 18, 19, 1),
+]
+PARTS = ("create", "devices", "drivers", "many")
+NUMBERS = ("hypervisor", "guests", "exits")
+
+
+def cpio(files):
+    """An uncompressed archive of @files, {path: (mode, bytes)}, with their folders."""
+    with tempfile.TemporaryDirectory() as tmp:
+        names = []
+        for name, (mode, data) in files.items():
+            path = pathlib.Path(tmp) / name
+            for parent in list(pathlib.Path(name).parents)[-2::-1]:
+                if str(parent) not in names:
+                    names.append(str(parent))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(mode)
+            os.utime(path, (0, 0))
+            names.append(name)
+        for name in names:
+            os.utime(pathlib.Path(tmp) / name, (0, 0))
+        return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0", "--reproducible"], input="\n".join(names).encode() + b"\n", cwd=tmp,
+                              stdout=subprocess.PIPE, check=True).stdout
+
+
+def behind(first, files):
+    """The archive @first, compressed or not, with @files behind it. The kernel looks for the next archive at a multiple of four bytes."""
+    return first + bytes(-len(first) % 4) + cpio(files)
+
+
+def root():
+    """Dom0's initramfs, with all that its guests are made of."""
+    work = (0o755, (machine.BUILD / "bench" / "work").read_bytes())
+    modules = image("bench-modules")
+    files = {"bench-init": (0o755, (BENCH / "domu-init").read_bytes()), "work": work}
+    files.update({f"modules/{m.name}": (0o644, m.read_bytes()) for m in sorted((modules / "domu").iterdir())})
+    initrd = behind(image("initramfs.gz").read_bytes(), files)
+    files = {"bench-init": (0o755, (BENCH / "dom0-init").read_bytes()), "work": work,
+             "bench/vmlinuz": (0o644, image("vmlinuz-cloud").read_bytes()), "bench/initrd": (0o644, initrd),
+             "bench/quiet": (0o644, guest("quiet64").read_bytes()), "bench/answer": (0o644, guest("answer64").read_bytes()),
+             "bench/block": (0o755, (BENCH / "dom0-block").read_bytes()), "bench/vif": (0o755, (BENCH / "dom0-vif").read_bytes())}
+    files.update({f"bench/dom0/{m.name}": (0o644, m.read_bytes()) for m in sorted((modules / "dom0").iterdir())})
+    return behind(image("oracle-root.cpio.gz").read_bytes(), files)
+
+
+def parse_marks(text):
+    """[(marker, hypervisor, guests, before, entries)] of what count.c wrote; ValueError for a line it does not write."""
+    marks = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) != 6 or words[0] != "MARK":
+            raise ValueError(f"not a marker: {line}")
+        marks.append(tuple(int(w) for w in words[1:]))
+    return marks
+
+
+def window(marks, first, last, times=1):
+    """(hypervisor, guests, entries) for each of @times between the first marker @first (None: power-on) and the next @last; None without both.
+    What ran before there was a guest counts as a guest's: it is nobody's share but part of the whole."""
+    begin = (None, 0, 0, 0, 0) if first is None else next((m for m in marks if m[0] == first), None)
+    if begin is None:
+        return None
+    after = marks if first is None else marks[marks.index(begin) + 1:]
+    end = next((m for m in after if m[0] == last), None)
+    if end is None:
+        return None
+    delta = [b - a for a, b in zip(begin[1:], end[1:])]
+    return round(delta[0] / times), round((delta[1] + delta[2]) / times), round(delta[3] / times)
+
+
+def session(xen, parts, profile=None, timeout=1500):
+    """Run @parts of dom0-init on real Xen or on Hospes; returns the markers. @profile: a file for what each instruction of the hypervisor did."""
+    archive = machine.BUILD / f"bench-root.{os.getpid()}"
+    counts = machine.BUILD / f"bench-counts.{os.getpid()}"
+    archive.write_bytes(root())
+    plugin = f"file={machine.BUILD / 'bench' / 'count.so'},out={counts}"
+    if profile:
+        plugin += f",profile={profile}"
+    options = {"kernel": image("xen")} if xen else {}
+    try:
+        with Machine([f"{image('vmlinuz-generic')} console=hvc0 quiet loglevel=4 rdinit=/bench-init random.trust_cpu=on -- {' '.join(parts)}", archive],
+                     append="dom0=pvh dom0_mem=1G dom0_max_vcpus=1", icount=True, memory=MEMORY,
+                     extra=("-device", "amd-iommu,intremap=on", "-plugin", plugin), **options) as m:
+            m.expect(r"BENCH done", timeout=timeout)
+            if "BENCH failed" in m.text:
+                m.fail("the session failed")
+            (machine.BUILD / f"bench-{'xen' if xen else 'hospes'}.log").write_text(m.text)
+        return parse_marks(counts.read_text())
+    finally:
+        archive.unlink(missing_ok=True)
+        counts.unlink(missing_ok=True)
+
+
+def measure(xen, parts):
+    """{name: (hypervisor, guests, entries)}"""
+    marks = session(xen, parts)
+    found = {name: window(marks, first, last, times) for part, name, _, first, last, times in ROWS if not part or part in parts}
+    missing = [name for name, numbers in found.items() if numbers is None]
+    if missing:
+        raise Failed(f"no markers of {', '.join(missing)}")
+    return found
+
+
+def misses(name, mine, theirs, ours):
+    """Which target row @name misses, as words, or nothing. @mine, @theirs: what Hospes and Xen took; @ours: all rows of Hospes."""
+    if name == "power_on" and sum(mine[:2]) > POWER_ON * sum(theirs[:2]):
+        return f"the whole is above {POWER_ON} of Xen's"
+    if mine[0] > RATIO * theirs[0]:
+        return f"the hypervisor's share is above {RATIO} of Xen's"
+    if name.startswith("tiny_") and mine[0] > FLAT * ours["tiny_1"][0]:
+        return f"the hypervisor's share is above {FLAT} of the first one's"
+    return ""
