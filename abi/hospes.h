@@ -14,6 +14,7 @@
 #define HOSPES_copy 17	   /* struct hospes_copy */
 
 #define HOSPES_FEATURE_copy (1U << 0)
+#define HOSPES_FEATURE_zeroed (1U << 1) /* memory a domain is given holds zeroes */
 
 /*
  * Copy between the caller's memory and that of a domain it controls, both by page where they lie. The structure tells how far it came: after an error, gpa, buffer and len

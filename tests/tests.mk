@@ -34,6 +34,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 
 include tests/store/store.mk
 include tests/store/io/io.mk
+include tests/tools/guest/guest.mk
+include tests/tools/console/console.mk
 
 .PHONY: unit
 unit: $(UNIT_BINS)
@@ -43,6 +45,7 @@ unit: $(UNIT_BINS)
 -include tests/fuzz/fuzz.mk
 -include tests/store/lab.mk
 -include tests/sim/sim.mk
+-include tests/xl/xl.mk
 -include tests/bench/bench.mk
 
 # All host tests; the fuzzers are apart, for they need clang.

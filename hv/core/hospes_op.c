@@ -97,7 +97,7 @@ long do_hospes_op(struct vcpu *v, const uint64_t *args)
 		return err(-ENOSYS);
 	switch (args[0]) {
 	case HOSPES_features:
-		return HOSPES_FEATURE_copy;
+		return HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed;
 	case HOSPES_copy:
 		return copy(v, args[1]);
 	default:

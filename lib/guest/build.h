@@ -19,10 +19,16 @@ struct domain_config;
 struct hcall;
 struct problem;
 
+/* Where unpacked kernels are kept. */
+#define GUEST_KERNEL_CACHE "/var/cache/hospes/kernels"
+
+/* Zeroed, then filled in as far as something is asked for. */
 struct guest_build {
 	/* Asked for. */
 	uint32_t domid;			     /* wanted id, 0: the hypervisor chooses */
 	uint32_t store_domid, console_domid; /* whom the ports and grants are for: 0 */
+	uint32_t cpupool;		     /* number of the pool of config's name: 0 is the first */
+	const char *kernel_cache;	     /* GUEST_KERNEL_CACHE, or NULL: none */
 	bool verbose_timings;
 
 	/* Found. */

@@ -12,6 +12,8 @@ struct hcall {
 	void *scratch; /* for the copies of operations */
 	void *cache[CACHE_PAGES];
 	unsigned nr_cached;
+	bool asked;	   /* whether this is Hospes, and what it has beyond Xen: */
+	uint32_t features; /* HOSPES_FEATURE_* */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "abi/domctl.h"
+#include "abi/hospes.h"
 #include "abi/hvm_op.h"
 #include "abi/memory.h"
 #include "abi/platform.h"
@@ -182,6 +183,18 @@ int hcall_multi(struct hcall *h, struct hcall_call *calls, unsigned nr)
 			calls[at + i].result = (long)list[i].result;
 	}
 	return 0;
+}
+
+/* Xen answers that number with -ENOSYS. */
+uint32_t hcall_features(struct hcall *h)
+{
+	if (!h->asked) {
+		long rc = hcall(h, __HYPERVISOR_hospes_op, HOSPES_features, 0, 0, 0, 0);
+
+		h->features = rc > 0 ? (uint32_t)rc : 0;
+		h->asked = true;
+	}
+	return h->features;
 }
 
 uint64_t hcall_count(const struct hcall *h)

@@ -51,6 +51,9 @@ struct hcall_call {
 };
 int hcall_multi(struct hcall *h, struct hcall_call *calls, unsigned nr);
 
+/* What the hypervisor has beyond Xen: HOSPES_FEATURE_* of abi/hospes.h, asked for once a handle; 0 on Xen. */
+uint32_t hcall_features(struct hcall *h);
+
 /* Number of hypercalls made on this handle so far, for `--timings`. */
 uint64_t hcall_count(const struct hcall *h);
 

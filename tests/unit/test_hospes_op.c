@@ -50,7 +50,7 @@ static void only_for_control(void **state)
 {
 	struct hospes_copy c = copy_op(HOSPES_COPY_to_domain, TARGET, 16);
 
-	assert_int_equal(hospes(tools, HOSPES_features, &c), HOSPES_FEATURE_copy);
+	assert_int_equal(hospes(tools, HOSPES_features, &c), HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed);
 	assert_int_equal(hospes(plain, HOSPES_features, &c), -ENOSYS);
 	c.domid = tools->id;
 	assert_int_equal(hospes(plain, HOSPES_copy, &c), -ENOSYS);
