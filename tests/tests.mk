@@ -35,7 +35,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 include tests/store/store.mk
 include tests/store/io/io.mk
 include tests/tools/guest/guest.mk
-include tests/tools/console/console.mk
+-include tests/tools/console/console.mk
 
 .PHONY: unit
 unit: $(UNIT_BINS)
