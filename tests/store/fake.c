@@ -687,6 +687,18 @@ int set_perms(struct conn *c, uint32_t tx, const char *path, const char *perms)
 	return ask_words(c, tx, XS_SET_PERMS, words);
 }
 
+struct conn *guest_with_home(uint32_t id)
+{
+	struct conn *c = client(0), *g = client(id);
+	char path[64], perms[16];
+
+	snprintf(path, sizeof(path), "/local/domain/%u", id);
+	snprintf(perms, sizeof(perms), "n%u", id);
+	assert_int_equal(put(c, 0, path, ""), 0);
+	assert_int_equal(set_perms(c, 0, path, perms), 0);
+	return g;
+}
+
 uint32_t start(struct conn *c)
 {
 	assert_int_equal(ask(c, 0, XS_TRANSACTION_START, "", 1), 0);

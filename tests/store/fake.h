@@ -55,6 +55,8 @@ int rm(struct conn *c, uint32_t tx, const char *path);
 int ls(struct conn *c, uint32_t tx, const char *path); /* names joined by blanks in reply */
 int get_perms(struct conn *c, uint32_t tx, const char *path);
 int set_perms(struct conn *c, uint32_t tx, const char *path, const char *perms); /* "n1 r2 b3" */
+/* A guest that owns its home; another client of domain 0 has made it. */
+struct conn *guest_with_home(uint32_t id);
 uint32_t start(struct conn *c);
 int end(struct conn *c, uint32_t tx, bool commit);
 int watch(struct conn *c, const char *path, const char *token); /* and take the first event */

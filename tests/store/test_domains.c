@@ -122,18 +122,6 @@ static void test_quota_requests(void **state)
 	assert_string_equal(reply, "5");
 }
 
-static struct conn *guest_with_home(uint32_t id)
-{
-	struct conn *c = client(0), *g = client(id);
-	char path[64], perms[16];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", id);
-	snprintf(perms, sizeof(perms), "n%u", id);
-	assert_int_equal(put(c, 0, path, ""), 0);
-	assert_int_equal(set_perms(c, 0, path, perms), 0);
-	return g;
-}
-
 static void test_node_quota(void **state)
 {
 	struct conn *g = guest_with_home(1), *c = client(0);

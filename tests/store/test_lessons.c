@@ -16,18 +16,6 @@
 #include "tools/xenstored/store.h"
 #include "tools/xenstored/watch.h"
 
-static struct conn *guest_with_home(uint32_t id)
-{
-	struct conn *c = client(0), *g = client(id);
-	char path[64], perms[16];
-
-	snprintf(path, sizeof(path), "/local/domain/%u", id);
-	snprintf(perms, sizeof(perms), "n%u", id);
-	assert_int_equal(put(c, 0, path, ""), 0);
-	assert_int_equal(set_perms(c, 0, path, perms), 0);
-	return g;
-}
-
 static void test_72_long_reply(void **state)
 {
 	struct conn *c = client(0);

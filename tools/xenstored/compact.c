@@ -73,16 +73,10 @@ static void put_quota(void *arg, const char *name, uint32_t domid_or_all, uint32
 }
 
 /* Who may see domains come and go. */
-static void put_special(void)
+static void put_special(void *arg, const char *name, const struct perms *ps)
 {
-	static const char *const names[] = { "@introduceDomain", "@releaseDomain" };
-
-	for (int i = 0; i < 2; i++) {
-		const struct perms *ps = watch_special_perms(names[i]);
-
-		if (ps)
-			journal_node(names[i], "", 0, ps->p, ps->nr);
-	}
+	if (ps)
+		journal_node(name, "", 0, ps->p, ps->nr);
 }
 
 /* What is on its way out: the rest of a message that has begun, and whole replies. Events come anew after a restart. */
@@ -211,7 +205,7 @@ static void compact_one(void)
 			step_domains();
 		} else if (compact.step == STEP_QUOTAS) {
 			store_each_quota(put_quota, NULL);
-			put_special();
+			watch_each_special(put_special, NULL);
 			compact.step = STEP_NODES;
 		} else {
 			step_nodes();

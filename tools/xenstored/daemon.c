@@ -78,5 +78,4 @@ void daemon_start(void)
 			daemon_die(options.socket, err);
 	}
 	domain_check_all();
-	domain_introduce_waiting();
 }

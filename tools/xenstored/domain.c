@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "options.h"
 #include "os_linux.h"
+#include "owned.h"
 #include "request.h"
 #include "store.h"
 #include "trace.h"
@@ -128,6 +129,8 @@ void domain_reap(void)
 
 	while ((d = domains.dead)) {
 		domains.dead = d->next;
+		store_domain_forgotten(d->id);
+		owned_free(d->owned); /* of orphans that are kept */
 		free(d);
 	}
 }
@@ -263,11 +266,62 @@ static bool domain_seen(struct domain *d, const struct hyper_domain *info)
 	return d->introduced;
 }
 
+static void introduce_one(uint32_t id)
+{
+	struct xenstore_domain_interface *ring;
+	uint64_t gfn;
+	uint32_t port;
+	bool waits;
+	int err;
+
+	if (hyper->store_place(id, &gfn, &port) || !port)
+		return;
+	ring = hyper->map_ring(id, gfn);
+	if (!ring)
+		return;
+	/* A ring a toolstack is about to introduce is not in this state: only a hypervisor that launched the domain sets it. */
+	waits = __atomic_load_n(&ring->connection, __ATOMIC_ACQUIRE) == XENSTORE_RECONNECT;
+	hyper->unmap_ring(id, ring);
+	if (!waits)
+		return;
+	home_make(id, port);
+	journal_begin(NULL);
+	err = domain_introduce(id, gfn, port);
+	journal_commit();
+	if (err)
+		notice("domain %u was launched without a store and could not be introduced: %s", id, strerror(err));
+}
+
+/* Is it one that nobody has introduced? */
+static bool may_wait(uint32_t id, const struct hyper_domain *info)
+{
+	const struct domain *d = domain_find(id);
+
+	return !info->dying && !info->shutdown && id != options.own_domid && (!d || !d->introduced);
+}
+
+static void introduce_waiting(void)
+{
+	struct hyper_domain info[LIST_BATCH];
+	uint32_t ids[LIST_BATCH], first = 0;
+	int n;
+
+	do {
+		n = hyper->list(first, ids, info, LIST_BATCH);
+		for (int i = 0; i < n; i++) {
+			first = ids[i] + 1;
+			if (may_wait(ids[i], &info[i]))
+				introduce_one(ids[i]);
+		}
+	} while (n == LIST_BATCH);
+}
+
 void domain_check_all(void)
 {
 	struct hyper_domain info[LIST_BATCH];
 	uint32_t ids[LIST_BATCH], first = 0;
 	struct domain *d, *next;
+	bool waiting = false;
 	int n;
 
 	domains.round++;
@@ -280,6 +334,7 @@ void domain_check_all(void)
 			d = domain_find(ids[i]);
 			if (d && domain_seen(d, &info[i]))
 				store_fire_special("@releaseDomain", d->id);
+			waiting |= may_wait(ids[i], &info[i]);
 			first = ids[i] + 1;
 		}
 	} while (n == LIST_BATCH);
@@ -298,6 +353,8 @@ void domain_check_all(void)
 		d->shutdown_seen = false;
 		store_fire_special("@releaseDomain", d->id);
 	}
+	if (waiting)
+		introduce_waiting();
 out:
 	journal_commit();
 }
@@ -387,51 +444,6 @@ void domain_hand_over(bool yes)
 		domains.has_dom_exc = !hyper->bind_dom_exc(&domains.dom_exc);
 		domain_check_all();
 	}
-}
-
-static void introduce_one(uint32_t id)
-{
-	struct xenstore_domain_interface *ring;
-	uint64_t gfn;
-	uint32_t port;
-	bool waits;
-	int err;
-
-	if (hyper->store_place(id, &gfn, &port) || !port)
-		return;
-	ring = hyper->map_ring(id, gfn);
-	if (!ring)
-		return;
-	/* A ring a toolstack is about to introduce is not in this state: only a hypervisor that launched the domain sets it. */
-	waits = __atomic_load_n(&ring->connection, __ATOMIC_ACQUIRE) == XENSTORE_RECONNECT;
-	hyper->unmap_ring(id, ring);
-	if (!waits)
-		return;
-	home_make(id, port);
-	journal_begin(NULL);
-	err = domain_introduce(id, gfn, port);
-	journal_commit();
-	if (err)
-		notice("domain %u was launched without a store and could not be introduced: %s", id, strerror(err));
-}
-
-void domain_introduce_waiting(void)
-{
-	struct hyper_domain info[LIST_BATCH];
-	uint32_t ids[LIST_BATCH], first = 0;
-	int n;
-
-	do {
-		n = hyper->list(first, ids, info, LIST_BATCH);
-		for (int i = 0; i < n; i++) {
-			struct domain *d = domain_find(ids[i]);
-
-			first = ids[i] + 1;
-			if (!info[i].dying && !info[i].shutdown && ids[i] != options.own_domid &&
-			    (!d || !d->introduced))
-				introduce_one(ids[i]);
-		}
-	} while (n == LIST_BATCH);
 }
 
 void domain_unique_used(uint64_t unique)

@@ -27,7 +27,8 @@ struct domain {
 
 /* What a ring is told unless SET_FEATURE said otherwise, and what it may be told at all. */
 #define DOMAIN_FEATURES \
-	(XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | WIRE_FEATURE_WATCH_DEPTH)
+	(XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | WIRE_FEATURE_WATCH_DEPTH | \
+	 WIRE_FEATURE_ANY_DOMAIN)
 
 /* NULL if never heard of. O(1). */
 struct domain *domain_find(uint32_t id);
@@ -45,7 +46,11 @@ bool domain_is_introduced(uint32_t id);
 /* All known domains, by next; an order without meaning. */
 struct domain *domain_first(void);
 
-/* VIRQ_DOM_EXC: ask which domains ended or went; calls store_domain_gone() for the latter, then fires @releaseDomain. */
+/*
+ * At the start and with each VIRQ_DOM_EXC: ask which domains ended or went; calls store_domain_gone() for the latter, then fires
+ * @releaseDomain. Domains the hypervisor launched by itself wait for a store, their rings in the reconnecting state, and may come to
+ * do so later: introduces each, with the nodes a guest expects to find.
+ */
 void domain_check_all(void);
 
 /* The domain we run in, and the hypervisor's events. 0 or an errno value. */
@@ -57,11 +62,6 @@ int domain_start(void);
  * false: that did not come to pass, take it again.
  */
 void domain_hand_over(bool yes);
-/*
- * Domains the hypervisor launched by itself wait for a store: their rings are in the reconnecting state. Introduces each,
- * with the nodes a guest expects to find.
- */
-void domain_introduce_waiting(void);
 /* Free what died during this turn. */
 void domain_reap(void);
 

@@ -293,7 +293,7 @@ void journal_transaction(const struct conn *c, uint32_t id, bool open)
 		put(open ? JOURNAL_TX_OPEN : JOURNAL_TX_CLOSE, c->domain->id, (struct piece[]){ { &t, sizeof(t) } }, 1);
 }
 
-void journal_domain(const struct domain *d)
+struct journal_domain_record journal_domain_record(const struct domain *d)
 {
 	struct journal_domain_record r = { .unique = d->unique,
 					   .hyper_unique = d->hyper_unique,
@@ -305,6 +305,24 @@ void journal_domain(const struct domain *d)
 					   .shutdown_seen = d->shutdown_seen };
 
 	memcpy(r.handle, d->handle, sizeof(r.handle));
+	return r;
+}
+
+void journal_domain_restore(struct domain *d, const struct journal_domain_record *r)
+{
+	d->hyper_unique = r->hyper_unique;
+	memcpy(d->handle, r->handle, sizeof(d->handle));
+	d->gfn = r->gfn;
+	d->port = r->port;
+	d->target = r->target;
+	d->features = r->features;
+	d->shutdown_seen = r->shutdown_seen;
+}
+
+void journal_domain(const struct domain *d)
+{
+	struct journal_domain_record r = journal_domain_record(d);
+
 	put(JOURNAL_DOMAIN, d->id, (struct piece[]){ { &r, sizeof(r) } }, 1);
 }
 

@@ -78,6 +78,11 @@ struct journal_domain_record {
 	uint8_t handle[16];
 };
 
+struct domain;
+struct journal_domain_record journal_domain_record(const struct domain *d);
+/* All but the life, which the domain has from its restoring, and whether it was introduced, which is for who can reach its ring. */
+void journal_domain_restore(struct domain *d, const struct journal_domain_record *r);
+
 /* JOURNAL_QUOTA: then the name with its NUL. */
 struct journal_quota_record {
 	uint32_t domid_or_all, value, soft;

@@ -105,9 +105,14 @@ void store_domain_new(struct domain *d)
 
 void store_fire_special(const char *name, uint32_t domid)
 {
+	watch_fire_special(name, domid);
+	store_domain_forgotten(domid);
+}
+
+void store_domain_forgotten(uint32_t domid)
+{
 	const struct domain *d = domain_find(domid);
 
-	watch_fire_special(name, domid);
 	if (!d || d->dead)
 		watch_forget_special(domid);
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "conn_io.h"
+#include "domain.h"
 #include "live.h"
 #include "os_linux.h"
 #include "update.h"
@@ -107,6 +108,7 @@ void loop_turn(int timeout_ms)
 	conn_timers();
 	run_ready();
 	conn_flush_all();
+	domain_reap();
 	run_jobs();
 	update_poll();
 }

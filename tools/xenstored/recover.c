@@ -200,13 +200,7 @@ static int recover_domain(struct cut *r, uint32_t domid)
 	d = domain_restore(domid, j->unique);
 	if (!d)
 		return EINVAL;
-	d->hyper_unique = j->hyper_unique;
-	memcpy(d->handle, j->handle, sizeof(d->handle));
-	d->gfn = j->gfn;
-	d->port = j->port;
-	d->target = j->target;
-	d->features = j->features;
-	d->shutdown_seen = j->shutdown_seen;
+	journal_domain_restore(d, j);
 	d->introduced = j->introduced;
 	if (d->introduced && !d->conn)
 		d->conn = conn_new(domid == options.own_domid ? CONN_KERNEL : CONN_GUEST, d, 0);
@@ -302,6 +296,7 @@ static int recover_record(const struct journal_record *head, struct cut r)
 	case JOURNAL_DOMAIN_GONE:
 		ring_forget(head->domid);
 		domain_unrestore(head->domid);
+		watch_forget_special(head->domid);
 		return 0;
 	case JOURNAL_QUOTA:
 		return recover_quota(&r);

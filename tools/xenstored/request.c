@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conflict.h"
@@ -230,6 +231,9 @@ static int do_set_special(struct request *r)
 		return EINVAL;
 	if (!conn_privileged(r->c))
 		return EACCES;
+	/* For one domain: they go with it, so it must be known. */
+	if (strchr(path, '/'))
+		(void)domain_get((uint32_t)strtoul(strchr(path, '/') + 1, NULL, 10));
 	err = watch_set_special_perms(path, perms, nr);
 	if (!err)
 		journal_node(path, "", 0, perms, nr);

@@ -20,6 +20,8 @@ int store_init(void);
 void store_domain_new(struct domain *d);
 /* It is gone from the hypervisor: its nodes with their subtrees, its entries in permission lists, its quota; their events. */
 void store_domain_gone(struct domain *d);
+/* Nobody can learn of it any more: what is kept for events about domain @domid goes, unless there is a new one. */
+void store_domain_forgotten(uint32_t domid);
 /* A watch on @introduceDomain or @releaseDomain fires; @domid is the domain it is about. */
 void store_fire_special(const char *name, uint32_t domid);
 

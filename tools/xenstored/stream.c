@@ -115,34 +115,31 @@ const void *stream_get(struct stream_in *s, size_t len)
 	return p;
 }
 
+/* A number of @len bytes in the byte order of the stream. */
+static uint64_t get_number(struct stream_in *s, size_t len)
+{
+	const unsigned char *p = stream_get(s, len);
+	bool big = host_is_big() != s->swap;
+	uint64_t v = 0;
+
+	for (size_t i = 0; p && i < len; i++)
+		v |= (uint64_t)p[i] << 8 * (big ? len - 1 - i : i);
+	return v;
+}
+
 uint16_t stream_get16(struct stream_in *s)
 {
-	const void *p = stream_get(s, 2);
-	uint16_t v = 0;
-
-	if (p)
-		memcpy(&v, p, 2);
-	return s->swap ? __builtin_bswap16(v) : v;
+	return (uint16_t)get_number(s, 2);
 }
 
 uint32_t stream_get32(struct stream_in *s)
 {
-	const void *p = stream_get(s, 4);
-	uint32_t v = 0;
-
-	if (p)
-		memcpy(&v, p, 4);
-	return s->swap ? __builtin_bswap32(v) : v;
+	return (uint32_t)get_number(s, 4);
 }
 
 uint64_t stream_get64(struct stream_in *s)
 {
-	const void *p = stream_get(s, 8);
-	uint64_t v = 0;
-
-	if (p)
-		memcpy(&v, p, 8);
-	return s->swap ? __builtin_bswap64(v) : v;
+	return get_number(s, 8);
 }
 
 const char *stream_string(struct stream_in *s, size_t len)

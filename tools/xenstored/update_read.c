@@ -78,13 +78,7 @@ static int read_hospes_domain(struct stream_in *b)
 	d = domain_restore(id, j.unique);
 	if (!d)
 		return EINVAL;
-	d->hyper_unique = j.hyper_unique;
-	memcpy(d->handle, j.handle, sizeof(d->handle));
-	d->gfn = j.gfn;
-	d->port = j.port;
-	d->target = j.target;
-	d->features = j.features;
-	d->shutdown_seen = j.shutdown_seen;
+	journal_domain_restore(d, &j);
 	return 0;
 }
 

@@ -77,16 +77,8 @@ static void put_quotas(struct writer *w)
 /* What the documented records have no place for: lives, the shutdown that was told, where the ring is. */
 static void put_domain(struct writer *w, const struct domain *d)
 {
-	struct journal_domain_record r = { .unique = d->unique,
-					   .hyper_unique = d->hyper_unique,
-					   .gfn = d->gfn,
-					   .port = d->port,
-					   .target = d->target,
-					   .features = d->features,
-					   .introduced = d->introduced,
-					   .shutdown_seen = d->shutdown_seen };
+	struct journal_domain_record r = journal_domain_record(d);
 
-	memcpy(r.handle, d->handle, sizeof(r.handle));
 	stream_begin(&w->s, STREAM_HOSPES_DOMAIN);
 	stream_put16(&w->s, (uint16_t)d->id);
 	stream_put16(&w->s, 0);
@@ -282,9 +274,17 @@ static void put_transactions(struct writer *w)
 	w->conn_id = w->tx_id = 0;
 }
 
+static void put_special(void *arg, const char *name, const struct perms *ps)
+{
+	struct writer *w = arg;
+
+	/* The classic daemon has two nodes of these names and no more. */
+	if (ps && (w->version >= 2 || !strchr(name, '/')))
+		put_node(w, &(struct store_node){ .path = name, .perms = ps->p, .nr_perms = ps->nr });
+}
+
 static int put_nodes(struct writer *w)
 {
-	static const char *const special[] = { "@introduceDomain", "@releaseDomain" };
 	struct store_walk *walk = store_walk_open();
 	struct store_node n;
 
@@ -293,12 +293,7 @@ static int put_nodes(struct writer *w)
 	while (store_walk_next(walk, &n))
 		put_node(w, &n);
 	store_walk_close(walk);
-	for (int i = 0; i < 2; i++) {
-		const struct perms *ps = watch_special_perms(special[i]);
-
-		if (ps)
-			put_node(w, &(struct store_node){ .path = special[i], .perms = ps->p, .nr_perms = ps->nr });
-	}
+	watch_each_special(put_special, w);
 	return 0;
 }
 

@@ -464,15 +464,16 @@ static struct perms *special_default(void)
 	return watches.default_special;
 }
 
+#define NR_SPECIAL 2
+static const char *const special_names[NR_SPECIAL] = { "@introduceDomain", "@releaseDomain" };
+
 static bool special_name(const char *name, bool *one_domain)
 {
-	static const char *const names[] = { "@introduceDomain", "@releaseDomain" };
-
-	for (int i = 0; i < 2; i++) {
-		size_t len = strlen(names[i]);
+	for (int i = 0; i < NR_SPECIAL; i++) {
+		size_t len = strlen(special_names[i]);
 		uint64_t id;
 
-		if (strncmp(name, names[i], len))
+		if (strncmp(name, special_names[i], len))
 			continue;
 		*one_domain = name[len] == '/';
 		if (!name[len] || (*one_domain && wire_parse_number(name + len + 1, 65535, &id)))
@@ -535,15 +536,28 @@ int watch_set_special_perms(const char *name, const struct perm *p, unsigned nr)
 	return 0;
 }
 
+void watch_each_special(void (*fn)(void *arg, const char *name, const struct perms *ps), void *arg)
+{
+	char name[64];
+
+	for (int i = 0; i < NR_SPECIAL; i++)
+		fn(arg, special_names[i], watch_special_perms(special_names[i]));
+	for (struct watch_node *n = NULL; (n = place_with_perms(n));) {
+		if (!n->parent)
+			continue;
+		snprintf(name, sizeof(name), "%.*s/%.*s", (int)n->parent->name_len, n->parent->name, (int)n->name_len,
+			 n->name);
+		fn(arg, name, n->perms);
+	}
+}
+
 void watch_forget_special(uint32_t id)
 {
-	static const char *const names[] = { "@introduceDomain", "@releaseDomain" };
-
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < NR_SPECIAL; i++) {
 		char name[64];
 		struct watch_node *n;
 
-		snprintf(name, sizeof(name), "%s/%u", names[i], id);
+		snprintf(name, sizeof(name), "%s/%u", special_names[i], id);
 		n = place_find(name);
 		if (!n || !n->perms)
 			continue;
@@ -582,7 +596,7 @@ void watch_exit(void)
 {
 	struct watch_node *n;
 
-	while ((n = place_with_perms())) {
+	while ((n = place_with_perms(NULL))) {
 		perms_put(n->perms);
 		n->perms = NULL;
 		component_drop(n);

@@ -94,6 +94,8 @@ void watch_fire_all(struct conn *c);
 /* Permissions of the two special names: NULL if @name is none. Set: ENOMEM, EINVAL. */
 const struct perms *watch_special_perms(const char *name);
 int watch_set_special_perms(const char *name, const struct perm *p, unsigned nr);
+/* The two names with what holds for them, then what was set for single domains. */
+void watch_each_special(void (*fn)(void *arg, const char *name, const struct perms *ps), void *arg);
 /* Permissions set for one domain ("@releaseDomain/7") go with it, once its last event was sent. */
 void watch_forget_special(uint32_t id);
 /* Free what is left (tests). */

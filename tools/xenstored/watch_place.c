@@ -244,13 +244,19 @@ void group_drop(struct watch_group *g)
 	}
 }
 
-struct watch_node *place_with_perms(void)
+struct watch_node *place_with_perms(const struct watch_node *n)
 {
-	for (unsigned i = 0; i < places.nr_buckets; i++)
-		for (struct watch_node *n = places.buckets[i]; n; n = n->next)
-			if (n->perms)
-				return n;
-	return NULL;
+	unsigned i = n ? (unsigned)(n->hash & (places.nr_buckets - 1)) : 0;
+	struct watch_node *next = n ? n->next : places.nr_buckets ? places.buckets[0] : NULL;
+
+	for (;;) {
+		for (; next; next = next->next)
+			if (next->perms)
+				return next;
+		if (++i >= places.nr_buckets)
+			return NULL;
+		next = places.buckets[i];
+	}
 }
 
 size_t place_bytes(void)

@@ -50,8 +50,8 @@ struct watch_group *group_make(struct watch_node *n, struct conn *c);
 /* It has no watch any more. */
 void group_drop(struct watch_group *g);
 
-/* Any node with permissions; NULL: there is none. */
-struct watch_node *place_with_perms(void);
+/* Any node with permissions after @n (NULL: the first); NULL: there is none. Places must not change between two calls. */
+struct watch_node *place_with_perms(const struct watch_node *n);
 size_t place_bytes(void);
 
 #endif

@@ -607,17 +607,6 @@ static void starts_once(void)
 	_exit(0);
 }
 
-static void in_child(void (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (!pid)
-		fn();
-	CHECK(waitpid(pid, &status, 0) == pid && !status);
-}
-
 static struct guest *idle_guest;
 
 /* An answer of which the ring has only the beginning; an event. */
@@ -700,27 +689,22 @@ static void cut_event_and_killed_twice(void)
 	CHECK(!guest_message(idle_guest, &h, answer) && !idle_guest->in_len);
 }
 
-#define TEST(name) \
-	static void test_##name(void **state) \
-	{ \
-		isolated(name); \
-	}
-TEST(wraps_and_pieces)
-TEST(one_event_per_batch)
-TEST(header_before_body)
-TEST(speaks_meanwhile)
-TEST(hears_meanwhile)
-TEST(bad_indices)
-TEST(bad_index_is_told)
-TEST(too_long)
-TEST(does_not_read)
-TEST(events_grow_old)
-TEST(begins_anew)
-TEST(waits_for_a_store)
-TEST(killed)
-TEST(not_yet_told)
-TEST(cut_and_killed_twice)
-TEST(cut_event_and_killed_twice)
+ISOLATED(wraps_and_pieces)
+ISOLATED(one_event_per_batch)
+ISOLATED(header_before_body)
+ISOLATED(speaks_meanwhile)
+ISOLATED(hears_meanwhile)
+ISOLATED(bad_indices)
+ISOLATED(bad_index_is_told)
+ISOLATED(too_long)
+ISOLATED(does_not_read)
+ISOLATED(events_grow_old)
+ISOLATED(begins_anew)
+ISOLATED(waits_for_a_store)
+ISOLATED(killed)
+ISOLATED(not_yet_told)
+ISOLATED(cut_and_killed_twice)
+ISOLATED(cut_event_and_killed_twice)
 
 int main(void)
 {

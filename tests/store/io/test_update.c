@@ -84,17 +84,6 @@ static void make_state(void)
 	_exit(0);
 }
 
-static void in_child(void (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (!pid)
-		fn();
-	CHECK(waitpid(pid, &status, 0) == pid && !status);
-}
-
 static void *stream_map(size_t *size)
 {
 	struct stat st;
@@ -333,16 +322,11 @@ static void swapped(void)
 	CHECK(update_read(all, sizeof(all)) == EINVAL);
 }
 
-#define TEST(name) \
-	static void test_##name(void **state) \
-	{ \
-		isolated(name); \
-	}
-TEST(round_trip)
-TEST(twice_the_same)
-TEST(cut_and_updated_twice)
-TEST(hostile)
-TEST(swapped)
+ISOLATED(round_trip)
+ISOLATED(twice_the_same)
+ISOLATED(cut_and_updated_twice)
+ISOLATED(hostile)
+ISOLATED(swapped)
 
 int main(void)
 {

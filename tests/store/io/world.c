@@ -100,6 +100,17 @@ void isolated(void (*fn)(void))
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+void in_child(void (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid)
+		fn();
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+}
+
 void world_quiet(void)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);

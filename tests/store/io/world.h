@@ -15,6 +15,13 @@ void check(bool ok, const char *what, const char *file, int line);
 
 /* Run @fn in a child with a fresh directory: passes if it returns. For cmocka. */
 void isolated(void (*fn)(void));
+#define ISOLATED(name) \
+	static void test_##name(void **state) \
+	{ \
+		isolated(name); \
+	}
+/* Run @fn, which ends with _exit(0), in a child of this process, as a daemon before or beside ours. */
+void in_child(void (*fn)(void));
 /* Only the directory and the machine in it, for fuzzers. */
 void world_make(void);
 extern char world_dir[];
