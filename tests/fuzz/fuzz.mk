@@ -46,3 +46,9 @@ $(BUILD)/fuzz/fuzz_kernel: tests/fuzz/fuzz_kernel.c $(FUZZ_KERNEL_SRCS) lib/gues
 	@mkdir -p $(@D)
 	@echo "  FUZZCC  $<"
 	$(Q)$(FUZZ_CC) -Ilib -D_GNU_SOURCE $(HOST_CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(filter %.c,$^) -o $@ -lz -lbz2 -llzma -llz4 -lzstd
+
+# The console daemon's ring.
+$(BUILD)/fuzz/fuzz_console_ring: tests/fuzz/fuzz_console_ring.c tools/xenconsoled/ring.c tools/xenconsoled/ring.h
+	@mkdir -p $(@D)
+	@echo "  FUZZCC  $<"
+	$(Q)$(FUZZ_CC) $(FUZZ_STORE_CFLAGS) -fsanitize=fuzzer $(filter %.c,$^) -o $@
