@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""hospesd: whole lives of domains on the simulated hypervisor; nothing is left of them."""
+import json
+import sys
+
+import tap
+from lives import Lives, Problem, Rpc
+from sim import CRASH, POWEROFF, REBOOT, WATCHDOG
+
+
+def fails(code, what, *args, **keys):
+    try:
+        what(*args, **keys)
+    except Problem as p:
+        assert p.data.get("code") == code, (code, str(p))
+        assert p.data.get("next") and p.data.get("cause"), p.data
+        return p
+    raise AssertionError(f"no problem {code}")
+
+
+def warm(w):
+    """The first domain of a daemon leaves a few buffers of its own: after it, memory must come back to the page."""
+    w.create("warm", disks=1, nics=1)
+    w.call("domain.destroy", domain="warm")
+    return w.memory()
+
+
+def test_create_and_destroy():
+    with Lives() as w:
+        before = warm(w)
+        d = w.create("web", disks=1, nics=1)
+        id = d["domid"]
+        assert d["name"] == "web" and d["console"] == f"/dev/pts/{id}", d
+        assert w.loops() == ["0"] and w.ports() == [f"vif{id}.0"], (w.loops(), w.ports())
+        flags, pages, code = w.sim.info(id)
+        assert not flags & 8 and code is None, flags  # not paused
+        assert w.store.read(f"/local/domain/0/backend/vif/{id}/0/hotplug-status") == "connected"
+        assert w.store.read(f"/hospes/{id}/operation") is None
+        assert w.event("created")["domid"] and w.event("unpaused")
+        w.call("domain.destroy", domain="web")
+        assert w.event("destroyed", id)
+        assert w.memory() == before, (w.memory(), before)
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_paused_until_unpaused():
+    with Lives() as w:
+        d = w.create("p", paused=True)
+        assert w.sim.info(d["domid"])[0] & 8
+        w.call("domain.unpause", domain="p")
+        assert not w.sim.info(d["domid"])[0] & 8
+        w.call("domain.pause", domain=d["domid"])
+        assert w.sim.info(d["domid"])[0] & 8
+        w.call("domain.unpause", domain=d["domid"])
+
+
+def test_policies():
+    """What on_poweroff, on_reboot, on_crash say is what becomes of a domain."""
+    with Lives() as w:
+        def end(name, code, **policy):
+            d = w.create(name, disks=1, nics=1, **policy)
+            w.sim.shutdown(d["domid"], code)
+            assert w.event("shutdown", d["domid"])
+            return d
+
+        d = end("off", POWEROFF, on_poweroff="destroy")
+        w.event("destroyed", d["domid"])
+        assert not w.leftovers(), w.leftovers()
+
+        d = end("again", REBOOT, on_reboot="restart")
+        w.event("destroyed", d["domid"])
+        new = w.event("unpaused")
+        assert new["domain"] == "again" and new["domid"] != d["domid"]
+        assert w.store.read(f"/local/domain/{new['domid']}/vm") == "/vm/" + d["uuid"]
+        assert w.store.read(f"/hospes/{new['domid']}/restarts") == "1"
+        assert w.loops() == ["0"] and w.ports() == [f"vif{new['domid']}.0"]
+        w.call("domain.destroy", domain="again")
+        assert not w.leftovers(), w.leftovers()
+
+        d = end("kept", CRASH, on_crash="preserve")
+        assert w.call("domain.explain", domain="kept")["state"] == "crash"
+        w.call("domain.destroy", domain="kept")
+
+        d = end("twice", CRASH, on_crash="restart_rename")
+        new = w.event("unpaused")
+        assert new["domain"] == "twice" and new["domid"] != d["domid"]
+        old = w.store.read(f"/local/domain/{d['domid']}/name")
+        assert old.startswith("twice-2") and w.store.read(f"/local/domain/{new['domid']}/vm") == "/vm/" + d["uuid"]
+        w.call("domain.destroy", domain="twice")
+        w.call("domain.destroy", domain=old)
+        assert not w.leftovers(), w.leftovers()
+
+        d = end("dump", WATCHDOG, on_watchdog="coredump_destroy")
+        w.event("destroyed", d["domid"])
+        told = w.call("domain.explain", domain="dump")
+        assert any("no-core-dump" in line for line in told["lines"]), told
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_shutdown_request():
+    """The word is written, the guest takes it away; one that does not is reported; wait waits for the end."""
+    with Lives(options=["--wait", "shutdown=300"]) as w:
+        d = w.create("obeys")
+        path = f"/local/domain/{d['domid']}/control/shutdown"
+        ask = w.rpc.send("domain.shutdown", domain="obeys", wait=True)
+        w.store.wait_for(path, "poweroff")
+        w.store.write(path, "")
+        w.sim.shutdown(d["domid"], POWEROFF)
+        w.rpc.wait(ask)
+        d = w.create("deaf")
+        fails("no-answer", w.call, "domain.reboot", domain="deaf")
+        w.store.wait_for(f"/local/domain/{d['domid']}/control/shutdown", "")
+        w.call("domain.destroy", domain="deaf")
+
+
+def test_refusals_explain_themselves():
+    """Every refusal comes with a code and what to do, and leaves nothing."""
+    with Lives(options=["--wait", "backend=300"]) as w:
+        before = warm(w)
+        create = w.call
+        bad = w.config("disk", disks=1)
+        bad["disks"][0]["pdev_path"] = "/nonexistent/image"
+        p = fails("no-such-file", create, "domain.create", config=bad)
+        assert "/nonexistent/image" in p.data["cause"]
+        bad = w.config("net", nics=1)
+        bad["nics"][0]["bridge"] = "nobridge"
+        assert "nobridge" in fails("no-such-bridge", create, "domain.create", config=bad).data["cause"]
+        bad = w.config("kernel")
+        bad["b_info"]["kernel"] = "/nonexistent/kernel"
+        fails("no-such-file", create, "domain.create", config=bad)
+        bad = w.config("format", disks=1)
+        bad["disks"][0]["format"] = "qcow2"
+        fails("needs-qemu", create, "domain.create", config=bad)
+        fails("bad-name", create, "domain.create", config=w.config("two words"))
+        fails("bad-name", create, "domain.create", config=w.config("12"))
+        w.create("taken")
+        fails("name-taken", w.create, "taken")
+        w.call("domain.destroy", domain="taken")
+        fails("no-such-domain", w.call, "domain.destroy", domain="nobody")
+        fails("control-domain", w.call, "domain.destroy", domain=0)
+        w.sim.take_memory(100)
+        p = fails("not-enough-memory", w.create, "big", memory=65536)
+        w.sim.take_memory(None)
+        w.hands.wedged.add("*")
+        p = fails("no-backend", w.create, "wedged", disks=1)
+        w.hands.wedged.clear()
+        told = w.call("domain.explain", domain="wedged")
+        assert told["problem"]["code"] == "no-backend" and told["state"] == "gone", told
+        assert not w.leftovers(), w.leftovers()
+        assert w.memory() == before, (w.memory(), before)
+
+
+def test_attach_and_detach():
+    with Lives(options=["--wait", "backend=1000"]) as w:
+        d = w.create("host", disks=1, nics=1)
+        id = d["domid"]
+        (w.folder / "disks/more").write_bytes(bytes(4096))
+        disk = {"pdev_path": str(w.folder / "disks/more"), "vdev": "xvdc", "format": "raw", "readwrite": 1}
+        a = w.call("device.attach", domain="host", kind="disk", config=disk)
+        assert a == {"devid": 51744, "backend_path": f"/local/domain/0/backend/vbd/{id}/{51744}", "connected": True}, a
+        assert w.loops() == ["0", "1"]
+        n = w.call("device.attach", domain="host", kind="nic", config={"bridge": "br0"})
+        assert n["devid"] == 1 and w.ports() == [f"vif{id}.0", f"vif{id}.1"], n
+        fails("device-exists", w.call, "device.attach", domain="host", kind="disk", config=disk)
+        assert w.loops() == ["0", "1"]
+        listed = w.call("device.list", domain="host", kind="disk")
+        assert [x["vdev"] for x in listed] == ["xvda", "xvdc"] and listed[1]["state"] == 4, listed
+        config = w.call("domain.config", domain="host")
+        assert [x["vdev"] for x in config["disks"]] == ["xvda", "xvdc"] and len(config["nics"]) == 2, config
+        w.call("device.detach", domain="host", kind="disk", vdev="xvdc")
+        mac = w.call("device.list", domain="host", kind="nic")[1]["mac"]
+        w.call("device.detach", domain="host", kind="nic", mac=mac)
+        assert w.loops() == ["0"] and w.ports() == [f"vif{id}.0"]
+        config = w.call("domain.config", domain="host")
+        assert [x["vdev"] for x in config["disks"]] == ["xvda"] and len(config["nics"]) == 1, config
+        assert w.store.list(f"/local/domain/{id}/device/vbd") == ["51712"]
+        assert w.store.list(f"/hospes/{id}/device") == []
+        # One whose guest holds on to it: the request ends, the waiting does not; force ends both.
+        w.call("device.attach", domain="host", kind="disk", config=disk)
+        back = f"/local/domain/0/backend/vbd/{id}/{51744}"
+        w.hands.wedged.add(back)
+        fails("still-in-use", w.call, "device.detach", domain="host", kind="disk", vdev="xvdc")
+        assert w.loops() == ["0", "1"]
+        w.hands.wedged.clear()
+        w.rpc.events.clear()
+        w.store.write(back + "/state", "6")
+        e = w.event("device", id)
+        while e["state"] != "detached":
+            e = w.event("device", id)
+        assert w.loops() == ["0"]
+        w.call("device.attach", domain="host", kind="disk", config=disk)
+        w.hands.wedged.add(back)
+        w.call("device.detach", domain="host", kind="disk", vdev="xvdc", force=True)
+        assert w.loops() == ["0"] and w.store.read(back) is None
+        w.call("domain.destroy", domain="host")
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_hundred_domains():
+    """The same number of store requests and hypercalls for each, however many there are; and all of it comes back."""
+    with Lives(ram=1024) as w:
+        before = warm(w)
+        costs = []
+        for i in range(100):
+            d = w.create(f"d{i}", disks=1, nics=1, memory=4096)
+            costs.append((sum(t["store_requests"] for t in d["timings"]), sum(t["hypercalls"] for t in d["timings"])))
+        print(f"# store requests, hypercalls: first {costs[0]}, last {costs[-1]}")
+        assert w.call("daemon.status")["pending"] == []
+        assert len(w.loops()) == len(w.ports()) == 100
+        ids = [w.rpc.send("domain.destroy", domain=f"d{i}") for i in range(100)]
+        for i in ids:
+            w.rpc.wait(i)
+        assert not w.leftovers(), w.leftovers()
+        assert w.memory() == before, (w.memory(), before)
+
+
+def test_many_at_once():
+    """Twenty creations asked for at once on one connection."""
+    with Lives(ram=1024) as w:
+        ids = [w.rpc.send("domain.create", config=w.config(f"m{i}", disks=1, nics=1, memory=4096)) for i in range(20)]
+        for i in ids:
+            w.rpc.wait(i)
+        ids = [w.rpc.send("domain.destroy", domain=f"m{i}") for i in range(20)]
+        for i in ids:
+            w.rpc.wait(i)
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_limits():
+    with Lives() as w:
+        d = w.create("lim", memory=8192)
+        id = d["domid"]
+        assert w.call("domain.memory_set", domain="lim", kib=6144) == {"target": 6144}
+        assert w.store.read(f"/local/domain/{id}/memory/target") == "6144"
+        assert w.store.read("/vm/" + d["uuid"] + "/memory") == "6"
+        fails("above-maximum", w.call, "domain.memory_set", domain="lim", kib=1 << 20)
+        fails("below-target", w.call, "domain.memory_max", domain="lim", kib=1024)
+        w.call("domain.memory_max", domain="lim", kib=8192)
+        fails("above-maximum", w.call, "domain.vcpus_set", domain="lim", vcpus=2)
+        w.call("domain.vcpus_set", domain="lim", vcpus=1)
+        w.call("domain.rename", domain="lim", name="other")
+        assert w.store.read(f"/local/domain/{id}/name") == "other"
+        assert w.call("domain.config", domain="other")["c_info"]["name"] == "other"
+        w.call("domain.destroy", domain="other")
+
+
+def test_hostile_clients():
+    """What is no request is answered or cut off; nobody else notices."""
+    with Lives() as w:
+        bad = w.client()
+        for line, code in ((b"nonsense", -32700), (b"[]", -32600), (b'{"id":1}', -32600), (b'{"id":1,"method":"nope"}', -32601),
+                           (b'{"id":1,"method":"daemon.status","params":[]}', -32602), (b'{"id":{},"method":"daemon.status"}', -32600),
+                           (b'{"id":1,"method":"domain.create"}', -32000), (b'{"id":1,"method":"domain.destroy","params":{"domain":[]}}', -32000),
+                           (b"[" * 100, -32700), (b'{"id":1,"method":"domain.create","params":{"config":{"c_info":7}}}', -32000)):
+            bad.socket.sendall(line + b"\n")
+            m = bad.line()
+            assert m["error"]["code"] == code, (line, m)
+        bad.socket.sendall(b"x" * (1 << 20))
+        try:
+            for _ in range(64):
+                bad.socket.sendall(b"x" * 65536)
+            bad.line()
+            raise AssertionError("an endless line is taken")
+        except OSError:
+            pass
+        # One that asks for much and reads nothing.
+        deaf = w.client()
+        deaf.socket.settimeout(0.2)
+        try:
+            for i in range(200000):
+                deaf.socket.sendall(b'{"id":1,"method":"daemon.status"}\n' * 100)
+        except OSError:
+            pass
+        idle = [Rpc(w.socket) for _ in range(140)]
+        assert w.client().call("daemon.status")["domains"] == 1
+        del idle
+        w.client()
+        w.create("fine")
+        w.call("domain.destroy", domain="fine")
+
+
+def test_foreign_domain():
+    """A domain another toolstack made and that is only in the store: listed, destroyed, its end not decided here."""
+    with Lives() as w:
+        g = w.guest()
+        w.store.write(f"/local/domain/{g.domid}/name", "foreign")
+        while True:
+            try:
+                told = w.call("domain.explain", domain="foreign")
+                break
+            except Problem:
+                pass
+        assert any("another toolstack" in x for x in told["lines"]), told
+        g.shutdown(POWEROFF)
+        w.create("mine")
+        assert w.sim.info(g.domid)[2] == POWEROFF
+        w.call("domain.destroy", domain="foreign")
+        assert w.sim.info(g.domid) is None
+
+
+if __name__ == "__main__":
+    tap.main(sys.modules[__name__])

@@ -1,0 +1,313 @@
+#include "dom.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "hv.h"
+#include "life.h"
+#include "loop.h"
+#include "server.h"
+#include "settings.h"
+#include "xs.h"
+
+#define KEEP_GONE 64 /* domains that are no more, for dom_explain() */
+
+static struct {
+	struct dom *all;
+	struct xs_watch *introduced, *released;
+	bool refresh_due;
+	uint64_t sequence;
+	unsigned nr_gone;
+} doms;
+
+void uuid_format(char out[UUID_TEXT], const uint8_t u[16])
+{
+	snprintf(out, UUID_TEXT, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+		 u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+}
+
+bool uuid_parse(uint8_t uuid[16], const char *text)
+{
+	unsigned nr = 0;
+	int hi = -1;
+	for (; *text; text++) {
+		int digit = *text >= '0' && *text <= '9' ? *text - '0' :
+			    *text >= 'a' && *text <= 'f' ? *text - 'a' + 10 :
+			    *text >= 'A' && *text <= 'F' ? *text - 'A' + 10 :
+							   -1;
+		if (*text == '-')
+			continue;
+		if (digit < 0 || nr == 16)
+			return false;
+		if (hi < 0) {
+			hi = digit;
+			continue;
+		}
+		uuid[nr++] = (uint8_t)(hi << 4 | digit);
+		hi = -1;
+	}
+	return nr == 16 && hi < 0;
+}
+
+struct dom *dom_first(void)
+{
+	return doms.all;
+}
+
+struct dom *dom_find(uint32_t id)
+{
+	struct dom *d = doms.all;
+	while (d && (d->gone || d->id != id))
+		d = d->next;
+	return d;
+}
+
+struct dom *dom_find_name(const char *name)
+{
+	struct dom *d = doms.all;
+	while (d && (d->gone || strcmp(d->name, name)))
+		d = d->next;
+	return d;
+}
+
+static struct dom *find_gone(const char *name, int64_t id)
+{
+	struct dom *found = NULL;
+	for (struct dom *d = doms.all; d; d = d->next)
+		if (d->gone && (name ? !strcmp(d->name, name) : d->id == id) &&
+		    (!found || d->introduced > found->introduced))
+			found = d;
+	return found;
+}
+
+struct dom *dom_named(struct json_object *params, bool gone, struct problem *p)
+{
+	struct json_object *o = NULL;
+	struct dom *d = NULL;
+	json_object_object_get_ex(params, "domain", &o);
+	if (json_object_is_type(o, json_type_int)) {
+		int64_t id = json_object_get_int64(o);
+		d = id >= 0 && id < 0x7ff0 ? dom_find((uint32_t)id) : NULL;
+		if (!d && gone)
+			d = find_gone(NULL, id);
+	} else if (json_object_is_type(o, json_type_string)) {
+		const char *name = json_object_get_string(o);
+		d = dom_find_name(name);
+		if (!d && gone)
+			d = find_gone(name, -1);
+	} else {
+		problem_set(p, EINVAL, "bad-request", "request", "send the domain's name, or its id as a number",
+			    "the parameter 'domain' is missing");
+		return NULL;
+	}
+	if (!d)
+		problem_set(p, ENOENT, "no-such-domain", "domain", "look at the names and ids in xl list",
+			    "there is no domain '%s'", json_object_get_string(o));
+	return d;
+}
+
+static void dom_free(struct dom *d)
+{
+	struct dom **at = &doms.all;
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	xs_unwatch(d->name_watch);
+	for (unsigned i = 0; i < DOM_HISTORY; i++)
+		free(d->history[i]);
+	free(d->name);
+	free(d);
+}
+
+static void got_name(void *arg, int err, const char *body, size_t len)
+{
+	struct dom *d = dom_find((uint32_t)(uintptr_t)arg);
+	(void)len;
+	if (d && !err && strcmp(d->name, body))
+		dom_set_name(d, body);
+}
+
+static void name_changed(void *arg, const char *path)
+{
+	struct dom *d = arg;
+	char name[48];
+	(void)path;
+	snprintf(name, sizeof(name), "/local/domain/%u/name", d->id);
+	xs_read(name, got_name, (void *)(uintptr_t)d->id);
+}
+
+struct dom *dom_add(uint32_t id, const uint8_t uuid[16], const char *name, bool ours)
+{
+	struct dom *d = dom_find(id);
+	char path[48];
+	if (!d) {
+		d = xcalloc(1, sizeof(*d));
+		d->id = id;
+		d->name = xstrdup("");
+		d->next = doms.all;
+		doms.all = d;
+		snprintf(path, sizeof(path), "/local/domain/%u/name", id);
+		d->name_watch = xs_watch(path, name_changed, d);
+	}
+	problem_init(&d->problem);
+	memcpy(d->uuid, uuid, 16);
+	d->introduced = ++doms.sequence;
+	d->ours = ours;
+	if (*name)
+		dom_set_name(d, name);
+	return d;
+}
+
+void dom_set_name(struct dom *d, const char *name)
+{
+	free(d->name);
+	d->name = xstrdup(name);
+}
+
+void dom_gone(struct dom *d)
+{
+	struct dom *oldest = NULL;
+	if (d->gone)
+		return;
+	d->gone = true;
+	xs_unwatch(d->name_watch);
+	d->name_watch = NULL;
+	if (++doms.nr_gone <= KEEP_GONE)
+		return;
+	for (struct dom *x = doms.all; x; x = x->next)
+		if (x->gone && !x->op && x != d && (!oldest || x->introduced < oldest->introduced))
+			oldest = x;
+	if (oldest) {
+		dom_free(oldest);
+		doms.nr_gone--;
+	}
+}
+
+char *dom_record(const struct dom *d, const char *name)
+{
+	return xasprintf("/hospes/%u/%s", d->id, name);
+}
+
+void dom_refresh(void)
+{
+	struct xen_domctl_getdomaininfo *list;
+	int nr = hv_list(&list);
+	struct dom *d, *next;
+	doms.refresh_due = false;
+	if (nr < 0)
+		return;
+	for (d = doms.all; d; d = next) {
+		int i = 0;
+		next = d->next;
+		if (d->gone)
+			continue;
+		while (i < nr && list[i].domain != d->id)
+			i++;
+		if (i == nr || memcmp(list[i].handle, d->uuid, 16))
+			life_vanished(d);
+	}
+	for (int i = 0; i < nr; i++) {
+		d = dom_find(list[i].domain);
+		if (!d)
+			d = dom_add(list[i].domain, list[i].handle, "", false);
+		life_seen(d, &list[i]);
+	}
+	free(list);
+}
+
+static void refresh_due(void *arg)
+{
+	(void)arg;
+	dom_refresh();
+}
+
+static void changed(void *arg, const char *path)
+{
+	(void)arg;
+	(void)path;
+	if (!doms.refresh_due)
+		loop_defer(refresh_due, NULL);
+	doms.refresh_due = true;
+}
+
+int dom_open(void)
+{
+	doms.introduced = xs_watch("@introduceDomain", changed, NULL);
+	doms.released = xs_watch("@releaseDomain", changed, NULL);
+	dom_refresh();
+	return 0;
+}
+
+void dom_close(void)
+{
+	while (doms.all)
+		dom_free(doms.all);
+	xs_unwatch(doms.introduced);
+	xs_unwatch(doms.released);
+}
+
+static void log_file(const struct dom *d, const char *line)
+{
+	char *path;
+	int fd;
+	if (!*d->name || strchr(d->name, '/') || d->name[0] == '.')
+		return;
+	path = xasprintf("%s/xl-%s.log", settings->log_dir, d->name);
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd >= 0) {
+		dprintf(fd, "%s\n", line);
+		close(fd);
+	}
+	free(path);
+}
+
+void dom_log(struct dom *d, const char *fmt, ...)
+{
+	char when[32], text[1024];
+	time_t now = time(NULL);
+	struct tm tm;
+	va_list args;
+	char *line;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
+	line = xasprintf("%s domain %u: %s", when, d->id, text);
+	log_file(d, line);
+	free(d->history[d->nr_history % DOM_HISTORY]);
+	d->history[d->nr_history++ % DOM_HISTORY] = line;
+}
+
+void dom_problem(struct dom *d, const struct problem *p)
+{
+	char text[1200];
+	d->problem = *p;
+	dom_log(d, "%s: %s (%s)", p->step, p->cause, p->code);
+	dom_log(d, "  next: %s", p->next);
+	if (d->ours && !d->gone) {
+		struct json_object *o = problem_json(p);
+		char *path = dom_record(d, "problem");
+		snprintf(text, sizeof(text), "%s", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+		xs_write(path, text, NULL, NULL);
+		free(path);
+		json_object_put(o);
+	}
+}
+
+void dom_event(const struct dom *d, const char *event, struct json_object *more)
+{
+	struct json_object *o = more ? more : json_object_new_object();
+	json_object_object_add(o, "domain", json_object_new_string(d->name));
+	json_object_object_add(o, "domid", json_object_new_int64(d->id));
+	json_object_object_add(o, "event", json_object_new_string(event));
+	server_event(o);
+}

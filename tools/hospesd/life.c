@@ -1,0 +1,494 @@
+/* Ends of domains, and beginnings of this daemon. */
+#include "life.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/problem.h"
+#include "base/text.h"
+#include "device.h"
+#include "dom.h"
+#include "host.h"
+#include "hv.h"
+#include "loop.h"
+#include "ops.h"
+#include "records.h"
+#include "sched.h"
+#include "userdata.h"
+#include "xs.h"
+
+/*
+ * A domain ended.
+ */
+
+static void refuse_coredump(struct dom *d)
+{
+	struct problem p;
+	problem_init(&p);
+	problem_set(&p, ENOTSUP, "no-core-dump", "coredump", "use on_crash = 'preserve' to look at it",
+		    "core dumps cannot be written yet; the rest of the action is done");
+	dom_problem(d, &p);
+}
+
+struct renaming {
+	struct op op; /* first */
+	struct domain_config config;
+	uint8_t old[16], uuid[16];
+	char *name;
+};
+
+static void rename_stored(void *arg, int err, const char *body, size_t len)
+{
+	struct op *op = arg;
+	(void)body;
+	(void)len;
+	if (op_store_ok(op, err, "the domain's new name"))
+		op_next(op);
+}
+
+/* Note the next life, as in destroy.c. */
+static void rename_note(struct op *op)
+{
+	struct renaming *r = (struct renaming *)op;
+	struct json_object *json = domain_config_json(&r->config);
+	if (pending_write(r->old, json))
+		dom_log(op->dom, "its next life cannot be noted on disk");
+	json_object_put(json);
+	pending_note(r->old, "restart", op->dom->restarts + 1, rename_stored, op);
+}
+
+static void rename_records(struct op *op)
+{
+	struct renaming *r = (struct renaming *)op;
+	struct dom *d = op->dom;
+	struct xs_batch *b = xs_batch_new();
+	struct json_object *json = domain_config_json(&r->config);
+	char text[UUID_TEXT];
+	userdata_write(d->id, r->uuid, json);
+	json_object_put(json);
+	uuid_format(text, r->uuid);
+	xs_batch_write(b, r->name, "/local/domain/%u/name", d->id);
+	records_uuid(b, d->id, r->old, r->uuid, r->name);
+	xs_batch_write(b, text, "/hospes/%u/uuid", d->id);
+	xs_batch_write(b, r->name, "/hospes/%u/name", d->id);
+	xs_batch_write(b, "", "/hospes/%u/ended", d->id);
+	xs_batch_commit(b, rename_stored, op);
+}
+
+static void rename_handle(struct op *op)
+{
+	struct renaming *r = (struct renaming *)op;
+	char *path = dom_record(op->dom, "operation");
+	hv_set_handle(op->dom->id, r->uuid);
+	memcpy(op->dom->uuid, r->uuid, 16);
+	dom_set_name(op->dom, r->name);
+	userdata_remove(op->dom->id, r->old);
+	xs_rm(path, rename_stored, op);
+	free(path);
+}
+
+static void rename_end(struct op *op)
+{
+	struct renaming *r = (struct renaming *)op;
+	op->dom->op = NULL;
+	if (op->problem.err)
+		dom_problem(op->dom, &op->problem);
+	else
+		create_start(NULL, &r->config, false, true, op->dom->restarts + 1);
+	domain_config_free(&r->config);
+	free(r->name);
+	free(r);
+}
+
+static const struct op_step rename_steps[] = { { "note", rename_note },
+					       { "rename", rename_records },
+					       { "handle", rename_handle } };
+static const struct op_type rename_type = {
+	.name = "rename-restart",
+	.steps = rename_steps,
+	.nr_steps = 3,
+	.end = rename_end,
+};
+
+/* The ended domain stays under another name and UUID; its next life gets the old ones. @config is taken over. */
+static void rename_restart(struct dom *d, struct domain_config *config)
+{
+	struct renaming *r = xcalloc(1, sizeof(*r));
+	time_t now = time(NULL);
+	struct tm tm;
+	char suffix[32];
+	memcpy(r->old, d->uuid, 16);
+	if (getrandom(r->uuid, 16, 0) != 16)
+		abort();
+	r->uuid[6] = (r->uuid[6] & 0x0f) | 0x40;
+	r->uuid[8] = (r->uuid[8] & 0x3f) | 0x80;
+	strftime(suffix, sizeof(suffix), "-%Y%m%dT%H%MZ", gmtime_r(&now, &tm));
+	r->name = xasprintf("%s%s", d->name, suffix);
+	r->config = *config;
+	memset(config, 0, sizeof(*config));
+	dom_log(d, "is kept as %s", r->name);
+	r->op.dom = d;
+	d->op = &r->op;
+	op_start(&r->op, &rename_type, 0);
+}
+
+static void act(struct dom *d, unsigned reason)
+{
+	struct domain_config config;
+	struct problem p;
+	enum domain_action action;
+	struct json_object *o = json_object_new_object();
+	int rc;
+	problem_init(&p);
+	rc = userdata_config(&config, d->id, d->uuid, &p);
+	action = life_action(rc ? NULL : &config, reason);
+	if (rc)
+		dom_problem(d, &p);
+	dom_log(d, "has shut down (%s); action: %s", life_reason_name(reason), life_action_name(action));
+	json_object_object_add(o, "reason", json_object_new_string(life_reason_name(reason)));
+	dom_event(d, "shutdown", o);
+	shutdown_seen(d);
+	if (action == ACTION_COREDUMP_DESTROY || action == ACTION_COREDUMP_RESTART)
+		refuse_coredump(d);
+	switch (action) {
+	case ACTION_PRESERVE:
+		break;
+	case ACTION_RESTART:
+	case ACTION_COREDUMP_RESTART:
+		dom_event(d, "rebooted", NULL);
+		destroy_start(NULL, d, DESTROY_RESTART, &config);
+		memset(&config, 0, sizeof(config));
+		break;
+	case ACTION_RENAME_RESTART:
+		rename_restart(d, &config);
+		break;
+	default:
+		destroy_start(NULL, d, DESTROY_ONLY, NULL);
+		break;
+	}
+	if (!rc)
+		domain_config_free(&config);
+}
+
+void life_seen(struct dom *d, const struct xen_domctl_getdomaininfo *info)
+{
+	if (!(info->flags & XEN_DOMINF_shutdown)) {
+		d->ended = false;
+		return;
+	}
+	if (!d->ours) {
+		if (!d->ended)
+			shutdown_seen(d);
+		d->ended = true;
+		return;
+	}
+	if (d->ended || d->op || (info->flags & XEN_DOMINF_dying) || !xs_up())
+		return;
+	d->ended = true;
+	act(d, hv_reason(info));
+}
+
+void life_vanished(struct dom *d)
+{
+	shutdown_seen(d);
+	if (d->op)
+		return; /* we are about it ourselves */
+	if (!d->ours) {
+		dom_event(d, "destroyed", NULL);
+		dom_gone(d);
+		return;
+	}
+	/* Somebody else destroyed it: what it leaves is ours to clear away. */
+	dom_log(d, "was destroyed by somebody else");
+	destroy_start(NULL, d, DESTROY_ONLY, NULL);
+}
+
+/*
+ * What an earlier daemon left.
+ */
+
+static struct {
+	struct xs_node *hospes; /* as it was; kept while domains are looked at */
+	struct xs_node *disks;	/* /local/domain/0/backend/vbd */
+	unsigned looking;	/* domains being looked at, and one for ourselves */
+	void (*done)(void);
+} recover;
+
+static bool alive(const uint8_t uuid[16], uint32_t id)
+{
+	struct xen_domctl_getdomaininfo info;
+	return !hv_info(id, &info) && !memcmp(info.handle, uuid, 16);
+}
+
+/* A domain in the hypervisor that nobody knows but the note of its creation. */
+static void kill_unknown(const uint8_t uuid[16])
+{
+	struct xen_domctl_getdomaininfo *list;
+	int nr = hv_list(&list);
+	for (int i = 0; i < nr; i++) {
+		char id[16];
+		snprintf(id, sizeof(id), "%u", list[i].domain);
+		if (memcmp(list[i].handle, uuid, 16) || !list[i].domain)
+			continue;
+		if (xs_node_find(recover.hospes, id)) /* an earlier life, with a record of its own */
+			continue;
+		fprintf(stderr, "hospesd: domain %u was left half-built: destroyed\n", list[i].domain);
+		hv_destroy(hv_handle(), list[i].domain);
+	}
+	if (nr > 0)
+		free(list);
+}
+
+/* Is that UUID's earlier life still to be taken down? Then that goes on with the restart. */
+static bool has_record(const char *uuid)
+{
+	for (const struct xs_node *n = recover.hospes->children; n; n = n->next) {
+		const char *u = xs_node_value(n, "uuid");
+		if (u && !strcmp(u, uuid))
+			return true;
+	}
+	return false;
+}
+
+static void recover_pending(const struct xs_node *n)
+{
+	uint8_t uuid[16];
+	char what[16] = "", *path;
+	unsigned restarts = 0;
+	struct domain_config config;
+	struct json_object *json;
+	struct problem p;
+	if (!uuid_parse(uuid, n->name))
+		return;
+	sscanf(n->value ? n->value : "", "%15s %u", what, &restarts);
+	kill_unknown(uuid);
+	if (has_record(n->name))
+		return;
+	json = strcmp(what, "restart") ? NULL : pending_read(uuid);
+	problem_init(&p);
+	domain_config_init(&config);
+	if (json && !domain_config_from_json(&config, json, &p)) {
+		create_start(NULL, &config, false, true, restarts);
+	} else {
+		path = xasprintf(CREATE_PENDING "/%s", n->name);
+		xs_rm(path, NULL, NULL);
+		free(path);
+		pending_remove(uuid);
+	}
+	domain_config_free(&config);
+	json_object_put(json);
+}
+
+/* One domain was looked at; after the last, the daemon is as if it had always been there. */
+static void looked(void)
+{
+	if (--recover.looking)
+		return;
+	xs_node_free(recover.hospes);
+	xs_node_free(recover.disks);
+	recover.hospes = recover.disks = NULL;
+	dom_refresh();
+	recover.done();
+}
+
+struct half {
+	struct dom *d;
+	bool paused;
+	struct device *all;
+	unsigned waiting;
+	char *operation;
+	struct xs_node *notes; /* of devices */
+};
+
+struct half_device {
+	struct half *h;
+	struct device *dev;
+};
+
+/* Devices that were coming or going go on. */
+static void resume_devices(struct half *h)
+{
+	struct device *dev, *next;
+	for (dev = h->all; dev; dev = next) {
+		char name[48];
+		const char *note;
+		struct json_object *json;
+		next = dev->next;
+		snprintf(name, sizeof(name), "%s-%d", dev->class, dev->devid);
+		note = xs_node_value(h->notes, name);
+		json = note && !strncmp(note, "attach ", 7) ? json_tokener_parse(note + 7) : NULL;
+		dev->next = NULL;
+		if (json && dev->has_back)
+			attach_resume(h->d, dev, device_list_name(dev), json);
+		else if (note)
+			detach_start(NULL, h->d, dev, true);
+		else
+			device_free(dev);
+	}
+}
+
+static void half_known(struct half *h)
+{
+	if (--h->waiting)
+		return;
+	if (!strncmp(h->operation, "create", 6)) {
+		create_resume(h->d, h->all, h->paused);
+	} else {
+		resume_devices(h);
+	}
+	free(h->operation);
+	free(h);
+	looked();
+}
+
+static void half_got_back(void *arg, int err, struct xs_node *back)
+{
+	struct half_device *x = arg;
+	(void)err;
+	if (back)
+		device_from_back(x->dev, back);
+	xs_node_free(back);
+	half_known(x->h);
+	free(x);
+}
+
+static void half_got_records(void *arg, int err, struct xs_node *classes)
+{
+	struct half *h = arg;
+	struct device **end = &h->all;
+	(void)err;
+	for (const struct xs_node *c = classes ? classes->children : NULL; c; c = c->next)
+		for (const struct xs_node *r = c->children; r; r = r->next) {
+			struct half_device *x;
+			char path[DEVICE_PATH];
+			*end = device_from_record(h->d->id, c->name, r);
+			if (!*end)
+				continue;
+			x = xmalloc(sizeof(*x));
+			*x = (struct half_device){ h, *end };
+			h->waiting++;
+			xs_read_tree(device_back(*end, path), half_got_back, x);
+			end = &(*end)->next;
+		}
+	xs_node_free(classes);
+	half_known(h);
+}
+
+/* One of ours, with what was under way on it. */
+static void recover_one(const struct xs_node *n)
+{
+	const char *uuid_text = xs_node_value(n, "uuid"), *name = xs_node_value(n, "name");
+	const char *operation = xs_node_value(n, "operation"), *restarts = xs_node_value(n, "restarts");
+	uint32_t id = (uint32_t)strtoul(n->name, NULL, 10);
+	uint8_t uuid[16];
+	struct dom *d;
+	struct half *h;
+	char path[48];
+	if (!uuid_text || !uuid_parse(uuid, uuid_text) || !id)
+		return;
+	/* A name and a UUID were changed, but not yet the one the hypervisor keeps. */
+	if (operation && !strncmp(operation, "rename-restart", 14)) {
+		hv_set_handle(id, uuid);
+		snprintf(path, sizeof(path), "/hospes/%u/operation", id);
+		xs_rm(path, NULL, NULL);
+		operation = NULL;
+		dom_refresh();
+	}
+	d = dom_find(id);
+	if (d && memcmp(d->uuid, uuid, 16)) { /* the number has a new owner */
+		snprintf(path, sizeof(path), "/hospes/%u", id);
+		xs_rm(path, NULL, NULL);
+		return;
+	}
+	d = dom_add(id, uuid, name ? name : "", true);
+	d->restarts = restarts ? (unsigned)strtoul(restarts, NULL, 10) : 0;
+	d->ended = xs_node_find(n, "ended") != NULL;
+	if (operation && !strncmp(operation, "restart", 7)) {
+		struct json_object *json = pending_read(uuid);
+		struct domain_config config;
+		struct problem p;
+		problem_init(&p);
+		domain_config_init(&config);
+		if (json && !domain_config_from_json(&config, json, &p)) {
+			destroy_start(NULL, d, DESTROY_RESTART, &config);
+		} else if (!userdata_config(&config, id, uuid, &p)) {
+			/* The note had not been written yet. */
+			destroy_start(NULL, d, DESTROY_RESTART, &config);
+		} else {
+			destroy_start(NULL, d, DESTROY_ONLY, NULL);
+		}
+		json_object_put(json);
+		return;
+	}
+	if (!alive(uuid, id) || (operation && !strncmp(operation, "destroy", 7))) {
+		dom_log(d, "its end is completed");
+		destroy_start(NULL, d, DESTROY_ONLY, NULL);
+		return;
+	}
+	if (!operation && !xs_node_find(n, "device"))
+		return;
+	h = xcalloc(1, sizeof(*h));
+	h->d = d;
+	h->paused = xs_node_find(n, "paused") != NULL;
+	recover.looking++;
+	h->waiting = 1;
+	h->operation = xstrdup(operation ? operation : "");
+	h->notes = (struct xs_node *)xs_node_find(n, "device");
+	snprintf(path, sizeof(path), "/libxl/%u/device", id);
+	xs_read_tree(path, half_got_records, h);
+}
+
+/* A loop device of ours that no back end names. */
+static void look_at_loop(void *arg, const char *device, const char *tag)
+{
+	(void)arg;
+	for (const struct xs_node *dom = recover.disks ? recover.disks->children : NULL; dom; dom = dom->next)
+		for (const struct xs_node *disk = dom->children; disk; disk = disk->next) {
+			const char *node = xs_node_value(disk, "node");
+			if (node && !strcmp(node, device))
+				return;
+		}
+	fprintf(stderr, "hospesd: %s (%s) was left over: taken away\n", device, tag);
+	host_loop_detach(device, NULL);
+}
+
+static void got_disks(void *arg, int err, struct xs_node *disks)
+{
+	const struct xs_node *n;
+	(void)arg;
+	recover.disks = disks;
+	if (err && err != ENOENT) {
+		xs_node_free(recover.hospes);
+		recover.hospes = NULL;
+		return; /* the store went away: once more when it is back */
+	}
+	recover.looking = 1;
+	host_loops(look_at_loop, NULL);
+	for (n = recover.hospes ? recover.hospes->children : NULL; n; n = n->next)
+		recover_one(n);
+	n = xs_node_find(recover.hospes, "pending");
+	for (n = n ? n->children : NULL; n; n = n->next)
+		recover_pending(n);
+	looked();
+}
+
+static void got_hospes(void *arg, int err, struct xs_node *hospes)
+{
+	(void)arg;
+	if (err && err != ENOENT)
+		return;
+	recover.hospes = hospes;
+	xs_read_tree("/local/domain/0/backend/vbd", got_disks, NULL);
+}
+
+void life_recover(void (*done)(void))
+{
+	recover.done = done;
+	xs_read_tree("/hospes", got_hospes, NULL);
+}

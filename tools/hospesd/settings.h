@@ -1,0 +1,36 @@
+/* Where things are and how they are to be done: the command line, and /etc/xen/xl.conf. */
+#ifndef HOSPESD_SETTINGS_H
+#define HOSPESD_SETTINGS_H
+
+#include <stdbool.h>
+
+struct settings {
+	const char *socket;	/* HOSPESD_SOCKET, /run/hospes/hospesd.socket */
+	const char *lib_dir;	/* /var/lib/xen: libxl's user data */
+	const char *log_dir;	/* /var/log/xen */
+	const char *state_dir;	/* /var/lib/hospes: configurations of restarts under way */
+	const char *cache_dir;	/* /var/cache/hospes: unpacked kernels */
+	const char *script_dir; /* /etc/xen/scripts */
+	const char *conf;	/* /etc/xen/xl.conf */
+	const char *fake_host;	/* a directory that stands in for loop devices and bridges; NULL: the real ones */
+	bool foreground;
+	/* Of xl.conf. */
+	char *vif_script, *vif_bridge, *vif_gatewaydev, *vif_backend;
+	bool run_hotplug_scripts;
+	/* Waits, in milliseconds. */
+	unsigned backend_ms;  /* for a back end to take notice of a device, and to let go of it */
+	unsigned script_ms;   /* for a hotplug script */
+	unsigned console_ms;  /* for xenconsoled to find a new domain */
+	unsigned connect_ms;  /* for a running guest's front end */
+	unsigned shutdown_ms; /* for a guest to take notice of control/shutdown */
+	unsigned dying_ms;    /* for a destroyed domain to go */
+};
+
+extern const struct settings *const settings;
+/* The command line; 0, or the exit status + 1 after something was said. */
+int settings_parse(int argc, char **argv);
+/* Read xl.conf (again). A fault is one line on stderr; what is good counts. */
+void settings_read_conf(void);
+void settings_free(void);
+
+#endif

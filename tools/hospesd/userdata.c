@@ -1,0 +1,129 @@
+#include "userdata.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/problem.h"
+#include "base/text.h"
+#include "dom.h"
+#include "domain/config.h"
+#include "settings.h"
+
+static char *userdata_path(uint32_t domid, const uint8_t uuid[16])
+{
+	char text[UUID_TEXT];
+	uuid_format(text, uuid);
+	return xasprintf("%s/userdata-d.%u.%s.libxl-json", settings->lib_dir, domid, text);
+}
+
+/* Take @path over. */
+static int write_json(char *path, struct json_object *json)
+{
+	struct text t = { NULL, 0, 0 };
+	char *tmp = xasprintf("%s.new", path);
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
+	size_t at = 0;
+	json_print(&t, json);
+	if (fd < 0)
+		rc = -errno;
+	while (!rc && at < t.len) {
+		ssize_t n = write(fd, t.s + at, t.len - at);
+		if (n < 0 && errno != EINTR)
+			rc = -errno;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	if (fd >= 0 && close(fd) && !rc)
+		rc = -errno;
+	if (!rc && rename(tmp, path))
+		rc = -errno;
+	if (rc)
+		unlink(tmp);
+	free(tmp);
+	free(path);
+	text_free(&t);
+	return rc;
+}
+
+static struct json_object *read_json(char *path)
+{
+	struct text t = { NULL, 0, 0 };
+	struct json_object *o = NULL;
+	if (!text_read_file(&t, path) && t.s)
+		o = json_tokener_parse(t.s);
+	text_free(&t);
+	free(path);
+	return o;
+}
+
+int userdata_write(uint32_t domid, const uint8_t uuid[16], struct json_object *json)
+{
+	return write_json(userdata_path(domid, uuid), json);
+}
+
+struct json_object *userdata_read(uint32_t domid, const uint8_t uuid[16])
+{
+	return read_json(userdata_path(domid, uuid));
+}
+
+int userdata_config(struct domain_config *c, uint32_t domid, const uint8_t uuid[16], struct problem *p)
+{
+	struct json_object *json = userdata_read(domid, uuid);
+	int rc;
+	if (!json)
+		return problem_set(p, ENOENT, "no-configuration", "configuration",
+				   "create it again from its configuration file",
+				   "there is no configuration of it in %s", settings->lib_dir);
+	domain_config_init(c);
+	rc = domain_config_from_json(c, json, p);
+	json_object_put(json);
+	if (rc)
+		domain_config_free(c);
+	return rc;
+}
+
+void userdata_remove(uint32_t domid, const uint8_t uuid[16])
+{
+	char text[UUID_TEXT], *pattern;
+	glob_t g;
+	uuid_format(text, uuid);
+	pattern = xasprintf("%s/userdata-?.%u.%s.*", settings->lib_dir, domid, text);
+	if (!glob(pattern, GLOB_NOSORT, NULL, &g)) {
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			unlink(g.gl_pathv[i]);
+		globfree(&g);
+	}
+	free(pattern);
+}
+
+static char *pending_path(const uint8_t uuid[16])
+{
+	char text[UUID_TEXT];
+	uuid_format(text, uuid);
+	return xasprintf("%s/%s.json", settings->state_dir, text);
+}
+
+int pending_write(const uint8_t uuid[16], struct json_object *json)
+{
+	if (mkdir(settings->state_dir, 0700) && errno != EEXIST)
+		return -errno;
+	return write_json(pending_path(uuid), json);
+}
+
+struct json_object *pending_read(const uint8_t uuid[16])
+{
+	return read_json(pending_path(uuid));
+}
+
+void pending_remove(const uint8_t uuid[16])
+{
+	char *path = pending_path(uuid);
+	unlink(path);
+	free(path);
+}
