@@ -1,0 +1,282 @@
+/* xl create, config-update. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "cmd.h"
+#include "conf.h"
+#include "console.h"
+#include "domain/config.h"
+#include "domains.h"
+#include "machine.h"
+#include "rpc/rpc.h"
+#include "xl.h"
+
+/* As Debian's xl leaves: what could not be read, no file, anything else. */
+enum { CREATE_FAILED = 3, CREATE_NO_FILE = 6 };
+
+struct create {
+	const char *file;
+	char **overrides;
+	bool quiet, paused, console, foreground, dry, timings;
+};
+
+struct remarks {
+	const char *file;
+	bool quiet;
+};
+
+static void on_remark(void *arg, int line, const char *text)
+{
+	const struct remarks *r = arg;
+
+	if (r->quiet)
+		return;
+	if (line)
+		fprintf(stderr, "%s:%d: warning: %s\n", r->file, line, text);
+	else
+		fprintf(stderr, "%s: warning: %s\n", r->file, text);
+}
+
+/* The file and what the command line adds to it. XL_OK, or the exit status. */
+static int read_config(const struct create *r, struct domain_config *c)
+{
+	struct remarks remarks = { r->file ? r->file : "command line", r->quiet || xl_json() };
+	struct text t = { 0 };
+	struct problem p;
+	int rc;
+
+	problem_init(&p);
+	domain_config_init(c);
+	c->nr_cpus = (machine_nr_cpus() + 7) & ~7u; /* libxl's bitmaps have whole bytes */
+	if (r->file) {
+		rc = text_read_file(&t, r->file);
+		if (rc) {
+			if (xl_json())
+				xl_fail(-rc, "no-such-file", "configuration",
+					"give the path of the domain's configuration", "%s cannot be read: %s", r->file,
+					strerror(-rc));
+			else
+				fprintf(stderr, "Failed to read config file: %s: %s\n", r->file, strerror(-rc));
+			text_free(&t);
+			return CREATE_FAILED;
+		}
+		if (!r->quiet && !xl_json())
+			fprintf(stderr, "Parsing config from %s\n", r->file);
+	}
+	rc = domain_config_parse(c, remarks.file, t.s ? t.s : "", r->overrides, on_remark, &remarks, &p);
+	text_free(&t);
+	if (rc) {
+		xl_problem(&p);
+		return XL_FAILED;
+	}
+	conf_apply(c);
+	return XL_OK;
+}
+
+static void print_config(const struct domain_config *c)
+{
+	struct json_object *o = domain_config_json(c);
+	struct text t = { 0 };
+
+	json_print(&t, o);
+	printf("%s\n", t.s);
+	text_free(&t);
+	json_object_put(o);
+}
+
+static void print_timings(struct json_object *result)
+{
+	struct json_object *a, *step, *v;
+	int64_t total = 0;
+
+	if (!json_object_object_get_ex(result, "timings", &a) || !json_object_is_type(a, json_type_array))
+		return;
+	printf("%-24s %10s %10s %10s\n", "Step", "us", "hypercalls", "store");
+	for (size_t i = 0; i < json_object_array_length(a); i++) {
+		struct json_object *t = json_object_array_get_idx(a, i);
+		int64_t ns = json_object_object_get_ex(t, "ns", &v) ? json_object_get_int64(v) : 0, calls, store;
+
+		calls = json_object_object_get_ex(t, "hypercalls", &v) ? json_object_get_int64(v) : 0;
+		store = json_object_object_get_ex(t, "store_requests", &v) ? json_object_get_int64(v) : 0;
+		total += ns;
+		json_object_object_get_ex(t, "step", &step);
+		printf("%-24s %10lld %10lld %10lld\n", step ? json_object_get_string(step) : "?", (long long)ns / 1000,
+		       (long long)calls, (long long)store);
+	}
+	printf("%-24s %10lld\n", "all", (long long)total / 1000);
+}
+
+struct death {
+	uint32_t domid;
+	bool gone;
+};
+
+static void on_event(void *arg, const char *method, struct json_object *params)
+{
+	struct death *d = arg;
+	struct json_object *event, *domid, *reason;
+
+	if (strcmp(method, "event") || !json_object_object_get_ex(params, "event", &event) ||
+	    !json_object_object_get_ex(params, "domid", &domid) || json_object_get_int64(domid) != d->domid)
+		return;
+	if (strcmp(json_object_get_string(event), "shutdown") == 0) {
+		json_object_object_get_ex(params, "reason", &reason);
+		fprintf(stderr, "Domain %u has shut down: %s\n", d->domid,
+			reason ? json_object_get_string(reason) : "?");
+	} else if (strcmp(json_object_get_string(event), "destroyed") == 0) {
+		fprintf(stderr, "Domain %u has been destroyed.\n", d->domid);
+		d->gone = true;
+	}
+}
+
+/* -F: stay until the domain is gone. Events come on the connection that subscribed. */
+static int wait_for_death(uint32_t domid)
+{
+	struct death d = { domid, false };
+	int rc = 0;
+
+	while (!d.gone && rc == 0)
+		rc = rpc_wait(xl_rpc(), -1, on_event, &d);
+	return rc ? xl_fail(-rc, "daemon-lost", "waiting for the domain's end",
+			    "see xl list: hospesd goes on without us", "hospesd went away: %s", strerror(-rc)) :
+		    XL_OK;
+}
+
+static int make(const struct create *r, struct domain_config *c)
+{
+	struct json_object *params = json_object_new_object(), *result, *v;
+	uint32_t domid;
+	struct problem p;
+
+	if (r->foreground) {
+		v = xl_ask("events.subscribe", NULL, NULL);
+		if (!v)
+			return CREATE_FAILED;
+		json_object_put(v);
+	}
+	json_object_object_add(params, "config", domain_config_json(c));
+	if (r->file) {
+		char *path = realpath(r->file, NULL);
+
+		json_object_object_add(params, "file", json_object_new_string(path ? path : r->file));
+		free(path);
+	}
+	json_object_object_add(params, "paused", json_object_new_boolean(r->paused));
+	problem_init(&p);
+	result = xl_ask("domain.create", params, &p);
+	if (!result) {
+		problem_domain(&p, c->name, PROBLEM_NO_DOMID);
+		xl_problem(&p);
+		return CREATE_FAILED;
+	}
+	domid = json_object_object_get_ex(result, "domid", &v) ? (uint32_t)json_object_get_int64(v) : PROBLEM_NO_DOMID;
+	if (xl_json())
+		xl_print_json(json_object_get(result));
+	else if (r->timings)
+		print_timings(result);
+	json_object_put(result);
+	fflush(stdout);
+	if (r->console)
+		return console_run(domid, "pv", 0); /* only comes back if it cannot */
+	return r->foreground ? wait_for_death(domid) : XL_OK;
+}
+
+static const struct option longs[] = { { "defconfig", 1, NULL, 'f' },
+				       { "dryrun", 0, NULL, 'n' },
+				       { "quiet", 0, NULL, 'q' },
+				       { "vncviewer", 0, NULL, 'V' },
+				       { "vncviewer-autopass", 0, NULL, 'A' },
+				       { "ignore-global-affinity-masks", 0, NULL, 'i' },
+				       { "timings", 0, NULL, 'T' },
+				       { "help", 0, NULL, 'h' },
+				       { 0 } };
+
+static void take_words(struct create *r, int argc, char **argv, int at)
+{
+	if (!r->file && at < argc && !strchr(argv[at], '='))
+		r->file = argv[at++];
+	r->overrides = argv + at;
+}
+
+int cmd_create(int argc, char **argv)
+{
+	struct create r = { .dry = xl_dry_run() };
+	struct domain_config c;
+	bool viewer = false;
+	int opt, rc;
+
+	while ((opt = xl_option(xl_command(), argc, argv, "cdeFf:npqVA", longs, 0)) >= 0) {
+		r.console |= opt == 'c';
+		r.foreground |= opt == 'F';
+		r.dry |= opt == 'n';
+		r.paused |= opt == 'p';
+		r.quiet |= opt == 'q';
+		r.timings |= opt == 'T';
+		viewer |= opt == 'V' || opt == 'A';
+		if (opt == 'f')
+			r.file = optarg;
+		/* -d and -e change nothing: hospesd writes the log, and nobody stays in the background. */
+	}
+	take_words(&r, argc, argv, optind);
+	if (!r.file && !*r.overrides) {
+		if (xl_json())
+			xl_fail(EINVAL, "no-such-file", "configuration", "give the path of the domain's configuration",
+				"Config file not specified");
+		else
+			fprintf(stderr, "Config file not specified and none in save file\n");
+		return CREATE_NO_FILE;
+	}
+	if (viewer)
+		fprintf(stderr, "xl: -V and -A are for HVM domains, which come with a later release: ignored\n");
+	rc = read_config(&r, &c);
+	if (rc == XL_OK && r.dry)
+		print_config(&c);
+	else if (rc == XL_OK)
+		rc = make(&r, &c);
+	domain_config_free(&c);
+	return rc;
+}
+
+int cmd_config_update(int argc, char **argv)
+{
+	struct create r = { .dry = xl_dry_run() };
+	struct json_object *params, *result;
+	struct domain_config c;
+	uint32_t domid;
+	int opt, rc;
+
+	while ((opt = xl_option(xl_command(), argc, argv, "dqf:", longs, 1)) >= 0) {
+		r.quiet |= opt == 'q';
+		if (opt == 'f')
+			r.file = optarg;
+	}
+	if (!xl_json())
+		fprintf(stderr, "WARNING: xl now has better capability to manage domain configuration, "
+				"avoid using this command when possible\n");
+	domid = domain_find(argv[optind]);
+	take_words(&r, argc, argv, optind + 1);
+	if (!r.file) {
+		fprintf(stderr, "Config file not specified\n");
+		return XL_FAILED;
+	}
+	rc = read_config(&r, &c);
+	if (rc == XL_OK && r.dry) {
+		print_config(&c);
+	} else if (rc == XL_OK) {
+		if (!xl_json())
+			printf("setting dom%u configuration\n", domid);
+		params = xl_domain_params(domid);
+		json_object_object_add(params, "config", domain_config_json(&c));
+		result = xl_ask("domain.config_update", params, NULL);
+		json_object_put(result);
+		rc = result ? XL_OK : XL_FAILED;
+	}
+	domain_config_free(&c);
+	return rc;
+}

@@ -1,0 +1,308 @@
+/* Options, handles and complaints of every command. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "domain/config.h"
+#include "hcall/hcall.h"
+#include "rpc/rpc.h"
+#include "store/store.h"
+#include "xl.h"
+
+static struct {
+	bool dry_run, force, json, progress;
+	int verbose;
+	struct hcall *hcall;
+	struct store *store;
+	struct rpc *rpc;
+	bool drawn; /* a line of progress stands on the terminal */
+} context;
+
+void xl_set_options(bool dry_run, bool force, int verbose, bool json, bool progress)
+{
+	context.dry_run = dry_run;
+	context.force = force;
+	context.verbose = verbose;
+	context.json = json;
+	context.progress = progress;
+}
+
+bool xl_dry_run(void)
+{
+	return context.dry_run;
+}
+
+bool xl_force(void)
+{
+	return context.force;
+}
+
+bool xl_verbose(void)
+{
+	return context.verbose > 0;
+}
+
+bool xl_json(void)
+{
+	return context.json;
+}
+
+bool xl_progress(void)
+{
+	return !context.json && (context.progress || isatty(STDERR_FILENO));
+}
+
+int xl_problem(const struct problem *p)
+{
+	char text[1400];
+
+	fflush(stdout);
+	if (context.json) {
+		struct json_object *o = problem_json(p);
+
+		fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+		json_object_put(o);
+		return XL_FAILED;
+	}
+	problem_format(p, text, sizeof(text));
+	fprintf(stderr, "xl: %s\n", text);
+	return XL_FAILED;
+}
+
+int xl_fail(int err, const char *code, const char *step, const char *next, const char *fmt, ...)
+{
+	struct problem p;
+	char cause[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cause, sizeof(cause), fmt, ap);
+	va_end(ap);
+	problem_init(&p);
+	problem_set(&p, err, code, step, next, "%s", cause);
+	return xl_problem(&p);
+}
+
+int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what)
+{
+	struct problem p;
+	const char *code, *next;
+
+	switch (-rc) {
+	case EPERM:
+	case EACCES:
+		code = "not-permitted";
+		next = "run it as root in the control domain";
+		break;
+	case ESRCH:
+		code = "no-such-domain";
+		next = "see xl list: the domain may just have ended";
+		break;
+	case ENOSYS:
+	case EOPNOTSUPP:
+		code = "not-supported";
+		next = "see xl info for what this hypervisor offers";
+		break;
+	case EBUSY:
+		code = "busy";
+		next = "see xl cpupool-list and xl vcpu-list for who uses it";
+		break;
+	case ENOMEM:
+		code = "no-memory";
+		next = "free memory: see free_memory of xl info";
+		break;
+	default:
+		code = "refused";
+		next = "check the arguments: xl help tells their form";
+	}
+	problem_init(&p);
+	if (domid != PROBLEM_NO_DOMID)
+		problem_domain(&p, NULL, domid);
+	problem_set(&p, -rc, code, step, next, "the hypervisor refused %s: %s", what, strerror(-rc));
+	return xl_problem(&p);
+}
+
+int xl_print_json(struct json_object *o)
+{
+	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return XL_OK;
+}
+
+struct hcall *xl_hcall(void)
+{
+	if (context.hcall)
+		return context.hcall;
+	context.hcall = hcall_open();
+	if (!context.hcall) {
+		int err = errno;
+
+		if (err == EACCES || err == EPERM)
+			xl_fail(err, "not-permitted", "hypervisor", "run it as root",
+				"its device may not be opened: %s", strerror(err));
+		else
+			xl_fail(err, "no-hypervisor", "hypervisor",
+				"boot Hospes or Xen, and load the kernel's modules xen-privcmd and xenfs",
+				"this system does not run on one, or its device is missing: %s", strerror(err));
+		exit(XL_FAILED);
+	}
+	return context.hcall;
+}
+
+struct store *xl_store_try(void)
+{
+	if (!context.store)
+		context.store = store_open(0);
+	return context.store;
+}
+
+struct store *xl_store(void)
+{
+	if (!xl_store_try()) {
+		int err = errno;
+
+		xl_fail(err ? err : ENOENT, "no-store", "store",
+			"start it: systemctl start xenstored, or service xen start", "xenstored does not answer: %s",
+			strerror(err));
+		exit(XL_FAILED);
+	}
+	return context.store;
+}
+
+struct rpc *xl_rpc(void)
+{
+	struct problem p;
+
+	if (context.rpc)
+		return context.rpc;
+	problem_init(&p);
+	context.rpc = rpc_connect(true, &p);
+	if (!context.rpc)
+		exit(xl_problem(&p));
+	return context.rpc;
+}
+
+/* What hospesd tells while it works: one line that is drawn over itself. */
+static void on_notification(void *arg, const char *method, struct json_object *params)
+{
+	struct json_object *step = NULL, *done = NULL, *total = NULL;
+
+	(void)arg;
+	if (strcmp(method, "progress") || !params || !xl_progress())
+		return;
+	json_object_object_get_ex(params, "step", &step);
+	json_object_object_get_ex(params, "done", &done);
+	json_object_object_get_ex(params, "total", &total);
+	if (!step)
+		return;
+	if (total && json_object_get_int64(total) > 0)
+		fprintf(stderr, "\r\033[K%s: %lld of %lld", json_object_get_string(step),
+			(long long)(done ? json_object_get_int64(done) : 0), (long long)json_object_get_int64(total));
+	else
+		fprintf(stderr, "\r\033[K%s", json_object_get_string(step));
+	fflush(stderr);
+	context.drawn = true;
+}
+
+struct json_object *xl_ask(const char *method, struct json_object *params, struct problem *p)
+{
+	struct problem own;
+	struct json_object *result;
+
+	if (!p)
+		problem_init(&own);
+	result = rpc_call(xl_rpc(), method, params, -1, on_notification, NULL, p ? p : &own);
+	if (context.drawn) {
+		fprintf(stderr, "\r\033[K");
+		context.drawn = false;
+	}
+	if (!result && !p)
+		xl_problem(&own);
+	return result;
+}
+
+struct json_object *xl_domain_params(uint32_t domid)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "domain", json_object_new_int64(domid));
+	return o;
+}
+
+int xl_option(const struct command *c, int argc, char **argv, const char *shorts, const struct option *longs,
+	      int nr_words)
+{
+	static const struct option none[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	char with_help[64];
+	int opt;
+
+	snprintf(with_help, sizeof(with_help), "%sh", shorts);
+	opterr = 0;
+	opt = getopt_long(argc, argv, with_help, longs ? longs : none, NULL);
+	if (opt == '?') {
+		fprintf(stderr, "option `%c' not supported.\n", optopt);
+		exit(XL_USAGE);
+	}
+	if (opt == 'h') {
+		command_help(c);
+		exit(XL_OK);
+	}
+	if (opt == -1 && argc - optind < nr_words) {
+		command_help(c);
+		fprintf(stderr, "'xl %s' requires at least %d argument%s.\n\n", c->name, nr_words,
+			nr_words > 1 ? "s" : "");
+		exit(XL_USAGE);
+	}
+	return opt;
+}
+
+bool xl_parse_size(const char *s, uint64_t *kib)
+{
+	char *end;
+	unsigned long long n;
+	unsigned shift;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	n = strtoull(s, &end, 10);
+	if (errno)
+		return false;
+	switch (*end) {
+	case 0:
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'b':
+	case 'B':
+		shift = 0;
+		break;
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	case 't':
+	case 'T':
+		shift = 40;
+		break;
+	default:
+		return false;
+	}
+	if (*end && end[1])
+		return false;
+	if (n > UINT64_MAX >> shift)
+		return false;
+	*kib = n << shift >> 10;
+	return true;
+}

@@ -1,0 +1,81 @@
+/* What all commands of xl share. A command is a file cmd-*.c with its entry in commands.c. */
+#ifndef XL_H
+#define XL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/problem.h"
+#include "base/text.h"
+
+struct hcall;
+struct store;
+struct rpc;
+struct json_object;
+
+/* Exit statuses of Debian's xl. */
+enum { XL_OK = 0, XL_FAILED = 1, XL_USAGE = 2 };
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name; an exit status */
+	bool dry_run;			   /* knows -N */
+	bool modifies;			   /* changes something: its usage shows -f */
+	const char *what;		   /* one sentence for the list */
+	const char *usage;		   /* behind the name */
+	const char *options;		   /* lines for its own help, or NULL */
+};
+
+extern const struct command commands[];
+extern const unsigned nr_commands;
+/* By name or a beginning that is no other's. */
+const struct command *command_find(const char *name);
+void command_help(const struct command *c);
+int cmd_help(int argc, char **argv);
+
+/* The global options. */
+bool xl_dry_run(void);
+bool xl_force(void);
+bool xl_verbose(void);
+bool xl_json(void);
+void xl_set_options(bool dry_run, bool force, int verbose, bool json, bool progress);
+/* True if progress may be drawn: errors go to a terminal, or -t was given. */
+bool xl_progress(void);
+
+/* Handles, opened when they are first needed. Who cannot have one ends with a problem and status 1. */
+struct hcall *xl_hcall(void);
+struct store *xl_store(void);
+struct rpc *xl_rpc(void);
+/* As xl_store(), but NULL where there is none. */
+struct store *xl_store_try(void);
+
+/* Say what is wrong, as text or with --json as an object, on stderr. Returns XL_FAILED. */
+int xl_problem(const struct problem *p);
+/* The same for a cause found here. */
+int xl_fail(int err, const char *code, const char *step, const char *next, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+/* A hypercall about @domid failed with @rc (-errno). */
+int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what);
+/* Print and put. */
+int xl_print_json(struct json_object *o);
+
+/*
+ * Options as getopt takes them, with the answers of Debian's xl: -h prints the help and ends with 0, an unknown one ends with 2, too few words
+ * end with 2. Returns the option, or -1 at the end; then words begin at optind.
+ */
+struct option;
+int xl_option(const struct command *c, int argc, char **argv, const char *shorts, const struct option *longs,
+	      int nr_words);
+/* The command that runs. */
+const struct command *xl_command(void);
+#define XL_NO_LONG ((const struct option *)0)
+
+/* Ask hospesd; draws progress. NULL: the problem is in @p, or without @p said already. */
+struct json_object *xl_ask(const char *method, struct json_object *params, struct problem *p);
+/* {"domain": domid}. */
+struct json_object *xl_domain_params(uint32_t domid);
+
+/* "256", "1g", "4096k": to bytes; plain numbers are MiB. False: not a size. */
+bool xl_parse_size(const char *s, uint64_t *kib);
+
+#endif

@@ -1,0 +1,15 @@
+# xl, which is xentop too.
+XL_SRCS := $(sort $(wildcard tools/xl/*.c))
+XL_OBJS := $(XL_SRCS:%.c=$(BUILD)/tool/xl/%.o)
+XL_LIBS := $(addprefix $(BUILD)/tool/,libdomain.a librpc.a libhcall.a libstore.a libbase.a)
+
+$(BUILD)/tool/xl/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/xl: $(XL_OBJS) $(XL_LIBS)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(XL_OBJS) $(XL_LIBS) -ljson-c -lncurses -ltinfo -o $@
+	$(Q)ln -sf xl $(BUILD)/xentop
+TOOLS += $(BUILD)/xl
+-include $(XL_OBJS:.o=.d)
