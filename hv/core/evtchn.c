@@ -5,6 +5,7 @@
 #include "abi/xen.h"
 #include "evtchn_port.h"
 #include "hv/arch.h"
+#include "hv/consring.h"
 #include "hv/errno.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
@@ -644,6 +645,20 @@ static long op_alloc_unbound(struct vcpu *v, uint64_t arg)
 	return rc;
 }
 
+/* Does Hospes hold @port of @rd until @ld comes for it? */
+static bool held_for(const struct domain *ld, struct domain *rd, evtchn_port_t port)
+{
+	struct port *p = port_get(rd, port);
+	bool held = false;
+
+	if (p) {
+		spin_lock(&p->lock);
+		held = p->state == PORT_HV && p->u.hv.remote == ld->id;
+		spin_unlock(&p->lock);
+	}
+	return held;
+}
+
 static long op_bind_interdomain(struct vcpu *v, uint64_t arg)
 {
 	struct evtchn_bind_interdomain op;
@@ -656,6 +671,9 @@ static long op_bind_interdomain(struct vcpu *v, uint64_t arg)
 	if (!rd)
 		return err(-ESRCH);
 	rc = relation_check(d, rd, RELATION_EVENT);
+	/* A console daemon takes over what Hospes served in its place; what was said so far is printed. */
+	if (rc == 0 && held_for(d, rd, op.remote_port))
+		consring_close(rd);
 	if (rc == 0)
 		rc = bind_interdomain(d, rd, op.remote_port, &op.local_port);
 	if (rc == 0)

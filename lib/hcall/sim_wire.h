@@ -27,7 +27,8 @@ enum sim_op {
 	SIM_EVTCHN,	  /* id, enum sim_evtchn_op, two arguments -> result */
 
 	/* For those who play the rest of the world. */
-	SIM_GUEST = 64,	 /* domid (0: any), pages, vCPUs -> v: domid; made as a toolstack makes a PVH domain */
+	SIM_GUEST =
+		64, /* domid (0: any), pages, vCPUs, 1: Hospes serves its console -> v: domid; made as a toolstack makes a PVH domain */
 	SIM_SHUTDOWN,	 /* domid, code */
 	SIM_PAGE,	 /* domid, gfn, 1: to write -> v: frame number */
 	SIM_STATE,	 /* -> payload: struct sim_state */

@@ -257,7 +257,7 @@ static int64_t serve_world(const struct sim_request *q, struct sim_answer *answe
 
 	switch (q->op) {
 	case SIM_GUEST:
-		return put_value(answer, world_guest(a[0], a[1], a[2]));
+		return put_value(answer, world_guest(a[0], a[1], a[2], a[3]));
 	case SIM_SHUTDOWN:
 		return world_shutdown(a[0], a[1]);
 	case SIM_PAGE:

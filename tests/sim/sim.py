@@ -94,9 +94,10 @@ class Sim:
         """What it said to its standard error: sanitizers' reports, panics."""
         return (self.folder / "sim.err").read_text(errors="replace")
 
-    def guest(self, pages=256, vcpus=1, domid=0):
-        """A new domain as a toolstack makes one, with nothing in its memory; it is unpaused and never runs by itself."""
-        return Guest(self, self.link.request(GUEST, domid, pages, vcpus)[0])
+    def guest(self, pages=256, vcpus=1, domid=0, served=False):
+        """A new domain as a toolstack makes one, with nothing in its memory; it is unpaused and never runs by itself. @served: Hospes serves its
+        console, as for a domain of a launch tree."""
+        return Guest(self, self.link.request(GUEST, domid, pages, vcpus, served)[0])
 
     def attach(self, domid):
         """Play a domain that a toolstack made."""

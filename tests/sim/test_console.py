@@ -247,11 +247,20 @@ def test_store_dies():
 def test_boot_time_domain():
     """A domain no toolstack has records of: where its console is, the hypervisor says."""
     with Consoles() as w:
-        g = SimWorld.guest(w, introduce=False)
-        g.print(b"from the start\n")
+        g = SimWorld.guest(w, introduce=False, served=True)
+        g.print(b"hypervisor's\n")
+        assert "hypervisor's" in w.sim.log()
+        g.print(b"also\n", notify=False)
         w.introduce(g)
         w.store.wait_for(f"/local/domain/{g.domid}/console/tty", lambda v: v)
-        assert w.history(g.domid) == b"from the start\n"
+        assert "also" in w.sim.log()
+        w.say(g, b"daemon's\n")
+        w.until("history", lambda: w.history(g.domid) == b"daemon's\n")
+        assert "daemon's" not in w.sim.log()
+        w.consoled.kill()
+        g.print(b"nobody's\n", notify=False)
+        w.consoled.start()
+        w.until("history", lambda: w.history(g.domid) == b"daemon's\nnobody's\n")
 
 
 def test_further_console():

@@ -11,6 +11,7 @@
 #include "abi/xen.h"
 #include "asm/host.h"
 #include "hcall/sim_wire.h"
+#include "hv/consring.h"
 #include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
@@ -551,8 +552,20 @@ static int fill_guest(struct domain *d, uint64_t pages)
 	return rc;
 }
 
+/* Hospes serves its console, as that of a domain of a launch tree. */
+static int serve_console(struct domain *d)
+{
+	struct consring *ring = calloc(1, sizeof(*ring)); /* for good, as the launch tree's */
+
+	if (!ring)
+		return -ENOMEM;
+	spin_lock_init(&ring->lock, RANK_HVM);
+	return consring_open(d, ring, gfn(d->hvm_params[HVM_PARAM_CONSOLE_PFN]),
+			     (evtchn_port_t)d->hvm_params[HVM_PARAM_CONSOLE_EVTCHN]);
+}
+
 /* See world.h. */
-int64_t world_guest(uint64_t domid, uint64_t pages, uint64_t vcpus)
+int64_t world_guest(uint64_t domid, uint64_t pages, uint64_t vcpus, bool serve)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain, .domain = (domid_t)domid };
 	struct domain *d;
@@ -580,6 +593,8 @@ int64_t world_guest(uint64_t domid, uint64_t pages, uint64_t vcpus)
 		rc = dom0_domctl(&op);
 	if (!rc)
 		rc = fill_guest(d, pages);
+	if (!rc && serve)
+		rc = serve_console(d);
 	op.cmd = rc ? XEN_DOMCTL_destroydomain : XEN_DOMCTL_unpausedomain;
 	if (dom0_domctl(&op) && !rc)
 		rc = -EIO;

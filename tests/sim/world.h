@@ -43,7 +43,7 @@ int world_take_port(uint64_t domid, unsigned from, bool mask);
 /* The port is pending after all. */
 void world_return_port(uint64_t domid, unsigned port);
 
-int64_t world_guest(uint64_t domid, uint64_t pages, uint64_t vcpus);
+int64_t world_guest(uint64_t domid, uint64_t pages, uint64_t vcpus, bool serve);
 int world_shutdown(uint64_t domid, uint64_t code);
 /* Frame behind @gfn. */
 int64_t world_page(uint64_t domid, uint64_t gfn);

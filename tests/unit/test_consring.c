@@ -86,12 +86,39 @@ static void test_death(void **state)
 	domain_put(d);
 }
 
+static long bind(struct domain *from)
+{
+	struct evtchn_bind_interdomain b = { .remote_dom = d->id, .remote_port = port };
+
+	return call_arg(from->vcpu[0], HC_event_channel_op, EVTCHNOP_bind_interdomain, &b, sizeof(b));
+}
+
+/* The domain the console is for takes over, nobody else; what was said before is printed, what comes then is not Hospes' business. */
+static void test_taken_over(void **state)
+{
+	struct domain *daemon = host_domain(0, 1, 16, ROLE_ALL), *other = host_domain(2, 1, 16, ROLE_ALL);
+
+	print(100);
+	assert_int_equal(bind(other), -EINVAL);
+	assert_int_equal(page->out_cons, 0);
+	assert_int_equal(bind(daemon), 0);
+	assert_int_equal(page->out_cons, 100);
+	print(100);
+	send();
+	assert_int_equal(page->out_cons, 100);
+	assert_int_equal(bind(daemon), -EINVAL);
+	kill_domain(daemon);
+	kill_domain(other);
+	kill_domain(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_output, setup),
 		cmocka_unit_test_setup(test_polite, setup),
 		cmocka_unit_test_setup(test_death, setup),
+		cmocka_unit_test_setup(test_taken_over, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
