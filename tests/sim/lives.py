@@ -16,7 +16,7 @@ import time
 
 import tap
 from sim import PATIENCE, Sim
-from world import SimWorld, Store, StoreError
+from world import Closed, SimWorld, Store, StoreError
 
 __all__ = ["Lives", "Problem", "Rpc"]
 
@@ -107,8 +107,8 @@ class Hands(threading.Thread):
         while not self.stop:
             try:
                 self.serve()
-            except (OSError, StoreError, struct.error) as e:
-                if not self.stop and not isinstance(e, (ConnectionError, FileNotFoundError)):
+            except (OSError, StoreError, Closed) as e:
+                if not self.stop and isinstance(e, StoreError) and e.name != "ENOENT":
                     self.failure = e
                 time.sleep(0.01)  # the store was killed: it comes back
 
@@ -193,7 +193,7 @@ class Lives(SimWorld):
 
     def start(self, **env):
         if self.hospesd is None:
-            self.hospesd = self.daemon("hospesd", *self.options, env=env)
+            self.hospesd = self.daemon("hospesd-san", *self.options, env=env)
         else:
             self.hospesd.start(env)
         return self.client()
@@ -210,9 +210,15 @@ class Lives(SimWorld):
             self.hands.join(PATIENCE)
         for r in self.rpcs:
             r.close()
+        said = ""
+        if self.hospesd:
+            self.hospesd.stop()
+            said = self.hospesd.output()
         super().close()
         if self.hands and self.hands.failure:
             raise self.hands.failure
+        if "Sanitizer" in said or "runtime error" in said:
+            raise AssertionError(said)
 
     # Requests.
     def call(self, method, **params):

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
+#include "domain/config.h"
 #include "hcall/hcall.h"
 #include "hv.h"
 #include "loop.h"
@@ -74,8 +75,8 @@ static bool is_ours(const struct attach *a, struct json_object *entry)
 {
 	struct json_object *o;
 	if (!strcmp(a->list, "disks"))
-		return json_object_object_get_ex(entry, "vdev", &o) && a->dev->vdev &&
-		       !strcmp(json_object_get_string(o), a->dev->vdev);
+		return json_object_object_get_ex(entry, "vdev", &o) &&
+		       disk_vdev_number(json_object_get_string(o)) == a->dev->devid;
 	return json_object_object_get_ex(entry, "devid", &o) && json_object_get_int(o) == a->dev->devid;
 }
 

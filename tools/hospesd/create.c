@@ -29,7 +29,7 @@
 #include "work.h"
 #include "xs.h"
 
-enum { POOL, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE };
+enum { POOL, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
 
 struct create {
 	struct op op; /* first */
@@ -342,7 +342,6 @@ static void devices(struct op *op)
 static void unpause(struct op *op)
 {
 	struct create *c = (struct create *)op;
-	char *path;
 	int rc;
 	if (op->aborted) {
 		op_fail(op);
@@ -359,7 +358,13 @@ static void unpause(struct op *op)
 	op_die_here("create", "unpaused");
 	if (!c->paused)
 		dom_event(op->dom, "unpaused", NULL);
-	path = dom_record(op->dom, "operation");
+	op_next(op);
+}
+
+/* Nothing is under way any more. */
+static void done(struct op *op)
+{
+	char *path = dom_record(op->dom, "operation");
 	xs_rm(path, stored, op);
 	free(path);
 }
@@ -373,6 +378,7 @@ static const struct op_step steps[] = {
 	[CONSOLE] = { "console", console },
 	[DEVICES] = { "devices", devices },
 	[UNPAUSE] = { "unpause", unpause },
+	[DONE] = { "done", done },
 };
 
 static void create_abort(struct op *op)

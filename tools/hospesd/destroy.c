@@ -258,7 +258,10 @@ static void erase(struct op *op)
 		xs_batch_rm(b, "/hospes/%u", op->dom->id);
 	if (d->then == DESTROY_ONLY)
 		xs_batch_rm(b, CREATE_PENDING "/%s", uuid);
-	userdata_remove(op->dom->id, op->dom->uuid);
+	if (d->store_is_ours)
+		userdata_remove_all(op->dom->id);
+	else
+		userdata_remove(op->dom->id, op->dom->uuid);
 	xs_batch_commit(b, erased, op);
 }
 

@@ -1,14 +1,23 @@
-# The owner of domains' lives.
+# The owner of domains' lives; and with the sanitizers, for the tests on the simulated hypervisor.
 HOSPESD_SRCS := $(sort $(wildcard tools/hospesd/*.c))
 HOSPESD_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/tool/hospesd/%.o)
-HOSPESD_LIBS := $(foreach l,guest domain hcall store base,$(BUILD)/tool/lib$(l).a)
+HOSPESD_SAN_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/san/hospesd/%.o)
+HOSPESD_LIBS := guest domain hcall store base
 
 $(BUILD)/tool/hospesd/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) -pthread -MMD -MP -c $< -o $@
-$(BUILD)/hospesd: $(HOSPESD_OBJS) $(HOSPESD_LIBS)
+$(BUILD)/hospesd: $(HOSPESD_OBJS) $(HOSPESD_LIBS:%=$(BUILD)/tool/lib%.a)
 	@echo "  LD      $@"
-	$(Q)$(CC) -pthread $(HOSPESD_OBJS) $(HOSPESD_LIBS) $(LIBS_guest) $(LIBS_base) -o $@
+	$(Q)$(CC) -pthread $^ $(LIBS_guest) $(LIBS_base) -o $@
+$(BUILD)/san/hospesd/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) -O1 $(SANITIZE) -fno-omit-frame-pointer -pthread -MMD -MP -c $< -o $@
+$(BUILD)/hospesd-san: $(HOSPESD_SAN_OBJS) $(HOSPESD_LIBS:%=$(BUILD)/san/lib%.a)
+	@echo "  HOSTLD  $@"
+	$(Q)$(HOSTCC) $(SANITIZE) -pthread $^ $(LIBS_guest) $(LIBS_base) -o $@
 TOOLS += $(BUILD)/hospesd
--include $(HOSPESD_OBJS:.o=.d)
+tests: $(BUILD)/hospesd-san
+-include $(HOSPESD_OBJS:.o=.d) $(HOSPESD_SAN_OBJS:.o=.d)

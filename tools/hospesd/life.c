@@ -333,6 +333,23 @@ static void resume_devices(struct half *h)
 	}
 }
 
+/* The note of a device whose nodes are gone already: what is left is to forget it. */
+static void forget_device(struct half *h, const struct xs_node *note)
+{
+	const char *dash = strrchr(note->name, '-');
+	struct device *dev;
+	for (dev = h->all; dev; dev = dev->next)
+		if (dash && !strncmp(dev->class, note->name, (size_t)(dash - note->name)) &&
+		    dev->devid == atoi(dash + 1))
+			return;
+	if (!dash || (size_t)(dash - note->name) >= sizeof(dev->class))
+		return;
+	dev = xcalloc(1, sizeof(*dev));
+	memcpy(dev->class, note->name, (size_t)(dash - note->name));
+	dev->devid = atoi(dash + 1);
+	detach_start(NULL, h->d, dev, true);
+}
+
 static void half_known(struct half *h)
 {
 	if (--h->waiting)
@@ -340,6 +357,8 @@ static void half_known(struct half *h)
 	if (!strncmp(h->operation, "create", 6)) {
 		create_resume(h->d, h->all, h->paused);
 	} else {
+		for (const struct xs_node *n = h->notes ? h->notes->children : NULL; n; n = n->next)
+			forget_device(h, n);
 		resume_devices(h);
 	}
 	free(h->operation);

@@ -46,9 +46,9 @@ static void notify(const char *text)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&un,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		perror("hospesd: NOTIFY_SOCKET");
+	/* A manager that does not listen any more has its reasons. */
+	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&un,
+		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	close(fd);
 }
 
@@ -157,6 +157,7 @@ static void go_into_background(void)
 int main(int argc, char **argv)
 {
 	static int signal_fd;
+	struct loop_fd *signals;
 	sigset_t set;
 	int rc = settings_parse(argc, argv);
 	if (rc)
@@ -181,7 +182,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	loop_add(signal_fd, EPOLLIN, signalled, &signal_fd);
+	signals = loop_add(signal_fd, EPOLLIN, signalled, &signal_fd);
 	work_open();
 	xs_on_up(store_up, NULL);
 	dom_open();
@@ -191,7 +192,9 @@ int main(int argc, char **argv)
 	notify("STOPPING=1");
 	server_close();
 	work_close();
+	dom_close();
 	xs_close();
+	loop_remove(signals);
 	hv_close();
 	settings_free();
 	loop_close();

@@ -26,18 +26,28 @@ const char *op_step_name(const struct op *op)
 	return op->step < op->type->nr_steps ? op->type->steps[op->step].name : "end";
 }
 
+static bool named(const char *variable, const char *type, const char *step)
+{
+	const char *where = getenv(variable);
+	size_t len = strlen(type);
+	return where && !strncmp(where, type, len) && where[len] == '.' && !strcmp(where + len + 1, step);
+}
+
 void op_die_here(const char *type, const char *step)
 {
-	const char *where = getenv("HOSPESD_DIE_AT");
-	size_t len = strlen(type);
-	if (where && !strncmp(where, type, len) && where[len] == '.' && !strcmp(where + len + 1, step))
+	if (named("HOSPESD_DIE_AT", type, step))
 		kill(getpid(), SIGKILL);
+	if (named("HOSPESD_STOP_AT", type, step)) {
+		unsetenv("HOSPESD_STOP_AT");
+		kill(getpid(), SIGSTOP);
+	}
 }
 
 static void enter(void *arg)
 {
 	struct op *op = arg;
 	op_die_here(op->type->name, op_step_name(op));
+	op->entered = true;
 	op->type->steps[op->step].enter(op);
 }
 
@@ -45,7 +55,7 @@ static void enter(void *arg)
 static void begin(struct op *op)
 {
 	char *path;
-	op->parked = false;
+	op->parked = op->entered = false;
 	op->began = loop_now();
 	op->began_requests = xs_requests();
 	if (!op->type->quiet) {

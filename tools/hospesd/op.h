@@ -48,6 +48,7 @@ struct op {
 	bool parked; /* waits for the store, then enters its step again */
 	bool alone;  /* waits until nothing else is under way on its domain */
 	bool aborted;
+	bool entered; /* the step's function was called: before that nothing may end the step */
 
 	struct problem problem;
 	struct op *parent; /* waits for the end of all its children */
@@ -84,7 +85,7 @@ void op_ended(struct op *child);
 
 const char *op_step_name(const struct op *op);
 struct op *op_first(void);
-/* A killed daemon is simulated at this place if HOSPESD_DIE_AT names it ("create.devices"); for tests. */
+/* For tests: the daemon kills itself here if HOSPESD_DIE_AT names the place ("create.devices"), or stops once if HOSPESD_STOP_AT does. */
 void op_die_here(const char *type, const char *step);
 
 #endif

@@ -112,7 +112,7 @@ static const struct op_step steps[] = {
 static void shutdown_abort(struct op *op)
 {
 	struct shutdown *s = (struct shutdown *)op;
-	if (op->step == DOWN)
+	if (op->step == DOWN && op->entered)
 		op_next(op);
 	else if (s->watch)
 		timer_set(&s->deadline, 0, not_taken, s);
@@ -161,7 +161,7 @@ void shutdown_seen(struct dom *d)
 	while (again) {
 		again = false;
 		for (struct op *op = op_first(); op && !again; op = op->next)
-			if (op->type == &shutdown_type && op->dom == d && op->step == DOWN && !op->parked) {
+			if (op->type == &shutdown_type && op->dom == d && op->step == DOWN && op->entered) {
 				op_next(op);
 				again = true;
 			}

@@ -88,18 +88,28 @@ int userdata_config(struct domain_config *c, uint32_t domid, const uint8_t uuid[
 	return rc;
 }
 
-void userdata_remove(uint32_t domid, const uint8_t uuid[16])
+/* Files whose names match, after the kind of user data. */
+static void remove_matching(char *pattern)
 {
-	char text[UUID_TEXT], *pattern;
 	glob_t g;
-	uuid_format(text, uuid);
-	pattern = xasprintf("%s/userdata-?.%u.%s.*", settings->lib_dir, domid, text);
 	if (!glob(pattern, GLOB_NOSORT, NULL, &g)) {
 		for (size_t i = 0; i < g.gl_pathc; i++)
 			unlink(g.gl_pathv[i]);
 		globfree(&g);
 	}
 	free(pattern);
+}
+
+void userdata_remove(uint32_t domid, const uint8_t uuid[16])
+{
+	char text[UUID_TEXT];
+	uuid_format(text, uuid);
+	remove_matching(xasprintf("%s/userdata-?.%u.%s.*", settings->lib_dir, domid, text));
+}
+
+void userdata_remove_all(uint32_t domid)
+{
+	remove_matching(xasprintf("%s/userdata-?.%u.*", settings->lib_dir, domid));
 }
 
 static char *pending_path(const uint8_t uuid[16])

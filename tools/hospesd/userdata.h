@@ -14,8 +14,9 @@ int userdata_write(uint32_t domid, const uint8_t uuid[16], struct json_object *j
 struct json_object *userdata_read(uint32_t domid, const uint8_t uuid[16]);
 /* As a configuration; 0 or -errno and the problem. */
 int userdata_config(struct domain_config *c, uint32_t domid, const uint8_t uuid[16], struct problem *p);
-/* All files kept for the domain, by whomever. */
+/* All files kept for the domain, by whomever; also those of other UUIDs it had. */
 void userdata_remove(uint32_t domid, const uint8_t uuid[16]);
+void userdata_remove_all(uint32_t domid);
 
 /* The configuration a domain will have in its next life: <state-dir>/<uuid>.json. */
 int pending_write(const uint8_t uuid[16], struct json_object *json);

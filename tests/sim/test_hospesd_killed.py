@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""hospesd, or the store under it, is killed at each step of each operation: what was begun is finished or undone, and nothing is left."""
+import os
+import signal
+import sys
+import time
+
+import tap
+from lives import Lives, Problem
+from sim import CRASH, PATIENCE, POWEROFF, REBOOT
+
+CREATE = ["create." + s for s in ("pool", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
+    "plug.wait", "plug.hotplug"]
+DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "kill", "erase", "gone")] + [
+    "unplug.wait", "unplug.hotplug"]
+RESTART = [s.replace("destroy", "restart") for s in DESTROY] + CREATE
+RENAME = ["rename-restart." + s for s in ("note", "rename", "handle")] + CREATE
+ATTACH = ["attach." + s for s in ("prepare", "look", "publish", "plug", "connect", "save")] + ["plug.wait", "plug.hotplug"]
+DETACH = ["detach." + s for s in ("close", "wait", "erase", "save")] + ["unplug.wait", "unplug.hotplug"]
+
+
+class Case:
+    """One world for a whole test: between cases nothing may be left but the witness, a domain that must not notice anything."""
+
+    def __init__(self, kill):
+        self.kill = kill
+
+    def __enter__(self):
+        self.w = Lives(options=["--wait", "connect=200", "--wait", "backend=2000"])
+        self.w.create("warm", disks=1, nics=1)
+        self.w.call("domain.destroy", domain="warm")
+        self.witness = self.w.create("witness", disks=1, nics=1)
+        self.before = self.state()
+        return self
+
+    def __exit__(self, *exc):
+        self.w.__exit__(*exc)
+
+    def state(self):
+        kept = self.w.leftovers()
+        return kept, self.w.sim.state()["domains"]
+
+    def at(self, point, action):
+        """Do @action with a daemon (or a store) that is killed at @point; then with new ones wait until nothing is under way."""
+        w = self.w
+        w.hospesd.kill(signal.SIGTERM)
+        if self.kill == "hospesd":
+            w.start(HOSPESD_DIE_AT=point)
+            self.quietly(action)
+            w.hospesd.wait()
+            assert w.hospesd.process.returncode == -signal.SIGKILL, (point, w.hospesd.process.returncode)
+            w.start()
+        else:
+            w.start(HOSPESD_STOP_AT=point)
+            self.quietly(action, wait=False)
+            pid = w.hospesd.process.pid
+            assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]), point
+            w.xenstored.kill()
+            w.xenstored.start()
+            w.reconnect()
+            os.kill(pid, signal.SIGCONT)
+        self.settle()
+        flags, pages, code = w.sim.info(self.witness["domid"])
+        assert not flags & 0xd and w.store.read(f"/local/domain/{self.witness['domid']}/name") == "witness", flags
+
+    def quietly(self, action, wait=True):
+        try:
+            self.ask = action(self.w)
+            if wait and isinstance(self.ask, int):
+                self.w.rpc.wait(self.ask)
+        except (Problem, ConnectionError, TimeoutError):
+            pass
+
+    def settle(self):
+        end = time.time() + PATIENCE
+        while True:
+            pending = self.w.call("daemon.status")["pending"]
+            if not pending:
+                return
+            assert time.time() < end, pending
+
+    def domain(self, name):
+        """Its explanation if it lives, else None."""
+        try:
+            told = self.w.call("domain.explain", domain=name)
+            return None if told["state"] == "gone" else told
+        except Problem:
+            return None
+
+    def whole(self, name):
+        """A domain that is there is all there."""
+        w, told = self.w, self.domain(name)
+        id = told["domid"]
+        s = w.store
+        assert told["state"] == "running", told
+        assert s.read(f"/hospes/{id}/operation") is None and s.list(f"/hospes/{id}/device") == [], told
+        assert s.read(f"/local/domain/{id}/console/tty"), told
+        assert s.read(f"/local/domain/0/backend/vif/{id}/0/hotplug-status") == "connected"
+        assert f"vif{id}.0" in w.ports()
+        node = s.read(f"/local/domain/0/backend/vbd/{id}/51712/node")
+        assert node and node.removeprefix("/dev/loop") in w.loops(), (node, w.loops())
+        assert w.call("domain.config", domain=name)["c_info"]["name"] == name
+        assert len(w.call("domain.config", domain=name)["disks"]) == len(s.list(f"/libxl/{id}/device/vbd"))
+        return id
+
+    def clean(self, *names):
+        for n in names:
+            if self.domain(n):
+                self.w.call("domain.destroy", domain=n)
+        assert self.state() == self.before, (self.state(), self.before)
+
+
+def creations(kill):
+    with Case(kill) as c:
+        for point in CREATE:
+            c.at(point, lambda w: w.rpc.send("domain.create", config=w.config("new", disks=1, nics=1)))
+            there = c.domain("new")
+            if there:
+                c.whole("new")
+            elif kill == "store":
+                raise AssertionError(f"{point}: a store that comes back is no reason to give up")
+            c.clean("new")
+
+
+def test_create_hospesd_killed():
+    creations("hospesd")
+
+
+def test_create_store_killed():
+    creations("store")
+
+
+def destructions(kill):
+    with Case(kill) as c:
+        for point in DESTROY:
+            d = c.w.create("old", disks=1, nics=1)
+            c.at(point, lambda w: w.rpc.send("domain.destroy", domain="old"))
+            # Before the devices were looked at nothing was begun.
+            begun = kill == "store" or point not in ("destroy.note", "destroy.settle", "destroy.look")
+            assert not begun or c.domain("old") is None, point
+            c.clean("old")
+
+
+def test_destroy_hospesd_killed():
+    destructions("hospesd")
+
+
+def test_destroy_store_killed():
+    destructions("store")
+
+
+def restarts(kill, points, reason, **policy):
+    with Case(kill) as c:
+        for point in points:
+            d = c.w.create("phoenix", disks=1, nics=1, **policy)
+            c.at(point, lambda w: w.sim.shutdown(d["domid"], reason))
+            id = c.whole("phoenix")
+            assert id != d["domid"], point
+            assert c.w.store.read(f"/local/domain/{id}/vm") == "/vm/" + d["uuid"]
+            kept = c.w.store.read(f"/local/domain/{d['domid']}/name")
+            assert bool(kept) == (reason == CRASH), (point, kept)
+            c.clean("phoenix", *([kept] if kept else []))
+
+
+def test_restart_hospesd_killed():
+    restarts("hospesd", RESTART, REBOOT, on_reboot="restart")
+
+
+def test_restart_store_killed():
+    restarts("store", RESTART, REBOOT, on_reboot="restart")
+
+
+def test_rename_restart_hospesd_killed():
+    restarts("hospesd", RENAME, CRASH, on_crash="restart_rename")
+
+
+def attachments(kill):
+    with Case(kill) as c:
+        w = c.w
+        d = w.create("host", disks=1, nics=1)
+        c.before = c.state()
+        (w.folder / "disks/more").write_bytes(bytes(4096))
+        disk = {"pdev_path": str(w.folder / "disks/more"), "vdev": "xvdc", "format": "raw", "readwrite": 1}
+        for kind, config, name in (("disk", disk, {"vdev": "xvdc"}), ("nic", {"bridge": "br0", "devid": 1}, {"devid": 1})):
+            skip = "plug.hotplug" if kind == "disk" else None
+            for point in ATTACH:
+                c.at(point, lambda w: w.rpc.send("device.attach", domain="host", kind=kind, config=config))
+                c.whole("host")
+                there = len(w.call("device.list", domain="host", kind=kind)) == 2
+                assert there or kill == "hospesd" and point in ("attach.prepare", "attach.look", "attach.publish"), (kind, point)
+                if there:
+                    w.call("device.detach", domain="host", kind=kind, **name)
+                    w.store.rm(f"/local/domain/0/backend/{'vbd' if kind == 'disk' else 'vif'}/none")
+                assert c.state() == c.before, (kind, point, c.state(), c.before)
+            for point in DETACH:
+                w.call("device.attach", domain="host", kind=kind, config=config)
+                c.at(point, lambda w: w.rpc.send("device.detach", domain="host", kind=kind, **name))
+                c.whole("host")
+                if len(w.call("device.list", domain="host", kind=kind)) == 2:
+                    assert point == "detach.close", (kind, point)
+                    w.call("device.detach", domain="host", kind=kind, **name)
+                assert c.state() == c.before, (kind, point, c.state(), c.before)
+
+
+def test_hotplug_hospesd_killed():
+    attachments("hospesd")
+
+
+def test_hotplug_store_killed():
+    attachments("store")
+
+
+def test_end_while_nobody_looks():
+    """Domains end while hospesd is away: it finds out, and does what their configurations say."""
+    with Lives() as w:
+        w.create("warm", disks=1, nics=1)
+        w.call("domain.destroy", domain="warm")
+        off = w.create("off", disks=1, nics=1)
+        again = w.create("again", disks=1, nics=1, on_reboot="restart")
+        torn = w.create("torn", disks=1, nics=1)
+        w.hospesd.kill()
+        w.sim.shutdown(off["domid"], POWEROFF)
+        w.sim.shutdown(again["domid"], REBOOT)
+        w.sim.destroy(torn["domid"])
+        w.start()
+        end = time.time() + PATIENCE
+        while w.call("daemon.status")["pending"]:
+            assert time.time() < end
+        assert w.call("domain.explain", domain="again")["domid"] not in (again["domid"],)
+        w.call("domain.destroy", domain="again")
+        assert not w.leftovers(), w.leftovers()
+
+
+if __name__ == "__main__":
+    tap.main(sys.modules[__name__])
