@@ -14,6 +14,7 @@ ABI_SIZE(struct hvm_save_descriptor, 8);
 #define HVM_SAVE_CODE_END 0
 #define HVM_SAVE_CODE_HEADER 1
 #define HVM_SAVE_CODE_CPU 2
+#define HVM_SAVE_CODE_IOAPIC 4
 #define HVM_SAVE_CODE_LAPIC 5
 #define HVM_SAVE_CODE_LAPIC_REGS 6
 #define HVM_SAVE_CODE_MTRR 14
@@ -70,6 +71,15 @@ ABI_OFFSET(struct hvm_hw_cpu, cs_base, 808);
 ABI_OFFSET(struct hvm_hw_cpu, sysenter_cs, 920);
 ABI_OFFSET(struct hvm_hw_cpu, tsc, 1008);
 ABI_OFFSET(struct hvm_hw_cpu, flags, 1024);
+
+#define VIOAPIC_NUM_PINS 48
+struct hvm_hw_vioapic {
+	uint64_t base_address;
+	uint32_t ioregsel;
+	uint32_t id;
+	uint64_t redirtbl[VIOAPIC_NUM_PINS];
+};
+ABI_SIZE(struct hvm_hw_vioapic, 400);
 
 struct hvm_hw_lapic {
 	uint64_t apic_base_msr;

@@ -490,6 +490,19 @@ int evtchn_destroy(struct domain *d)
 	return 0;
 }
 
+/* See hv/evtchn.h. */
+unsigned evtchn_ports_in_use(struct domain *d)
+{
+	unsigned n = 0;
+
+	for (evtchn_port_t port = 1; port < read_once(d->evtchn->nr_ports); port++) {
+		struct port *p = port_get(d, port);
+
+		n += p && read_once(p->state) != PORT_FREE;
+	}
+	return n;
+}
+
 /* Give the memory back; no port is open and nobody can look @d up. */
 void evtchn_free(struct domain *d)
 {

@@ -254,7 +254,7 @@ static struct frame *guest_page(struct domain *d, uint64_t g)
 
 static struct evtchn_fifo *fifo_new(const struct domain *d)
 {
-	struct evtchn_fifo *s = xzalloc_bytes(sizeof(*s) + d->max_vcpus * sizeof(s->vcpu[0]));
+	struct evtchn_fifo *s = heap_alloc(sizeof(*s) + d->max_vcpus * sizeof(s->vcpu[0]), "struct evtchn_fifo");
 
 	if (!s)
 		return NULL;

@@ -42,6 +42,19 @@ static bool maptrack_grow(struct grant_table *gt)
 	return true;
 }
 
+/* See hv/grant.h. */
+unsigned grant_mappings(struct domain *d)
+{
+	struct grant_table *gt = d->grant;
+	unsigned n = 0;
+
+	spin_lock(&gt->maptrack_lock);
+	for (unsigned i = 0; i < gt->nr_maptrack_frames * MAPTRACK_PER_FRAME; i++)
+		n += maptrack_of(gt, i)->state != MAPTRACK_FREE;
+	spin_unlock(&gt->maptrack_lock);
+	return n;
+}
+
 /* A handle that is ours until handle_publish() or handle_free(); NO_HANDLE if there is none. */
 static grant_handle_t handle_alloc(struct grant_table *gt, struct maptrack **out)
 {

@@ -1,6 +1,8 @@
 /*
  * Small objects: slabs of one page per size class, with the bitmap of what is in use in the page's own header; larger
  * ones are blocks of the frame allocator. A pointer at a page boundary is always a block, as headers lie there in slabs.
+ *
+ * What each object is (a byte beside the bitmap, or in the block's frame entry) is an index into the account: how many objects and bytes of it there are.
  */
 #include "hv/mm.h"
 
@@ -17,31 +19,83 @@ struct slab {
 	struct list link; /* in its class's list while it has room */
 	uint64_t used[4]; /* bit set: object in use */
 	uint16_t magic, class, nr_used;
-	uint8_t pad[10];
+	uint8_t kind[]; /* of each object; the objects follow, 16-byte aligned */
 };
-_Static_assert(sizeof(struct slab) == 64, "objects follow 16-byte aligned");
+#define KINDS offsetof(struct slab, kind)
 
 static const uint16_t class_size[] = { 16, 32, 48, 64, 96, 128, 192, 256, 336, 448, 576, 800, 1344, 2016 };
 #define NR_CLASSES ARRAY_SIZE(class_size)
 
+/* An account of one kind. Kind 0 has what comes when all others are taken. */
+struct account {
+	const char *what; /* NULL: free. Literals of one text may be several */
+	uint64_t objects, bytes;
+};
+#define NR_KINDS 256u
+#define MAX_KINDS 224u /* so that a search soon ends */
+
 static struct {
-	spinlock_t lock;		 /* guards all of it and every slab */
-	struct list partial[NR_CLASSES]; /* slabs with room */
-	uint64_t bytes;			 /* atomic: large objects are counted without the lock */
+	spinlock_t lock;				  /* guards all of it and every slab */
+	struct list partial[NR_CLASSES];		  /* slabs with room */
+	uint16_t capacity[NR_CLASSES], first[NR_CLASSES]; /* a slab's objects, and where they begin */
+	uint64_t bytes;					  /* read without it */
+	struct account account[NR_KINDS];		  /* by address of the name, the next free one after it */
+	unsigned nr_kinds;
 } heap;
+
+/* How many objects a slab of @class has, and where they begin. */
+static void lay_out(unsigned class)
+{
+	size_t size = class_size[class], n = (PAGE_SIZE - KINDS) / size;
+
+	while (ROUND_UP(KINDS + n, 16) + n * size > PAGE_SIZE)
+		n--;
+	heap.capacity[class] = (uint16_t)n;
+	heap.first[class] = (uint16_t)ROUND_UP(KINDS + n, 16);
+}
 
 /* Empty heap; the frame allocator is open. Boot CPU. */
 void heap_init(void)
 {
 	spin_lock_init(&heap.lock, RANK_HEAP);
-	for (unsigned i = 0; i < NR_CLASSES; i++)
+	for (unsigned i = 0; i < NR_CLASSES; i++) {
 		list_init(&heap.partial[i]);
+		lay_out(i);
+	}
 	heap.bytes = 0;
+	heap.nr_kinds = 0;
+	memset(heap.account, 0, sizeof(heap.account));
+	heap.account[0].what = "others";
 }
 
-static unsigned class_capacity(unsigned class)
+/* Lock held. */
+static uint8_t kind_of(const char *what)
 {
-	return (unsigned)((PAGE_SIZE - sizeof(struct slab)) / class_size[class]);
+	unsigned i = (unsigned)((uintptr_t)what >> 4 ^ (uintptr_t)what) % NR_KINDS;
+
+	for (; heap.account[i].what && i; i = (i + 1) % NR_KINDS)
+		if (heap.account[i].what == what)
+			return (uint8_t)i;
+	if (!i || heap.nr_kinds == MAX_KINDS)
+		return 0;
+	heap.nr_kinds++;
+	heap.account[i].what = what;
+	return (uint8_t)i;
+}
+
+/* An object of @bytes comes or goes. Lock held. */
+static void count_in(uint8_t kind, size_t bytes)
+{
+	heap.account[kind].objects++;
+	heap.account[kind].bytes += bytes;
+	write_once(heap.bytes, heap.bytes + bytes);
+}
+
+static void count_out(uint8_t kind, size_t bytes)
+{
+	heap.account[kind].objects--;
+	heap.account[kind].bytes -= bytes;
+	write_once(heap.bytes, heap.bytes - bytes);
 }
 
 static unsigned block_order(size_t size)
@@ -53,7 +107,7 @@ static unsigned block_order(size_t size)
 	return order;
 }
 
-static void *alloc_large(size_t size)
+static void *alloc_large(size_t size, const char *what)
 {
 	unsigned order;
 	struct frame *f;
@@ -65,7 +119,10 @@ static void *alloc_large(size_t size)
 	if (!f)
 		return NULL;
 	f->type = FRAME_TYPE_HEAP;
-	__atomic_fetch_add(&heap.bytes, PAGE_SIZE << order, __ATOMIC_RELAXED);
+	spin_lock(&heap.lock);
+	f->type_count = kind_of(what);
+	count_in((uint8_t)f->type_count, PAGE_SIZE << order);
+	spin_unlock(&heap.lock);
 	return mfn_to_virt(frame_to_mfn(f));
 }
 
@@ -75,28 +132,33 @@ static void free_large(void *p)
 	unsigned order = f->order;
 
 	ASSERT(f->state == FRAME_INUSE && f->type == FRAME_TYPE_HEAP);
+	spin_lock(&heap.lock);
+	count_out((uint8_t)f->type_count, PAGE_SIZE << order);
+	spin_unlock(&heap.lock);
 	f->type = 0;
-	__atomic_fetch_sub(&heap.bytes, PAGE_SIZE << order, __ATOMIC_RELAXED);
+	f->type_count = 0;
 	free_frames(f, order);
 }
 
 /* Lock held, the slab has room. */
-static void *slab_take(struct slab *s)
+static void *slab_take(struct slab *s, uint8_t kind)
 {
+	size_t size = class_size[s->class];
 	unsigned i = 0;
 
 	while (s->used[i] == ~0UL)
 		i++;
 	i = i * 64 + (unsigned)__builtin_ctzl(~s->used[i]);
 	s->used[i / 64] |= 1UL << (i % 64);
-	if (++s->nr_used == class_capacity(s->class))
+	if (++s->nr_used == heap.capacity[s->class])
 		list_del(&s->link);
-	__atomic_fetch_add(&heap.bytes, class_size[s->class], __ATOMIC_RELAXED);
-	return (uint8_t *)(s + 1) + (size_t)i * class_size[s->class];
+	s->kind[i] = kind;
+	count_in(kind, size);
+	return (uint8_t *)s + heap.first[s->class] + i * size;
 }
 
 /* An object of @class from a slab with room; a new slab's page is allocated outside the lock, whose rank is above frames. */
-static void *alloc_small(unsigned class)
+static void *alloc_small(unsigned class, const char *what)
 {
 	struct slab *fresh = NULL;
 	void *p = NULL;
@@ -112,30 +174,30 @@ static void *alloc_small(unsigned class)
 		spin_lock(&heap.lock);
 		list_add(&heap.partial[class], &fresh->link);
 	}
-	p = slab_take(container_of(heap.partial[class].next, struct slab, link));
+	p = slab_take(container_of(heap.partial[class].next, struct slab, link), kind_of(what));
 	spin_unlock(&heap.lock);
 	return p;
 }
 
 /* A zeroed object of @size bytes, or NULL. Not in interrupts; below RANK_FRAMES. */
-void *xzalloc_bytes(size_t size)
+void *heap_alloc(size_t size, const char *what)
 {
 	void *p;
 
 	for (unsigned class = 0; class < NR_CLASSES; class ++)
 		if (size <= class_size[class]) {
-			p = alloc_small(class);
+			p = alloc_small(class, what);
 			return p ? memset(p, 0, class_size[class]) : NULL;
 		}
-	return alloc_large(size);
+	return alloc_large(size, what);
 }
 
 /* A zeroed array, NULL without memory or when its size overflows. */
-void *xzalloc_bytes_array(size_t size, size_t n)
+void *heap_alloc_array(size_t size, size_t n, const char *what)
 {
 	size_t bytes;
 
-	return __builtin_mul_overflow(size, n, &bytes) ? NULL : xzalloc_bytes(bytes);
+	return __builtin_mul_overflow(size, n, &bytes) ? NULL : heap_alloc(bytes, what);
 }
 
 /* Free an object; NULL is ignored. Freeing twice or something else is our bug and panics. */
@@ -154,14 +216,14 @@ void xfree(void *p)
 	}
 	s = (struct slab *)((uint8_t *)p - offset);
 	spin_lock(&heap.lock);
-	ASSERT(s->magic == SLAB_MAGIC && offset >= sizeof(*s));
-	offset -= sizeof(*s);
+	ASSERT(s->magic == SLAB_MAGIC && offset >= heap.first[s->class]);
+	offset -= heap.first[s->class];
 	ASSERT(offset % class_size[s->class] == 0);
 	i = (unsigned)(offset / class_size[s->class]);
 	ASSERT(s->used[i / 64] & (1UL << (i % 64)));
 	s->used[i / 64] &= ~(1UL << (i % 64));
-	__atomic_fetch_sub(&heap.bytes, class_size[s->class], __ATOMIC_RELAXED);
-	if (s->nr_used-- == class_capacity(s->class))
+	count_out(s->kind[i], class_size[s->class]);
+	if (s->nr_used-- == heap.capacity[s->class])
 		list_add(&heap.partial[s->class], &s->link);
 	empty = s->nr_used == 0;
 	if (empty) {
@@ -176,5 +238,32 @@ void xfree(void *p)
 /* Bytes in live objects, rounded to their classes. */
 uint64_t heap_bytes_used(void)
 {
-	return __atomic_load_n(&heap.bytes, __ATOMIC_RELAXED);
+	return read_once(heap.bytes);
+}
+
+/* Is a kind before @i called the same? */
+static bool seen_before(unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (heap.account[k].what && strcmp(heap.account[k].what, heap.account[i].what) == 0)
+			return true;
+	return false;
+}
+
+/* See hv/mm.h. Read without the lock, for @fn may print: of a machine at work the figures need not fit each other. */
+void heap_account(void (*fn)(const char *what, uint64_t objects, uint64_t bytes))
+{
+	for (unsigned i = 0; i < NR_KINDS; i++) {
+		uint64_t objects = 0, bytes = 0;
+
+		if (!heap.account[i].what || seen_before(i))
+			continue;
+		for (unsigned k = i; k < NR_KINDS; k++)
+			if (heap.account[k].what && strcmp(heap.account[k].what, heap.account[i].what) == 0) {
+				objects += read_once(heap.account[k].objects);
+				bytes += read_once(heap.account[k].bytes);
+			}
+		if (objects)
+			fn(heap.account[i].what, objects, bytes);
+	}
 }

@@ -175,7 +175,7 @@ struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write)
 		struct frame *f;
 
 		if (unlikely(type == P2M_POD)) {
-			if (!p2m_populate_pod(d, g))
+			if (p2m_populate_pod(d, g))
 				return NULL;
 			continue;
 		}

@@ -47,7 +47,7 @@ XEN = '''#define __XEN_TOOLS__ 1
 # In our headers only: E820 entries have no structure of Xen's, record codes are numbers hidden in Xen's macros, DOMID_* and
 # 32-bit limits are ours by name.
 OURS_ONLY = {'xen_e820_entry', 'HVM_SAVE_CODE_END', 'HVM_SAVE_CODE_HEADER', 'HVM_SAVE_CODE_CPU',
-             'HVM_SAVE_CODE_LAPIC', 'HVM_SAVE_CODE_LAPIC_REGS', 'HVM_SAVE_CODE_MTRR', 'HVM_SAVE_CODE_TSC_ADJUST',
+             'HVM_SAVE_CODE_IOAPIC', 'HVM_SAVE_CODE_LAPIC', 'HVM_SAVE_CODE_LAPIC_REGS', 'HVM_SAVE_CODE_MTRR', 'HVM_SAVE_CODE_TSC_ADJUST',
              'EVTCHN_2L_NR_CHANNELS_compat32', 'xen_reserved_device_memory_map.pci'}
 # Names Xen 4.9 took from its version of the interface this is compiled with.
 GONE = {'HVMOP_set_pci_intx_level', 'HVMOP_set_isa_irq_level', 'HVMOP_set_pci_link_route', 'HVMMEM_unused'}
@@ -63,7 +63,7 @@ RAW = ['evtchn_alloc_unbound', 'evtchn_bind_interdomain', 'evtchn_bind_virq', 'e
        'vcpu_register_time_memory_area', 'xen_memory_domain', 'xen_compile_info', 'xen_feature_info', 'xen_hvm_param',
        'xen_hvm_pagetable_dying', 'xen_hvm_get_time', 'xen_hvm_get_mem_type', 'xen_hvm_evtchn_upcall_vector',
        'hvm_start_info', 'hvm_modlist_entry', 'hvm_memmap_table_entry', 'xencons_interface', 'xsd_sockmsg',
-       'xenstore_domain_interface', 'hvm_save_descriptor', 'hvm_save_header', 'hvm_hw_lapic', 'hvm_hw_lapic_regs',
+       'xenstore_domain_interface', 'hvm_save_descriptor', 'hvm_save_header', 'hvm_hw_lapic', 'hvm_hw_vioapic', 'hvm_hw_lapic_regs',
        'hvm_hw_mtrr', 'hvm_hw_cpu_xsave', 'hvm_tsc_adjust', 'hvm_one_msr', 'vcpu_hvm_context', 'xenctl_bitmap',
        'xen_domctl', 'xen_domctl_createdomain', 'xen_domctl_getdomaininfo', 'xen_domctl_getpageframeinfo3',
        'xen_domctl_shadow_op', 'xen_domctl_vcpuaffinity', 'xen_domctl_scheduler_op', 'xen_domctl_getvcpuinfo',

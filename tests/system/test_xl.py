@@ -19,6 +19,8 @@ while [ ! -e /var/run/xenstored/socket ]; do sleep 0.2; done
 xen-init-dom0 >/dev/null
 xenconsoled --pid-file=/var/run/xenconsoled.pid --log=guest
 r() { echo "+ $*"; "$@" 2>&1; echo "= $?"; }
+# Wait until domain $1 has another number than $2: it is its next self.
+next_self() { i=0; until id=$(xl domid "$1" 2>/dev/null) && [ "$id" != "$2" ]; do i=$((i+1)); [ $i -lt 240 ] || return 1; sleep 0.2; done; }
 log() { i=0; while [ $i -lt $2 ]; do grep -qs "$3" /var/log/xen/console/guest-$1.log && break; sleep 1; i=$((i+1)); done; grep -s "$3" /var/log/xen/console/guest-$1.log | tail -n 1; }
 """
 
@@ -174,9 +176,9 @@ def linux_domain(s):
     s.console("linux", r"BEAT guest", 30)
     s.check("xl list linux", r"^linux +\d+ +140 +1 ")
     # There is no init in it that a power-off could ask; a reboot is the kernel's own. xl makes it anew under the next id.
+    old = s.run("xl domid linux")
     s.run("xl reboot linux")
-    s.run("sleep 20")
-    s.check("xl list linux", r"^linux +2 ")
+    s.run(f"next_self linux {old}", timeout=300)
     s.run("xl destroy linux")
 
 

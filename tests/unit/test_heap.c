@@ -22,7 +22,7 @@ static void test_sizes(void **state)
 		assert_int_equal(heap_bytes_used(), 0);
 	}
 	assert_int_equal(mm_free_frames(), before);
-	assert_null(xzalloc_bytes_array(1UL << 40, 1UL << 40));
+	assert_null(heap_alloc_array(1UL << 40, 1UL << 40, "huge"));
 	assert_null(xzalloc_bytes(~0UL));
 	xfree(NULL);
 }
@@ -62,6 +62,70 @@ static void test_random(void **state)
 	assert_int_equal(mm_free_frames(), before);
 }
 
+struct one {
+	char c[40];
+};
+
+static uint64_t seen_objects, seen_bytes, seen_lines;
+static const char *seek;
+
+static void account(const char *what, uint64_t objects, uint64_t bytes)
+{
+	seen_lines++;
+	if (strcmp(what, seek) != 0)
+		return;
+	assert_int_equal(seen_objects, 0); /* one line for each name */
+	seen_objects = objects;
+	seen_bytes = bytes;
+}
+
+static void account_is(const char *what, uint64_t objects, uint64_t bytes)
+{
+	seek = what;
+	seen_objects = seen_bytes = 0;
+	heap_account(account);
+	assert_int_equal(seen_objects, objects);
+	assert_int_equal(seen_bytes, bytes);
+}
+
+/* Leaks have a name: what is in use is counted by what it is. */
+static void test_account(void **state)
+{
+	static char names[600][32];
+	struct one *a, *list;
+	void *same, *p[600];
+
+	host_machine_ram(64UL << 20, 1);
+	a = xzalloc(struct one);
+	list = xzalloc_array(struct one, 500);
+	account_is("struct one", 1, 48);
+	account_is("struct one[]", 1, 32768);
+	/* Two literals of one text are one. */
+	snprintf(names[0], sizeof(names[0]), "struct one");
+	same = heap_alloc(40, names[0]);
+	account_is("struct one", 2, 96);
+	xfree(a);
+	account_is("struct one", 1, 48);
+	xfree(list);
+	account_is("struct one[]", 0, 0);
+	/* More kinds than there are accounts: the last ones share one. */
+	for (unsigned i = 1; i < 600; i++) {
+		snprintf(names[i], sizeof(names[i]), "kind %u", i);
+		p[i] = heap_alloc(i % 2 ? 16 : 5000, names[i]);
+		assert_non_null(p[i]);
+	}
+	account_is("kind 7", 1, 16);
+	account_is("kind 8", 1, 8192);
+	account_is("kind 599", 0, 0);
+	for (unsigned i = 1; i < 600; i++)
+		xfree(p[i]);
+	xfree(same);
+	seen_lines = 0;
+	account_is("others", 0, 0);
+	assert_int_equal(seen_lines, 0);
+	assert_int_equal(heap_bytes_used(), 0);
+}
+
 static void test_no_memory(void **state)
 {
 	void *p;
@@ -85,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_account),
 		cmocka_unit_test(test_no_memory),
 	};
 

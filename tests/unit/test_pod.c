@@ -40,6 +40,11 @@ static enum p2m_type type_at(uint64_t g)
 	return t;
 }
 
+static uint8_t *page(uint64_t nr)
+{
+	return gpa_ptr(d, (FIRST + nr) << PAGE_SHIFT);
+}
+
 static int setup(void **state)
 {
 	struct xen_pod_target t;
@@ -56,8 +61,11 @@ static int setup(void **state)
 	assert_int_equal(t.pod_cache_pages, TARGET);
 	for (uint64_t g = 0; g < SHOWN; g += 512)
 		assert_int_equal(extent(v, XENMEM_populate_physmap, 1, FIRST + g, 9, XENMEMF_populate_on_demand), 1);
-	for (uint64_t g = 0; g < 4; g++) /* a few that count at once: the domain's own, for its arguments */
+	/* A few that count at once: the domain's own, for its arguments. */
+	for (uint64_t g = 0; g < 4; g++) {
 		assert_int_equal(extent(v, XENMEM_populate_physmap, 1, g, 0, 0), 1);
+		((uint8_t *)gpa_ptr(d, g << PAGE_SHIFT))[PAGE_SIZE - 1] = 1;
+	}
 	assert_int_equal(d->pod_entries, SHOWN);
 	return 0;
 }
@@ -93,14 +101,14 @@ static void test_touch(void **state)
 	assert_int_equal(d->pod_cache, TARGET - 512);
 	assert_int_equal(d->pod_entries, SHOWN - 512);
 	/* Now it has less than half of what it shows: page by page. */
-	assert_true(p2m_populate_pod(d, gfn(FIRST + 1024)));
+	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + 1024)), 0);
 	(void)p2m_lookup(d, gfn(FIRST + 1024), NULL, &order);
 	assert_int_equal(order, 0);
 	assert_int_equal(d->tot_pages, 4 + 513);
 	/* A page split off by a hole is backed alone, and so are its neighbours. */
 	assert_int_equal(extent(d->vcpu[0], XENMEM_decrease_reservation, DOMID_SELF, FIRST + 600, 0, 0), 1);
 	assert_int_equal(type_at(FIRST + 600), P2M_INVALID);
-	assert_true(p2m_populate_pod(d, gfn(FIRST + 601)));
+	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + 601)), 0);
 	assert_int_equal(type_at(FIRST + 601), P2M_RAM_RW);
 	assert_int_equal(type_at(FIRST + 602), P2M_POD);
 	assert_int_equal(d->tot_pages, 4 + 514);
@@ -112,16 +120,18 @@ static void test_used_up(void **state)
 {
 	struct xen_pod_target t;
 
-	for (uint64_t g = 0; g < TARGET; g++)
-		assert_true(p2m_populate_pod(d, gfn(FIRST + g)));
+	for (uint64_t g = 0; g < TARGET; g++) {
+		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		page(g)[0] = 1;
+	}
 	assert_int_equal(d->pod_cache, 0);
-	assert_false(p2m_populate_pod(d, gfn(FIRST + TARGET)));
+	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + TARGET)), -ENOMEM);
 	assert_null(p2m_get_frame(d, gfn(FIRST + TARGET), false));
 	assert_int_equal(copy_to_gpa(d, (FIRST + TARGET) << PAGE_SHIFT, "x", 1), -EFAULT);
 	/* A touched page given back is there for another. */
 	assert_int_equal(extent(d->vcpu[0], XENMEM_decrease_reservation, DOMID_SELF, FIRST + 9, 0, 0), 1);
 	assert_int_equal(d->pod_cache, 1);
-	assert_true(p2m_populate_pod(d, gfn(FIRST + TARGET)));
+	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + TARGET)), 0);
 	assert_int_equal(d->pod_cache, 0);
 	/* Untouched ones given back: the balloon reaches the target, and no entry is left in the end. */
 	for (uint64_t g = TARGET + 1; g < SHOWN; g++)
@@ -134,6 +144,48 @@ static void test_used_up(void **state)
 	assert_int_equal(extent(d->vcpu[0], XENMEM_decrease_reservation, DOMID_SELF, FIRST + 10, 0, 0), 1);
 	assert_int_equal(d->pod_cache, 0);
 	assert_int_equal(d->tot_pages, TARGET + 3);
+}
+
+/* A kernel clears all its memory before its balloon works: pages of zeroes are taken back for others, all others stay as they are. */
+static void test_zeroes(void **state)
+{
+	struct frame *held;
+	uint64_t last;
+
+	for (uint64_t g = 0; g < TARGET; g++) {
+		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		if (g % 3 == 0)
+			page(g)[g % PAGE_SIZE] = (uint8_t)(g | 1);
+	}
+	assert_int_equal(d->pod_cache, 0);
+	/* Somebody refers to this one. */
+	held = p2m_get_frame(d, gfn(FIRST + 1), true);
+	assert_non_null(held);
+	for (uint64_t g = TARGET; g < TARGET + TARGET / 2; g++) {
+		uint8_t *p;
+
+		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		check_sums();
+		p = page(g);
+		for (unsigned i = 0; i < PAGE_SIZE; i += 8)
+			assert_int_equal(p[i], 0);
+		p[0] = 1;
+	}
+	for (uint64_t g = 0; g < TARGET; g += 3)
+		assert_int_equal(page(g)[g % PAGE_SIZE], (uint8_t)(g | 1));
+	assert_int_equal(type_at(FIRST + 1), P2M_RAM_RW);
+	frame_put(held);
+	assert_int_equal(d->tot_pages + d->pod_cache, TARGET + 4);
+	/* All are taken back in the end, but for one of each large page; then it is over, until a page is cleared again. */
+	for (last = TARGET + TARGET / 2; p2m_populate_pod(d, gfn(FIRST + last)) == 0; last++) {
+		page(last)[0] = 1;
+		assert_true(last < SHOWN - 2);
+	}
+	assert_true(last >= TARGET + TARGET * 2 / 3 - TARGET / 512 - 2);
+	page(2001)[2001] = 0;
+	assert_true(type_at(FIRST + SHOWN - 1) == P2M_POD);
+	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + SHOWN - 1)), 0);
+	assert_int_equal(type_at(FIRST + 2001), P2M_POD);
 }
 
 static void test_targets(void **state)
@@ -164,12 +216,12 @@ static void test_promise_holds(void **state)
 {
 	host_take_memory(0);
 	for (uint64_t g = 0; g < TARGET; g++)
-		if (!p2m_populate_pod(d, gfn(FIRST + g)))
+		if (p2m_populate_pod(d, gfn(FIRST + g)))
 			/* Only the want of a table page, which is no memory of the domain, may refuse a split. */
 			assert_int_equal(type_at(FIRST + g), P2M_POD);
 	host_give_back();
 	for (uint64_t g = 0; g < TARGET; g++)
-		assert_true(p2m_populate_pod(d, gfn(FIRST + g)));
+		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
 	assert_int_equal(d->tot_pages, TARGET + 4);
 }
 
@@ -187,7 +239,7 @@ static void test_random(void **state)
 		switch (rng >> 60 & 7) {
 		case 0:
 		case 1:
-			if (p2m_populate_pod(d, gfn(g)))
+			if (p2m_populate_pod(d, gfn(g)) == 0)
 				assert_int_not_equal(type_at(g), P2M_POD);
 			break;
 		case 2:
@@ -251,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_touch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_used_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_zeroes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_targets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promise_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),

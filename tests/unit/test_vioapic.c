@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "abi/hvm_save.h"
+#include "hv/errno.h"
 #include "hvm/vioapic.h"
 
 #define PINS 24u
@@ -178,12 +180,83 @@ static void many_pins(void **state)
 	assert_int_equal(read_reg(0xff), 0xffffffff & (uint32_t)(io.rte[(0xff - 0x10) / 2] >> 32));
 }
 
+/* Its record and back: another one in that state answers the same, and binds what is open. */
+static void saved_and_loaded(void **state)
+{
+	struct hvm_hw_vioapic rec;
+	uint8_t bytes[sizeof(rec) + 1];
+	uint64_t before[PINS];
+
+	write_entry(4, 0x0200000000000041UL);
+	write_entry(9, 0x0f00000000008931UL);
+	write_entry(11, 0x0300000000018042UL);
+	vioapic_raise(&io, 9); /* in service */
+	write_reg(0, 0x05000000);
+	vioapic_write(&io, 0, 4, 0x17);
+	memcpy(before, io.rte, sizeof(before));
+	assert_int_equal(vioapic_save(&io, bytes), sizeof(rec));
+	memcpy(&rec, bytes, sizeof(rec));
+	assert_int_equal(rec.base_address, 0xfec00000);
+	assert_int_equal(rec.redirtbl[PINS], VRTE_MASKED);
+
+	fresh(NULL);
+	assert_int_equal(vioapic_check(&io, bytes, sizeof(rec)), 0);
+	vioapic_load(&io, bytes);
+	assert_int_equal(seen.bound, 2);
+	assert_int_equal(seen.sent + seen.acked, 0);
+	assert_memory_equal(io.rte, before, sizeof(before));
+	assert_int_equal(io.select, 0x17);
+	assert_int_equal(io.id, 5);
+	assert_int_equal(vioapic_save(&io, bytes), sizeof(rec));
+	assert_memory_equal(bytes, &rec, sizeof(rec));
+	/* The guest ends the interrupt it had, and the machine's pin opens. */
+	vioapic_eoi(&io, 0x31);
+	assert_int_equal(seen.acked, 1);
+	vioapic_raise(&io, 9);
+	assert_int_equal(seen.sent, 1);
+	vioapic_raise(&io, 4);
+	assert_int_equal(seen.last.vector, 0x41);
+}
+
+static void bad_records(void **state)
+{
+	struct hvm_hw_vioapic good, rec;
+
+	assert_int_equal(vioapic_save(&io, &good), sizeof(good));
+	assert_int_equal(vioapic_check(&io, &good, sizeof(good) - 1), -EINVAL);
+	assert_int_equal(vioapic_check(&io, &good, 0), -EINVAL);
+#define BAD(change) \
+	rec = good; \
+	change; \
+	assert_int_equal(vioapic_check(&io, &rec, sizeof(rec)), -EINVAL)
+	BAD(rec.base_address += 0x1000);
+	BAD(rec.ioregsel = 0x100);
+	BAD(rec.id = 0x100);
+	BAD(rec.redirtbl[0] |= 1UL << 17);
+	BAD(rec.redirtbl[0] |= 1UL << 55);
+	BAD(rec.redirtbl[0] |= VRTE_REMOTE_IRR);
+	BAD(rec.redirtbl[PINS] = 0);
+	BAD(rec.redirtbl[47] |= 0x31);
+#undef BAD
+	rec = good;
+	rec.redirtbl[0] |= VRTE_REMOTE_IRR | VRTE_LEVEL;
+	assert_int_equal(vioapic_check(&io, &rec, sizeof(rec)), 0);
+	vioapic_setup(&io, 0, 0, 0, 49, &ops, NULL);
+	assert_int_equal(vioapic_save(&io, &rec), 0);
+	assert_int_equal(vioapic_check(&io, &good, sizeof(good)), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(registers, fresh),      cmocka_unit_test_setup(edge, fresh),
-		cmocka_unit_test_setup(level, fresh),	       cmocka_unit_test_setup(level_while_masked, fresh),
-		cmocka_unit_test_setup(end_by_trigger, fresh), cmocka_unit_test_setup(many_pins, fresh),
+		cmocka_unit_test_setup(registers, fresh),
+		cmocka_unit_test_setup(edge, fresh),
+		cmocka_unit_test_setup(level, fresh),
+		cmocka_unit_test_setup(level_while_masked, fresh),
+		cmocka_unit_test_setup(end_by_trigger, fresh),
+		cmocka_unit_test_setup(many_pins, fresh),
+		cmocka_unit_test_setup(saved_and_loaded, fresh),
+		cmocka_unit_test_setup(bad_records, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

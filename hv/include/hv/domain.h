@@ -103,6 +103,8 @@ struct domain {
 	uint64_t claim;	      /* outstanding claim */
 	uint64_t pod_cache;   /* of it: kept for pages that are populated when first touched */
 	uint64_t pod_entries; /* such pages of the map. Written under its lock */
+	uint64_t pod_sweep;   /* pages of zeroes are looked for below this gfn next. Under the map's lock */
+	uint64_t pod_swept;   /* gfns passed since one was found: more than there are, there is none. Under it too */
 	struct p2m p2m;
 	bool direct_mapped; /* its RAM has gfn = mfn, for devices without an IOMMU: ballooned-out frames stay its own. Set before it runs */
 

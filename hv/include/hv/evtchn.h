@@ -36,6 +36,8 @@ void evtchn_notify_from_hv(struct domain *d, evtchn_port_t port);
 void evtchn_vcpu_info_moved(struct vcpu *v);
 /* Is the port pending in the guest's bitmap? For SCHEDOP_poll. -EINVAL for a bad port. */
 int evtchn_port_pending(struct domain *d, evtchn_port_t port);
+/* How many ports of @d are in use, for those who look for leaks. */
+unsigned evtchn_ports_in_use(struct domain *d);
 /* vcpu_info of @v has its upcall flag up. */
 bool evtchn_upcall_pending(const struct vcpu *v);
 

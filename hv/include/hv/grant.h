@@ -17,6 +17,8 @@ long do_grant_table_op(struct vcpu *v, const uint64_t *args);
 int grant_table_frame(struct domain *d, unsigned idx, mfn_t *out) must_check;
 /* The same with a reference on the frame, for who maps it elsewhere. */
 int grant_table_frame_get(struct domain *d, unsigned idx, struct frame **out) must_check;
+/* How many grants of others @d has mapped, for those who look for leaks. */
+unsigned grant_mappings(struct domain *d);
 /* Frames @d's shared table may have. */
 unsigned grant_max_frames(const struct domain *d);
 /* Fill entry @ref of @d: access for @to on @g. Used by launch for references 0, 1 and static grants. */

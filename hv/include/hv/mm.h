@@ -131,12 +131,15 @@ void mm_boot_finish(mfn_t max_mfn);
 /* The frame number just above the highest RAM, as given to mm_boot_finish(). */
 mfn_t mm_max_mfn(void);
 
-/* Small objects of Hospes, 16-byte aligned, zeroed. NULL without memory. */
-void *xzalloc_bytes(size_t size) must_check;
+/* Small objects of Hospes, 16-byte aligned, zeroed. NULL without memory. What they are, a literal, is for the account of heap_account(). */
+void *heap_alloc(size_t size, const char *what) must_check;
+void *heap_alloc_array(size_t size, size_t n, const char *what) must_check; /* NULL on overflow too */
 void xfree(void *p);
-#define xzalloc(type) ((type *)xzalloc_bytes(sizeof(type)))
-#define xzalloc_array(type, n) ((type *)xzalloc_bytes_array(sizeof(type), (n)))
-void *xzalloc_bytes_array(size_t size, size_t n) must_check; /* NULL on overflow too */
-uint64_t heap_bytes_used(void);				     /* for leak tests */
+#define xzalloc(type) ((type *)heap_alloc(sizeof(type), #type))
+#define xzalloc_array(type, n) ((type *)heap_alloc_array(sizeof(type), (n), #type "[]"))
+#define xzalloc_bytes(size) heap_alloc((size), "bytes")
+uint64_t heap_bytes_used(void);
+/* Calls @fn for each kind of object there is, in the same order each time: leaks have a name. */
+void heap_account(void (*fn)(const char *what, uint64_t objects, uint64_t bytes));
 
 #endif

@@ -190,8 +190,11 @@ int p2m_depopulate(struct domain *d, gfn_t g) must_check;
  */
 /* Make [@g, @g + 2^@order), holes so far, such RAM. -EINVAL, -EBUSY something is there, -ENOMEM for tables. */
 int p2m_mark_pod(struct domain *d, gfn_t g, unsigned order) must_check;
-/* Somebody touches @g. true: there is RAM now, or something else than such a page. false: the domain has used up its memory. */
-bool p2m_populate_pod(struct domain *d, gfn_t g) must_check;
+/*
+ * Somebody touches @g. 0: there is RAM now, or something else than such a page. -ENOMEM: what the domain may have is used up, and no page of zeroes
+ * can be taken back; or a table lacks memory. -EAGAIN: the search for pages of zeroes took long, and goes on with the next touch.
+ */
+int p2m_populate_pod(struct domain *d, gfn_t g) must_check;
 /* The domain shall have @pages in all, what it has not touched included. -ENOMEM. */
 int p2m_pod_target(struct domain *d, uint64_t pages) must_check;
 /* Pages were taken from the map: no more is kept than can still be touched. */

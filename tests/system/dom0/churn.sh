@@ -2,14 +2,14 @@
 step churn
 snapshot() {
 	xl dmesg -c >/dev/null
-	xl debug-keys m
+	xl debug-keys o
 	n=0
-	until xl dmesg | grep -q 'bytes of heap'; do
+	until xl dmesg | grep -q 'Held: '; do
 		n=$((n + 1))
-		[ $n -lt 50 ] || { echo "TIMEOUT: memory key"; return; }
+		[ $n -lt 50 ] || { echo "TIMEOUT: key o"; return; }
 		sleep 0.1
 	done
-	xl dmesg -c | grep -o '[0-9]* free and not promised, .*'
+	xl dmesg -c | grep -o -e 'heap: .*' -e 'Held: .*'
 }
 settled() { [ "$(xl list | grep -c .)" = 2 ]; }
 tiny() {

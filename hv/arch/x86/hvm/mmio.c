@@ -126,7 +126,8 @@ static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 
 	p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
 	if (type == P2M_POD) {
-		if (!p2m_populate_pod(v->domain, gfn(gpa >> PAGE_SHIFT)))
+		/* -EAGAIN is the guest's to try again, after whatever waits for this processor. */
+		if (p2m_populate_pod(v->domain, gfn(gpa >> PAGE_SHIFT)) == -ENOMEM)
 			domain_crash(v->domain,
 				     "vCPU %u: touches more memory than the domain has now; is its balloon working?",
 				     v->id);

@@ -13,6 +13,7 @@
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hvm/hvm.h"
+#include "hwdom/hwdom.h"
 #include "hvm/vcpu_check.h"
 #include "hvm/vlapic.h"
 #include "policy.h"
@@ -403,9 +404,27 @@ static void msr_load(struct vcpu *v, const void *rec, size_t len)
 	ASSERT(rc == 0);
 }
 
+/* IOAPIC: one to a domain, told by its first vCPU ----------------------------------------------------- */
+
+static size_t ioapic_save(struct vcpu *v, void *buf)
+{
+	return v->id == 0 ? hwdom_ioapic_save(v->domain, buf) : 0;
+}
+
+static int ioapic_check(struct vcpu *v, const void *rec, size_t len)
+{
+	return v->id == 0 ? hwdom_ioapic_check(v->domain, rec, len) : err(-EINVAL);
+}
+
+static void ioapic_load(struct vcpu *v, const void *rec, size_t len)
+{
+	hwdom_ioapic_load(v->domain, rec);
+}
+
 /* PCI and ISA interrupt lines, links and machine checks: Xen has records of them for PVH too. */
 static const struct context_record records[] = {
 	{ HVM_SAVE_CODE_CPU, sizeof(struct hvm_hw_cpu), cpu_save, cpu_check, cpu_load },
+	{ HVM_SAVE_CODE_IOAPIC, sizeof(struct hvm_hw_vioapic), ioapic_save, ioapic_check, ioapic_load },
 	{ HVM_SAVE_CODE_LAPIC, sizeof(struct hvm_hw_lapic), lapic_save, lapic_check, lapic_load },
 	{ HVM_SAVE_CODE_LAPIC_REGS, sizeof(struct hvm_hw_lapic_regs), lapic_regs_save, lapic_regs_check,
 	  lapic_regs_load },

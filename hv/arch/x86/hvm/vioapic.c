@@ -1,6 +1,9 @@
 /* See vioapic.h. Register numbers and bits: 82093AA datasheet, chapter 3. */
 #include "hvm/vioapic.h"
 
+#include "abi/hvm_save.h"
+#include "hv/errno.h"
+#include "hv/printk.h"
 #include "hv/string.h"
 
 #define SELECT_OFFSET 0x00u
@@ -143,5 +146,55 @@ void vioapic_eoi(struct vioapic *io, uint8_t vector)
 			continue;
 		io->rte[i] &= ~VRTE_REMOTE_IRR;
 		release(io, i);
+	}
+}
+
+size_t vioapic_save(const struct vioapic *io, void *buf)
+{
+	struct hvm_hw_vioapic rec = { .base_address = io->base, .ioregsel = io->select, .id = io->id };
+
+	if (io->nr_pins > VIOAPIC_NUM_PINS)
+		return 0;
+	for (unsigned i = 0; i < VIOAPIC_NUM_PINS; i++)
+		rec.redirtbl[i] = i < io->nr_pins ? io->rte[i] : VRTE_MASKED;
+	memcpy(buf, &rec, sizeof(rec));
+	return sizeof(rec);
+}
+
+int vioapic_check(const struct vioapic *io, const void *buf, size_t len)
+{
+	struct hvm_hw_vioapic rec;
+
+	if (len != sizeof(rec) || io->nr_pins > VIOAPIC_NUM_PINS)
+		return err(-EINVAL);
+	memcpy(&rec, buf, sizeof(rec));
+	if (rec.base_address != io->base || rec.ioregsel > 0xff || rec.id > 0xff)
+		return err(-EINVAL);
+	for (unsigned i = 0; i < VIOAPIC_NUM_PINS; i++) {
+		uint64_t rte = rec.redirtbl[i];
+
+		if (rte & ~WRITABLE || (rte & VRTE_REMOTE_IRR && !(rte & VRTE_LEVEL)))
+			return err(-EINVAL);
+		if (i >= io->nr_pins && rte != VRTE_MASKED)
+			return err(-EINVAL);
+	}
+	return 0;
+}
+
+void vioapic_load(struct vioapic *io, const void *buf)
+{
+	struct hvm_hw_vioapic rec;
+
+	memcpy(&rec, buf, sizeof(rec));
+	io->select = (uint8_t)rec.ioregsel;
+	io->id = (uint8_t)rec.id;
+	for (unsigned i = 0; i < io->nr_pins; i++) {
+		uint64_t rte = rec.redirtbl[i] & ~VRTE_STATUS;
+
+		io->rte[i] = VRTE_MASKED;
+		entry_write(io, i, rte);
+		/* What is in service there ends with an EOI here, which opens the machine's pin. */
+		io->rte[i] = rte;
+		io->held[i] = rte & VRTE_REMOTE_IRR;
 	}
 }

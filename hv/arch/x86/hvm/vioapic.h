@@ -54,4 +54,11 @@ void vioapic_raise(struct vioapic *io, unsigned pin);
 /* A processor has ended the level interrupt @vector. */
 void vioapic_eoi(struct vioapic *io, uint8_t vector);
 
+/* The state as a record (abi/hvm_save.h), whose further pins are masked; its length, 0: it has more pins than a record. */
+size_t vioapic_save(const struct vioapic *io, void *buf);
+/* Could @io be in that state? -EINVAL: another length or address, reserved bits, a pin that is not there in use. */
+int vioapic_check(const struct vioapic *io, const void *rec, size_t len);
+/* It was checked. Pins that are open there are bound. */
+void vioapic_load(struct vioapic *io, const void *rec);
+
 #endif

@@ -157,3 +157,44 @@ void hwdom_eoi(struct domain *d, uint8_t vector)
 		vioapic_eoi(h->io[i], vector);
 	spin_unlock(&h->lock);
 }
+
+/* The I/O APIC of @d if it has exactly one. */
+static struct vioapic *only_ioapic(struct domain *d)
+{
+	struct hwdom *h = d->arch.hwdom;
+
+	return h && h->nr_ioapics == 1 ? h->io[0] : NULL;
+}
+
+/* See hwdom.h. */
+size_t hwdom_ioapic_save(struct domain *d, void *buf)
+{
+	struct vioapic *io = only_ioapic(d);
+	size_t len;
+
+	if (!io)
+		return 0;
+	spin_lock(&d->arch.hwdom->lock);
+	len = vioapic_save(io, buf);
+	spin_unlock(&d->arch.hwdom->lock);
+	return len;
+}
+
+/* See hwdom.h. */
+int hwdom_ioapic_check(struct domain *d, const void *rec, size_t len)
+{
+	struct vioapic *io = only_ioapic(d);
+
+	return io ? vioapic_check(io, rec, len) : err(-ENODEV);
+}
+
+/* See hwdom.h. */
+void hwdom_ioapic_load(struct domain *d, const void *rec)
+{
+	struct vioapic *io = only_ioapic(d);
+
+	ASSERT(io);
+	spin_lock(&d->arch.hwdom->lock);
+	vioapic_load(io, rec);
+	spin_unlock(&d->arch.hwdom->lock);
+}

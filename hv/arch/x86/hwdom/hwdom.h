@@ -30,6 +30,11 @@ void hwdom_gsi_destroy(struct hwdom *h);
 /* The local APIC of a vCPU of @d ended the level interrupt @vector. */
 void hwdom_eoi(struct domain *d, uint8_t vector);
 
+/* Records of saved state, for a domain that has one I/O APIC: vioapic.h. -ENODEV: it has not. */
+size_t hwdom_ioapic_save(struct domain *d, void *buf);
+int hwdom_ioapic_check(struct domain *d, const void *rec, size_t len) must_check;
+void hwdom_ioapic_load(struct domain *d, const void *rec);
+
 /* mmio.c: @d touched @gpa, where nothing is mapped. True: now something is, try again. */
 bool hwdom_map_mmio(struct domain *d, uint64_t gpa);
 /* May [@start, @end) of the machine be mapped to the hardware domain as device memory? Pure but for the list of what is withheld. */
