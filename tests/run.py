@@ -111,9 +111,10 @@ def store_suite(results, build):
 
 
 def sim_suite(results, build):
-    """Scripts tests/sim/test_*.py: programs of domain 0 on the simulated hypervisor, in TAP."""
-    for path in sorted((ROOT / "tests" / "sim").glob("test_*.py")):
-        run_unit_program(results, "sim", path, [sys.executable])
+    """Scripts tests/sim/test_*.py and tests/xl/test_*.py: programs of domain 0 on the simulated hypervisor, in TAP."""
+    for folder in ("sim", "xl"):
+        for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
+            run_unit_program(results, folder, path, [sys.executable])
 
 
 def fuzz_suite(results, build):

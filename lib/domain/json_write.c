@@ -213,9 +213,10 @@ static struct json_object *b_info(const struct domain_config *c)
 	put(b, "arch_x86", json_object_new_object());
 	if (c->vpmu)
 		put_string(b, "vpmu", "True");
-	if (c->firmware && c->type == DOMAIN_HVM) {
+	if (c->type == DOMAIN_HVM) {
 		json_object_object_get_ex(b, "type.hvm", &a);
 		put_string(a, "bios", c->firmware);
+		put(a, "rdm", json_object_new_object());
 	}
 	return b;
 }

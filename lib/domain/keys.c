@@ -17,7 +17,7 @@ const struct key_info key_table[] = {
 	{ "arm_sci", KEY_NAMED, NULL, 0, FOR_ALL, "Arm guests" },
 	{ "bios", KEY_STRING, "b_info/type.hvm/bios", 1, FOR_HVM, NULL },
 	{ "bios_path_override", KEY_STRING, "b_info/type.hvm/system_firmware", 1, FOR_HVM, NULL },
-	{ "blkdev_start", KEY_STRING, "b_info/blkdev_start", 1, FOR_ALL, NULL },
+	{ "blkdev_start", KEY_NAMED, NULL, 0, FOR_ALL, "xl.conf" },
 	{ "boot", KEY_STRING, "b_info/type.hvm/boot", 1, FOR_HVM, NULL },
 	{ "bootloader", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
 	{ "bootloader_args", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },

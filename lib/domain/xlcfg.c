@@ -236,7 +236,7 @@ static int parse_setting(struct reader *r)
 	struct xlcfg_value *old;
 	bool add;
 
-	while (isalnum((unsigned char)*r->at) || *r->at == '_')
+	while (isalnum((unsigned char)*r->at) || *r->at == '_' || *r->at == '.') /* xl.conf has dots */
 		r->at++;
 	if (r->at == key || isdigit((unsigned char)*key))
 		return error(r, "expected the name of a setting");

@@ -149,7 +149,11 @@ int cmd_list(int argc, char **argv)
 			       (double)d->info.cpu_time / 1e9);
 			if (verbose) {
 				format_uuid(d->info.handle, uuid);
-				printf(" %s %8s", uuid, domain_reason(d));
+				if (d->info.flags & XEN_DOMINF_shutdown)
+					printf(" %s %8u", uuid,
+					       d->info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+				else
+					printf(" %s %8s", uuid, "-");
 			}
 			if (verbose || context)
 				printf(" %16s", "-");

@@ -280,7 +280,9 @@ static int run(int argc, char **argv, unsigned sched)
 			r.pool = optarg;
 	}
 	if ((r.pool || r.params) && r.domain) {
-		fprintf(stderr, "Specifying a cpupool or schedparam is not allowed with domain options.\n");
+		fprintf(stderr, sched == XEN_SCHEDULER_CREDIT ?
+					"Specifying a cpupool or schedparam is not allowed with domain options.\n" :
+					"Specifying a cpupool is not allowed with other options.\n");
 		return XL_FAILED;
 	}
 	if (!r.domain && (r.weight != -1 || r.cap != -1 || r.period != -1 || r.budget != -1)) {

@@ -86,6 +86,7 @@ static void row(struct text *t, const struct stats *s, int width, uint64_t machi
 {
 	const struct domain *d = &s->d;
 	uint32_t f = d->info.flags;
+	bool crashed = f & XEN_DOMINF_shutdown && (f >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask) == 3;
 	uint64_t kib = domain_kib(d), max = d->info.max_pages, tx = 0, rx = 0;
 	struct vbd_stats v = { 0 };
 
@@ -101,11 +102,10 @@ static void row(struct text *t, const struct stats *s, int width, uint64_t machi
 		v.written_sectors += s->vbds[i].written_sectors;
 	}
 	text_printf(t, "%*.*s %c%c%c%c%c%c %10llu %6.1f %10llu %6.1f ", width, width, domain_label(d),
-		    f & XEN_DOMINF_dying ? 'd' : '-', f & XEN_DOMINF_shutdown ? 's' : '-',
-		    f & XEN_DOMINF_blocked ? 'b' : '-', f & XEN_DOMINF_shutdown && (f >> 16 & 255) == 3 ? 'c' : '-',
-		    f & XEN_DOMINF_paused ? 'p' : '-', f & XEN_DOMINF_running ? 'r' : '-',
-		    (unsigned long long)d->info.cpu_time / 1000000000, share(d), (unsigned long long)kib,
-		    machine_kib ? (double)kib * 100 / (double)machine_kib : 0);
+		    f & XEN_DOMINF_dying ? 'd' : '-', f & XEN_DOMINF_shutdown && !crashed ? 's' : '-',
+		    f & XEN_DOMINF_blocked ? 'b' : '-', crashed ? 'c' : '-', f & XEN_DOMINF_paused ? 'p' : '-',
+		    f & XEN_DOMINF_running ? 'r' : '-', (unsigned long long)d->info.cpu_time / 1000000000, share(d),
+		    (unsigned long long)kib, machine_kib ? (double)kib * 100 / (double)machine_kib : 0);
 	if (max > UINT64_MAX >> 12 || max == UINT32_MAX)
 		text_printf(t, "%10s %9s ", "no limit", "n/a");
 	else

@@ -138,6 +138,7 @@ const char *domain_label(const struct domain *d)
 /* A dying domain does not run nor wait: Ganeti takes no table in which one does. */
 void domain_state(const struct domain *d, char state[7])
 {
+	static const char reasons[] = "-rscw"; /* poweroff, reboot, suspend, crash, watchdog */
 	uint32_t f = d->info.flags;
 	bool dying = f & XEN_DOMINF_dying, down = f & XEN_DOMINF_shutdown;
 	unsigned code = f >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
@@ -146,7 +147,7 @@ void domain_state(const struct domain *d, char state[7])
 	state[1] = f & XEN_DOMINF_blocked && !dying ? 'b' : '-';
 	state[2] = f & XEN_DOMINF_paused ? 'p' : '-';
 	state[3] = down ? 's' : '-';
-	state[4] = down && code == 3 ? 'c' : '-';
+	state[4] = !down ? '-' : code < sizeof(reasons) - 1 ? reasons[code] : '?';
 	state[5] = dying ? 'd' : '-';
 	state[6] = 0;
 }

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Lives of domains by xl alone: every verb that changes one, --json of all, console, metrics, progress; on hospesd and the real store."""
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+
+import xl_lab
+from sim import POWEROFF
+from xl_lab import XlWorld, good
+
+
+def domid(w, name):
+    return int(good(w.xl("domid", name)))
+
+
+def test_a_life():
+    with XlWorld() as w:
+        disk = w.folder / "disks/a"
+        disk.write_bytes(bytes(4096))
+        good(w.xl("create", "-q", w.file("web", f'disk=["{disk},raw,xvda,w"]\nvif=["bridge=br0,mac=00:16:3e:00:00:01"]'), "vcpus=2", "memory=6"))
+        assert re.search(r"^web +1 +6 +1 +------", w.xl("list").stdout, re.M), w.xl("list").stdout
+        good(w.xl("pause", "web"))
+        assert "--p---" in w.xl("list", "web").stdout
+        good(w.xl("unpause", "web"))
+        assert re.search(r"^51712 0   1      4 ", w.xl("block-list", "web").stdout, re.M)
+        assert re.search(r"^0   0  00:16:3e:00:00:01      0     4 ", w.xl("network-list", "web").stdout, re.M)
+        good(w.xl("rename", "web", "site"))
+        again = w.xl("create", w.file("site"))
+        assert again.returncode == 3 and "(name-taken)" in again.stderr and "next: " in again.stderr, again
+        good(w.xl("mem-set", "site", "5"))
+        assert w.store.read("/local/domain/1/memory/target") == str(5 << 10)
+        good(w.xl("mem-max", "site", "8m"))
+        good(w.xl("vcpu-set", "site", "1"))
+        good(w.xl("block-attach", "site", f"{disk},raw,xvdb,r"))
+        assert len(w.xl("block-list", "site").stdout.split("\n")) == 4
+        good(w.xl("block-detach", "site", "xvdb"))
+        good(w.xl("network-attach", "site", "bridge=br0", "mac=00:16:3e:00:00:02"))
+        good(w.xl("network-detach", "site", "00:16:3e:00:00:02"))
+        assert len(w.xl("network-list", "site").stdout.split("\n")) == 3
+        good(w.xl("config-update", "site", w.file("site", "vcpus=1")))
+        explained = good(w.xl("explain", "site"))
+        assert "xvdb" in explained or "51728" in explained, explained
+        stored = json.loads(good(w.xl("list", "-l", "site")))
+        assert stored[0]["domid"] == 1 and stored[0]["config"]["c_info"]["name"] == "site", stored
+        good(w.xl("destroy", "site"))
+        assert w.xl("list", "site").returncode == 1 and not w.leftovers(), w.leftovers()
+
+
+def test_timings():
+    with XlWorld() as w:
+        out = good(w.xl("create", "--timings", w.file("web")))
+        steps = [line.split()[0] for line in out.strip().split("\n")]
+        assert steps[0] == "Step" and steps[-1] == "all" and "memory" in steps and "unpause" in steps, out
+
+
+def test_shutdown_waits():
+    """-w ends when the guest is down; -a takes all guests."""
+    with XlWorld() as w:
+        for name in ("a", "b"):
+            good(w.xl("create", w.file(name)))
+        p = subprocess.Popen([str((w.build / "xl").resolve()), "shutdown", "-a", "-w"], env=w.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for i in (1, 2):
+            path = f"/local/domain/{i}/control/shutdown"
+            w.store.wait_for(path, "poweroff")
+            w.store.write(path, "")
+            w.sim.shutdown(i, POWEROFF)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 0 and "Shutting down domain 1" in out and "Shutting down domain 2" in out, (out, err)
+
+
+def test_foreground():
+    """create -F stays until the domain is gone."""
+    with XlWorld() as w:
+        p = subprocess.Popen([str((w.build / "xl").resolve()), "create", "-F", str(w.file("web"))], env=w.env, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+        w.event("unpaused")
+        w.sim.shutdown(1, POWEROFF)
+        out, err = p.communicate(timeout=60)
+        assert p.returncode == 0 and "Domain 1 has shut down" in err and "Domain 1 has been destroyed." in err, (p.returncode, out, err)
+
+
+def test_json():
+    """--json, before or behind the verb: one value on stdout, or one problem on stderr."""
+    with XlWorld() as w:
+        made = json.loads(good(w.xl("create", "--json", w.file("web", 'vif=["bridge=br0"]'))))
+        assert made["domid"] == 1 and made["name"] == "web", made
+        for verb in ("list", "vm-list", "uptime", "info", "info -n", "claims", "sharing", "vcpu-list", "cpupool-list", "sched-credit2", "domid web", "domname 1",
+                     "dmesg", "top -i 1", "block-list web", "network-list web", "channel-list web", "explain web", "pause web", "unpause web",
+                     "mem-set web 4", "list -l", "sched-credit"):
+            a, b = w.xl("--json", *verb.split()), w.xl(*verb.split(), "--json")
+            json.loads(good(a)), json.loads(good(b))
+        assert json.loads(w.xl("list", "--json").stdout)[1]["name"] == "web"
+        for verb in ("list nosuch", "domid nosuch", "destroy nosuch", "save web x", "create /none", "create", "cpupool-destroy none", "mem-set web x", "vcpu-pin web 9 0"):
+            r = w.xl("--json", *verb.split())
+            problem = json.loads(r.stderr)
+            assert r.returncode and problem["code"] and problem["cause"] and problem["next"] and problem["errno"] > 0, (verb, r)
+            assert r.stdout == "", r
+
+
+def test_later():
+    """Verbs of features to come say so, with Debian's status of failure."""
+    with XlWorld(hands=False, start=False) as w:
+        for verb in ("save", "restore", "migrate", "migrate-receive", "remus", "dump-core", "pci-attach", "pci-list", "pci-assignable-add", "cd-insert", "vncviewer",
+                     "vtpm-attach", "vkb-list", "vdispl-attach", "vsnd-list", "usbctrl-attach", "usb-list", "qemu-monitor-command", "getenforce", "psr-hwinfo", "devd"):
+            r = w.xl(verb)
+            assert r.returncode == 1 and "(comes-later)" in r.stderr and "next: " in r.stderr, (verb, r)
+
+
+def test_metrics():
+    """OpenMetrics as its text format has it: families whole and in one place, types, units, labels, the end."""
+    with XlWorld() as w:
+        good(w.xl("create", w.file("web")))
+        text = good(w.xl("metrics"))
+        assert text.endswith("# EOF\n")
+        families, samples = {}, set()
+        family = None
+        for line in text.split("\n")[:-2]:
+            m = re.fullmatch(r"# (TYPE|UNIT|HELP) ([a-z_]+) (.+)", line)
+            if m:
+                if m[1] == "TYPE":
+                    assert m[2] not in families, line
+                    family = families[m[2]] = {"type": m[3], "unit": "", "seen": False}
+                    name = m[2]
+                assert m[2] == name and not family["seen"], line
+                if m[1] == "UNIT":
+                    family["unit"] = m[3]
+                    assert name.endswith("_" + m[3]), line
+                continue
+            m = re.fullmatch(r'([a-z_]+)(\{[a-z_]+="(?:[^"\\]|\\["\\n])*"(?:,[a-z_]+="(?:[^"\\]|\\["\\n])*")*\})? (-?[0-9.e+]+)', line)
+            assert m, line
+            assert m[1] == name + ("_total" if family["type"] == "counter" else ""), line
+            assert (m[1], m[2]) not in samples, line
+            samples.add((m[1], m[2]))
+            family["seen"] = True
+        assert 'xen_domain_memory_bytes{domid="1",name="web"}' in text and "xen_cpus 4" in text
+
+
+def test_progress():
+    """On a terminal long work is drawn and wiped away again; into a pipe nothing is."""
+    with XlWorld() as w:
+        master, slave = pty.openpty()
+        p = subprocess.Popen([str((w.build / "xl").resolve()), "create", "-q", str(w.file("web"))], env=w.env, stdout=subprocess.DEVNULL, stderr=slave)
+        os.close(slave)
+        assert p.wait(60) == 0
+        drawn = b""
+        while select.select([master], [], [], 0)[0]:
+            try:
+                piece = os.read(master, 4096)
+            except OSError:
+                break
+            drawn += piece
+        os.close(master)
+        assert drawn == b"" or drawn.endswith(b"\x1b[K"), drawn
+        assert w.xl("create", "-q", w.file("two")).stderr == ""
+
+
+def test_starts_the_daemon():
+    """Nobody listens: xl starts hospesd, and says what is wrong when that cannot be."""
+    with XlWorld(start=False) as w:
+        run = w.folder / "hospesd.sh"
+        words = " ".join(f"'{o}'" for o in map(str, w.options) if o != "--foreground")
+        run.write_text(f"#!/bin/sh\nexec {(w.build / 'hospesd').resolve()} --foreground {words} 2>>{w.folder}/hospesd.log\n")
+        run.chmod(0o755)
+        r = w.xl("create", w.file("web"), env={"HOSPESD": "/nonexistent", "PATH": "/nonexistent"})
+        assert r.returncode and "(no-daemon)" in r.stderr and "next: " in r.stderr, r
+        r = w.xl("create", w.file("web"), env={"HOSPESD": str(run)})
+        try:
+            assert r.returncode == 0, (r, (w.folder / "hospesd.log").read_text())
+            assert "web" in w.xl("list").stdout
+            good(w.xl("destroy", "web"))
+        finally:
+            client = w.client()
+            pid = client.call("daemon.status").get("pid")
+            if pid:
+                os.kill(pid, 15)
+
+
+if __name__ == "__main__":
+    xl_lab.tap.main(sys.modules[__name__])
