@@ -72,6 +72,9 @@ install: all
 	install -D -m 644 $(BUILD)/hospes-syms $(DESTDIR)$(PREFIX)/lib/debug/hospes-syms-$(XEN_VERSION).$(XEN_SUBVERSION)
 	install -D -m 755 $(BUILD)/hospes-launch $(DESTDIR)$(PREFIX)/sbin/hospes-launch
 	install -D -m 755 $(BUILD)/xenstored $(DESTDIR)$(PREFIX)/sbin/xenstored
+	install -D -m 755 $(BUILD)/xenconsoled $(DESTDIR)$(PREFIX)/sbin/xenconsoled
+	install -D -m 755 $(BUILD)/xenconsole $(DESTDIR)$(PREFIX)/sbin/xenconsole
+	install -D -m 755 $(BUILD)/xen-init-dom0 $(DESTDIR)$(PREFIX)/sbin/xen-init-dom0
 	install -D -m 755 $(BUILD)/xenstore $(DESTDIR)$(PREFIX)/bin/xenstore
 	@for n in $(XENSTORE_NAMES); do ln -sf xenstore $(DESTDIR)$(PREFIX)/bin/xenstore-$$n; done
 

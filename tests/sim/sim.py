@@ -144,6 +144,16 @@ class Sim:
         check(rc, f"domctl {cmd} of {domid}")
         return out
 
+    def debug_keys(self, keys):
+        """As xl debug-keys: the hypervisor says something."""
+        address, _, data = self.link.request(ALLOC, 1)
+        at = struct.unpack("<Q", data)[0] * PAGE_SIZE
+        op = struct.pack("<IIQI", 7, 0x15, address + 256, len(keys)).ljust(256, b"\0") + keys
+        self.link.ram[at:at + len(op)] = op
+        rc = self.call(0, HC_sysctl, address)
+        self.link.request(FREE, address, 1)
+        check(rc, "debug keys")
+
     def destroy(self, domid):
         self.domctl(domid, 2)
 

@@ -2,7 +2,9 @@
 """xenconsoled and xenconsole on the simulated hypervisor: guests that print, die, never read, flood and lie; a daemon that is killed at every step."""
 import os
 import pty
+import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -261,6 +263,41 @@ def test_boot_time_domain():
         g.print(b"nobody's\n", notify=False)
         w.consoled.start()
         w.until("history", lambda: w.history(g.domid) == b"daemon's\nnobody's\n")
+
+
+def test_log_of_the_hypervisor():
+    """What it says is in its file, with the time before each line; SIGHUP opens the files anew."""
+    with Consoles("--log=all", "--timestamp=all") as w:
+        path = w.folder / "log" / "hypervisor.log"
+        w.sim.debug_keys(b"h")
+        w.until("the log", lambda: b"debug key" in path.read_bytes().lower())
+        assert all(re.match(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] ", line) for line in path.read_bytes().splitlines())
+        path.rename(path.with_suffix(".old"))
+        w.consoled.process.send_signal(signal.SIGHUP)
+        w.until("a new file", path.exists)
+        w.sim.debug_keys(b"h")
+        w.until("the new log", lambda: b"debug key" in path.read_bytes().lower())
+
+
+def test_as_a_daemon():
+    """Without -i: the command returns when it serves, a second one is refused, what is wrong is said on the terminal."""
+    with Consoles() as w:
+        w.consoled.kill(signal.SIGTERM)
+        pid = w.folder / "pid"
+        words = ["xenconsoled", "--pid-file", pid, *w.args[1:]]
+        assert "store" in w.run(*words, check=False, env={"XENSTORED_PATH": str(w.folder / "none")}).stderr
+        w.run(*words)
+        number = int(pid.read_text())
+        try:
+            g = w.guest("web")
+            w.say(g, b"hello")
+            w.until("the log", lambda: w.log(g) == b"hello")
+            done = w.run(*words, check=False)
+            assert done.returncode == 1 and "locked" in done.stderr, done
+        finally:
+            os.kill(number, signal.SIGTERM)
+        w.until("its end", lambda: not pid.exists())
+        assert w.run("xenconsoled", "--log=some", check=False).returncode == 22
 
 
 def test_further_console():

@@ -47,6 +47,7 @@ static void become_daemon(void)
 	close(ends[0]);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 	daemon_state.parent = ends[1];
+	options.starting = true;
 	setsid();
 	if (chdir("/"))
 		exit(1);
@@ -108,6 +109,7 @@ static void look(uint64_t now)
 	(void)!write(daemon_state.parent, "", 1);
 	close(daemon_state.parent);
 	daemon_state.parent = -1;
+	options.starting = false;
 }
 
 static void signal_ready(struct source *s, unsigned what)

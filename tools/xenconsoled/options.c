@@ -163,13 +163,17 @@ void options_parse(int argc, char **argv)
 
 static void say(int level, const char *fmt, va_list ap)
 {
-	if (options.interactive) {
+	va_list copy;
+
+	va_copy(copy, ap);
+	if (options.interactive || options.starting) {
 		fputs("xenconsoled: ", stderr);
-		vfprintf(stderr, fmt, ap);
+		vfprintf(stderr, fmt, copy);
 		fputc('\n', stderr);
-	} else {
-		vsyslog(level, fmt, ap);
 	}
+	va_end(copy);
+	if (!options.interactive)
+		vsyslog(level, fmt, ap);
 }
 
 void notice(const char *fmt, ...)

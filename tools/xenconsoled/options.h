@@ -7,6 +7,7 @@
 
 struct options {
 	bool interactive, verbose;
+	bool starting; /* somebody waits at a terminal for us to serve */
 	bool log_guest, log_hv;
 	bool time_guest, time_hv;
 	bool keep_overflow; /* let guests wait for who reads their terminal, instead of dropping what is old */
