@@ -36,6 +36,8 @@ static const char *const type_names[WIRE_TYPES] = {
 
 const char *wire_type_name(uint32_t type)
 {
+	if (type == WIRE_CHANGES)
+		return "CHANGES";
 	return type < WIRE_TYPES && type_names[type] ? type_names[type] : "?";
 }
 

@@ -23,6 +23,13 @@ enum {
 	WIRE_TYPES, /* one more than the last type we know */
 };
 
+/*
+ * Hospes' own, for privileged clients inside a transaction: many changes in one request; ENOSYS from other daemons. The body is strings: "d" <directory>
+ * (names that follow and do not begin with '/' are below it), "w" <name> <value>, "p" <name> <permissions with blanks between>, "r" <name> (no error
+ * if it is not there). The answer is that of the first change that fails; those before it have been made.
+ */
+#define WIRE_CHANGES 0x4853u
+
 /* Feature bits after 4.17: also the values of GET_FEATURE and of the ring's server_features. */
 #define WIRE_FEATURE_WATCH_DEPTH 4
 #define WIRE_FEATURE_ANY_DOMAIN 8

@@ -32,6 +32,7 @@ static struct {
 	void (*up)(void *arg);
 	void *up_arg;
 	uint64_t requests, next_token;
+	bool plain; /* this store takes one change a request */
 	struct xs_watch *watches;
 } xs;
 
@@ -119,6 +120,7 @@ static void try_connect(void *arg)
 		return;
 	}
 	xs.lost = xs.wants_write = false;
+	xs.plain = getenv("HOSPESD_PLAIN_STORE") != NULL; /* for tests: as if it knew no better */
 	xs.fd = loop_add(fd, EPOLLIN, ready, NULL);
 	for (struct xs_watch *w = xs.watches; w; w = w->next)
 		send_watch(w, XS_WATCH);
@@ -318,7 +320,8 @@ void xs_introduce(uint32_t domid, uint64_t gfn, uint32_t port, xs_done *done, vo
 struct xs_batch {
 	struct xs_change *changes;
 	size_t nr, size;
-	int err; /* of the first request that failed in this try */
+	bool packed; /* this try sends many changes in a request */
+	int err;     /* of the first request that failed in this try */
 	xs_done *done;
 	void *arg;
 };
@@ -430,6 +433,70 @@ static int send_change(struct xs_batch *b, const struct xs_change *c, uint32_t t
 	return EINVAL;
 }
 
+/* One request being filled with changes. */
+struct packing {
+	char body[XENSTORE_PAYLOAD_MAX];
+	size_t len;
+	char dir[256];
+};
+
+static bool pack_string(struct packing *p, const char *s)
+{
+	size_t len = strlen(s) + 1;
+	if (p->len + len > sizeof(p->body))
+		return false;
+	memcpy(p->body + p->len, s, len);
+	p->len += len;
+	return true;
+}
+
+/* Add a change, its directory only if it is another one. False: it does not fit, and nothing was added. */
+static bool pack_change(struct packing *p, const struct xs_change *c)
+{
+	static const char *const kinds[] = { [XS_CHANGE_WRITE] = "w", [XS_CHANGE_PERMS] = "p", [XS_CHANGE_RM] = "r" };
+	const char *slash = strrchr(c->path, '/'), *name = slash + 1;
+	size_t before = p->len, dir_len = (size_t)(slash - c->path);
+	bool fits = true;
+	if (dir_len >= sizeof(p->dir) || !dir_len) {
+		name = c->path;
+	} else if (strncmp(p->dir, c->path, dir_len) || p->dir[dir_len]) {
+		char dir[sizeof(p->dir)];
+		memcpy(dir, c->path, dir_len);
+		dir[dir_len] = '\0';
+		fits = pack_string(p, "d") && pack_string(p, dir);
+		if (fits)
+			strcpy(p->dir, dir);
+	}
+	fits = fits && pack_string(p, kinds[c->kind]) && pack_string(p, name) &&
+	       (!c->value || pack_string(p, c->value));
+	if (!fits) {
+		p->len = before;
+		p->dir[0] = '\0';
+	}
+	return fits;
+}
+
+static int send_packed(struct xs_batch *b, uint32_t tx)
+{
+	struct packing *p = xcalloc(1, sizeof(*p));
+	struct wire_piece piece;
+	int rc = 0;
+	for (size_t i = 0; i <= b->nr && !rc; i++) {
+		if (i < b->nr && pack_change(p, &b->changes[i]))
+			continue;
+		piece = (struct wire_piece){ p->body, p->len };
+		if (p->len)
+			rc = send_request(WIRE_CHANGES, tx, &piece, 1, changed, b);
+		p->len = 0;
+		p->dir[0] = '\0';
+		/* One that does not fit even alone is no request at all. */
+		if (i < b->nr && !pack_change(p, &b->changes[i]))
+			rc = E2BIG;
+	}
+	free(p);
+	return rc;
+}
+
 /* All requests of the batch at once; then their results. */
 static int batch_step(void *arg, uint32_t tx, unsigned round)
 {
@@ -438,8 +505,11 @@ static int batch_step(void *arg, uint32_t tx, unsigned round)
 	if (round)
 		return b->err;
 	b->err = 0;
+	b->packed = !xs.plain;
 	xs.requests += 2; /* the transaction's start and end */
-	for (size_t i = 0; i < b->nr && !rc; i++)
+	if (b->packed)
+		rc = send_packed(b, tx);
+	for (size_t i = 0; i < b->nr && !rc && !b->packed; i++)
 		rc = send_change(b, &b->changes[i], tx);
 	return rc ? rc : STORE_MORE;
 }
@@ -449,6 +519,13 @@ static void batch_done(void *arg, int err, const char *body, size_t len)
 	struct xs_batch *b = arg;
 	(void)body;
 	(void)len;
+	if (err == ENOSYS && b->packed && xs_up()) {
+		xs.plain = true;
+		err = store_async_transact(xs.a, batch_step, batch_done, b);
+		kick();
+		if (!err)
+			return;
+	}
 	if (b->done)
 		b->done(b->arg, err, NULL, 0);
 	xs_batch_free(b);

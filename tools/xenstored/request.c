@@ -199,6 +199,89 @@ static int do_set_perms(struct request *r)
 }
 
 /*
+ * Many changes in one request.
+ */
+
+/* @name below @dir, or as it is; in r->path. */
+static int change_path(struct request *r, const char *dir, const char *name)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	int n;
+
+	if (*name == '/' || !*dir)
+		return absolute_path(r, name, strlen(name));
+	n = snprintf(path, sizeof(path), *name ? "%s/%s" : "%s%s", dir, name);
+	return (size_t)n < sizeof(path) ? absolute_path(r, path, (size_t)n) : EINVAL;
+}
+
+/* Permissions with blanks between. */
+static int change_perms(struct request *r, const char *text)
+{
+	const char *args[PERMS_MAX];
+	struct perm perms[PERMS_MAX];
+	char copy[16 * PERMS_MAX], *save = NULL;
+	unsigned nr = 0;
+	int err;
+
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
+		return EINVAL;
+	for (char *s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
+		if (nr == PERMS_MAX)
+			return EINVAL;
+		args[nr++] = s;
+	}
+	err = perms_parse(args, nr, perms);
+	return err ? err : view_set_perms(r->v, r->path, perms, nr);
+}
+
+/* The next string of the body, or NULL. */
+static const char *next_string(const struct request *r, size_t *at)
+{
+	const char *s = r->body + *at;
+
+	if (*at >= r->len)
+		return NULL;
+	*at += strlen(s) + 1;
+	return s;
+}
+
+static int do_changes(struct request *r)
+{
+	const char *dir = "", *what, *name, *value;
+	size_t at = 0;
+	int err = 0;
+
+	if (!r->len || r->body[r->len - 1])
+		return EINVAL;
+	while (!err && (what = next_string(r, &at))) {
+		name = next_string(r, &at);
+		if (!name || !*what || what[1])
+			return EINVAL;
+		if (*what == 'd') {
+			dir = name;
+			continue;
+		}
+		err = change_path(r, dir, name);
+		if (err)
+			return err;
+		value = *what == 'r' ? "" : next_string(r, &at);
+		if (!value)
+			return EINVAL;
+		if (*what == 'w')
+			err = view_write(r->v, r->path, value, strlen(value));
+		else if (*what == 'p')
+			err = change_perms(r, value);
+		else if (*what == 'r')
+			err = view_rm(r->v, r->path);
+		else
+			err = EINVAL;
+		if (*what == 'r' && err == ENOENT)
+			err = 0;
+	}
+	return err ? err : answer_ok(r);
+}
+
+/*
  * Permissions of the special names, which are in no tree and in no transaction.
  */
 
@@ -584,11 +667,14 @@ static const struct op {
 	[XS_SET_QUOTA] = { do_set_quota, CHANGES | PRIVILEGED },
 };
 
+static const struct op many_changes = { do_changes, TREE | CHANGES | PRIVILEGED };
 static const struct op get_special = { do_get_special, 0 }, set_special = { do_set_special, CHANGES };
 
 /* NULL: ENOSYS. */
 static const struct op *op_find(uint32_t type, const char *body, size_t len)
 {
+	if (type == WIRE_CHANGES)
+		return &many_changes;
 	if (type >= WIRE_TYPES || !ops[type].run)
 		return NULL;
 	if (len && *body == '@' && type == XS_GET_PERMS)
@@ -603,6 +689,8 @@ int request_run(struct request *r)
 	r->out = NULL;
 	r->out_len = r->out_skip = 0;
 	r->path = NULL;
+	if (r->type == WIRE_CHANGES)
+		return many_changes.run(r);
 	return r->type < WIRE_TYPES && ops[r->type].flags & TREE ? ops[r->type].run(r) : ENOSYS;
 }
 
@@ -634,6 +722,9 @@ static int serve(struct request *r, const struct op *op)
 		return EACCES;
 	if (!(op->flags & TREE))
 		return op->run(r);
+	/* On the live tree what came before a failure could not be taken back. */
+	if (op == &many_changes && !r->tx)
+		return EINVAL;
 	if (!r->tx)
 		return serve_live(r, op->flags & CHANGES);
 	t = transaction_find(r->c, r->tx);
