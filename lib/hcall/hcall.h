@@ -2,7 +2,7 @@
  * Hypercalls from a process: the real ones through the kernel's privcmd device, or those of a hypervisor that is a process itself
  * (tests/sim: hv/core on the fake machine behind a Unix socket), so that every tool runs natively in tests.
  *
- * All functions give 0 or a non-negative result, or -errno. A handle is for one thread at a time; several may be open.
+ * All functions give 0 or a non-negative result, or -errno. A handle is for one thread at a time; several may be open. It does not outlive fork().
  */
 #ifndef HCALL_HCALL_H
 #define HCALL_HCALL_H
