@@ -28,6 +28,7 @@ test: setup
 	@sh scripts/images.sh $(IMAGES) oracle
 	@sh scripts/images.sh $(IMAGES) debian
 	@sh scripts/store-oracle.sh $(IMAGES)
+	@sh scripts/xl-clients.sh $(IMAGES)
 	@sh scripts/lint.sh
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store sim fuzz boot system
 	@$(PYTHON) scripts/check-compat.py docs/compatibility.md $(BUILD)/tests-ran.txt
@@ -72,6 +73,8 @@ install: all
 	install -D -m 644 $(BUILD)/hospes-syms $(DESTDIR)$(PREFIX)/lib/debug/hospes-syms-$(XEN_VERSION).$(XEN_SUBVERSION)
 	install -D -m 755 $(BUILD)/hospes-launch $(DESTDIR)$(PREFIX)/sbin/hospes-launch
 	install -D -m 755 $(BUILD)/xenstored $(DESTDIR)$(PREFIX)/sbin/xenstored
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@sed 's,@PREFIX@,$(PREFIX),g' tools/xenstored/xenstored.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/xenstored.service
 	install -D -m 755 $(BUILD)/xenconsoled $(DESTDIR)$(PREFIX)/sbin/xenconsoled
 	install -D -m 755 $(BUILD)/xenconsole $(DESTDIR)$(PREFIX)/sbin/xenconsole
 	install -D -m 755 $(BUILD)/xen-init-dom0 $(DESTDIR)$(PREFIX)/sbin/xen-init-dom0

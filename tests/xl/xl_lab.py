@@ -21,7 +21,7 @@ class XlWorld(Lives):
         super().__init__(build, **options)
         self.env.update(HOSPESD_SOCKET=str(self.socket), XL_CONF=str(self.folder / "xl.conf"), HOSPES_USERDATA=str(self.folder / "lib"), TZ="UTC")
         for key, value in (("/local/domain/0/name", "Domain-0"), ("/local/domain/0/domid", "0"), ("/local/domain/0/memory/target", "32768"),
-                           ("/local/pool/0/name", "Pool-0"), ("/libxl/0/type", "pv"), ("/libxl/0/dm-version", "qemu_xen")):
+                           ("/local/pool/0/name", "Pool-0")):
             self.store.write(key, value)
 
     def named(self, name, **options):

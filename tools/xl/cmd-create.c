@@ -14,7 +14,6 @@
 #include "domain/config.h"
 #include "domains.h"
 #include "machine.h"
-#include "rpc/rpc.h"
 #include "xl.h"
 
 /* As Debian's xl leaves: what could not be read, no file, anything else. */
@@ -117,49 +116,47 @@ struct death {
 	bool gone;
 };
 
-static void on_event(void *arg, const char *method, struct json_object *params)
+static void on_event(void *arg, const char *event, uint32_t domid, struct json_object *params)
 {
 	struct death *d = arg;
-	struct json_object *event, *domid, *reason;
+	struct json_object *reason = NULL;
 
-	if (strcmp(method, "event") || !json_object_object_get_ex(params, "event", &event) ||
-	    !json_object_object_get_ex(params, "domid", &domid) || json_object_get_int64(domid) != d->domid)
+	if (domid != d->domid)
 		return;
-	if (strcmp(json_object_get_string(event), "shutdown") == 0) {
+	if (strcmp(event, "shutdown") == 0) {
 		json_object_object_get_ex(params, "reason", &reason);
-		fprintf(stderr, "Domain %u has shut down: %s\n", d->domid,
-			reason ? json_object_get_string(reason) : "?");
-	} else if (strcmp(json_object_get_string(event), "destroyed") == 0) {
-		fprintf(stderr, "Domain %u has been destroyed.\n", d->domid);
+		fprintf(stderr, "Domain %u has shut down: %s\n", domid, reason ? json_object_get_string(reason) : "?");
+	} else if (strcmp(event, "destroyed") == 0) {
+		fprintf(stderr, "Domain %u has been destroyed.\n", domid);
 		d->gone = true;
 	}
 }
 
-/* -F: stay until the domain is gone. Events come on the connection that subscribed. */
-static int wait_for_death(uint32_t domid)
+/* -F: stay until the domain is gone. */
+static int wait_for_death(struct death *d)
 {
-	struct death d = { domid, false };
-	int rc = 0;
+	int rc = XL_OK;
 
-	while (!d.gone && rc == 0)
-		rc = rpc_wait(xl_rpc(), -1, on_event, &d);
-	return rc ? xl_fail(-rc, "daemon-lost", "waiting for the domain's end",
-			    "see xl list: hospesd goes on without us", "hospesd went away: %s", strerror(-rc)) :
-		    XL_OK;
+	while (!d->gone && rc == XL_OK)
+		rc = xl_wait_event();
+	return rc;
 }
 
 static int make(const struct create *r, struct domain_config *c)
 {
 	struct json_object *params = json_object_new_object(), *result, *v;
-	uint32_t domid;
+	struct death death = { PROBLEM_NO_DOMID, false };
 	struct problem p;
 
-	if (r->foreground) {
-		v = xl_ask("events.subscribe", NULL, NULL);
-		if (!v)
-			return CREATE_FAILED;
-		json_object_put(v);
+	/* Old files do not say. Kernels of the last ten years have the entry of PVH; one that has not is refused by that reason. */
+	if (!c->type_given && c->type == DOMAIN_PV) {
+		c->type = DOMAIN_PVH;
+		if (!r->quiet && !xl_json())
+			fprintf(stderr, "%s: warning: no type is given: the domain is started as PVH\n",
+				r->file ? r->file : "command line");
 	}
+	if (r->foreground && xl_events(on_event, &death))
+		return CREATE_FAILED;
 	json_object_object_add(params, "config", domain_config_json(c));
 	if (r->file) {
 		char *path = realpath(r->file, NULL);
@@ -175,7 +172,8 @@ static int make(const struct create *r, struct domain_config *c)
 		xl_problem(&p);
 		return CREATE_FAILED;
 	}
-	domid = json_object_object_get_ex(result, "domid", &v) ? (uint32_t)json_object_get_int64(v) : PROBLEM_NO_DOMID;
+	if (json_object_object_get_ex(result, "domid", &v))
+		death.domid = (uint32_t)json_object_get_int64(v);
 	if (xl_json())
 		xl_print_json(json_object_get(result));
 	else if (r->timings)
@@ -183,8 +181,8 @@ static int make(const struct create *r, struct domain_config *c)
 	json_object_put(result);
 	fflush(stdout);
 	if (r->console)
-		return console_run(domid, "pv", 0); /* only comes back if it cannot */
-	return r->foreground ? wait_for_death(domid) : XL_OK;
+		return console_run(death.domid, "pv", 0); /* only comes back if it cannot */
+	return r->foreground ? wait_for_death(&death) : XL_OK;
 }
 
 static const struct option longs[] = { { "defconfig", 1, NULL, 'f' },

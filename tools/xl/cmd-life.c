@@ -54,6 +54,30 @@ static struct json_object *down_params(uint32_t domid, bool fallback, bool wait)
 	return params;
 }
 
+/* It is gone, or about to go. */
+static bool is_down(uint32_t domid)
+{
+	struct domain d;
+	bool down = true;
+
+	if (domain_get(domid, &d)) {
+		down = d.info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying);
+		domain_put(&d);
+	}
+	return down;
+}
+
+/* Of the domains that are waited for, one is down. */
+static void on_event(void *arg, const char *event, uint32_t domid, struct json_object *params)
+{
+	struct domains *l = arg;
+
+	(void)params;
+	for (unsigned i = 0; i < l->nr; i++)
+		if (l->d[i].info.domain == domid && (strcmp(event, "shutdown") == 0 || strcmp(event, "destroyed") == 0))
+			l->d[i].info.flags |= XEN_DOMINF_shutdown;
+}
+
 /* Shut down or reboot one, or all but domain 0. */
 static int take_down(int argc, char **argv, const char *method, const char *doing)
 {
@@ -61,7 +85,7 @@ static int take_down(int argc, char **argv, const char *method, const char *doin
 		{ "all", 0, NULL, 'a' }, { "wait", 0, NULL, 'w' }, { "help", 0, NULL, 'h' }, { 0 }
 	};
 	bool all = false, wait = false, fallback = false;
-	struct domains l;
+	struct domains l = { 0 };
 	int opt, rc = XL_OK;
 
 	while ((opt = xl_option(xl_command(), argc, argv, "awF", longs, 0)) >= 0) {
@@ -81,25 +105,33 @@ static int take_down(int argc, char **argv, const char *method, const char *doin
 		fflush(stdout);
 		return ask(method, down_params(domid, fallback, wait));
 	}
+	if (wait && xl_events(on_event, &l))
+		return XL_FAILED;
 	l = domains_list();
-	/* First all requests, so that they go down side by side; then wait for each. */
-	for (unsigned round = 0; round < 1u + wait; round++) {
-		for (unsigned i = 0; i < l.nr; i++) {
-			struct json_object *result;
-			struct problem p;
+	for (unsigned i = 0; i < l.nr; i++) {
+		uint32_t domid = l.d[i].info.domain;
+		struct json_object *result;
+		struct problem p;
 
-			if (l.d[i].info.domain == 0 || l.d[i].info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))
-				continue;
-			if (round == 0 && !xl_json())
-				printf("%s domain %u\n", doing, l.d[i].info.domain);
-			fflush(stdout);
-			problem_init(&p);
-			result = xl_ask(method, down_params(l.d[i].info.domain, fallback, round == 1), &p);
-			json_object_put(result);
-			if (!result && !(round == 1 && p.err == ESRCH))
-				rc = xl_problem(&p);
+		if (domid == 0 || is_down(domid)) {
+			l.d[i].info.flags |= XEN_DOMINF_shutdown;
+			continue;
+		}
+		if (!xl_json())
+			printf("%s domain %u\n", doing, domid);
+		fflush(stdout);
+		problem_init(&p);
+		result = xl_ask(method, down_params(domid, fallback, false), &p);
+		json_object_put(result);
+		if (!result && !is_down(domid)) {
+			rc = xl_problem(&p);
+			l.d[i].info.flags |= XEN_DOMINF_shutdown; /* there is nothing to wait for */
 		}
 	}
+	for (unsigned i = 0; wait && i < l.nr; i++)
+		while (!(l.d[i].info.flags & XEN_DOMINF_shutdown) && !is_down(l.d[i].info.domain))
+			if (xl_wait_event())
+				return XL_FAILED;
 	domains_free(&l);
 	return rc;
 }

@@ -22,6 +22,8 @@ static struct {
 	struct store *store;
 	struct rpc *rpc;
 	bool drawn; /* a line of progress stands on the terminal */
+	xl_event *on_event;
+	void *event_arg;
 } context;
 
 void xl_set_options(bool dry_run, bool force, int verbose, bool json, bool progress)
@@ -194,6 +196,15 @@ static void on_notification(void *arg, const char *method, struct json_object *p
 	struct json_object *step = NULL, *done = NULL, *total = NULL;
 
 	(void)arg;
+	if (strcmp(method, "event") == 0 && params && context.on_event) {
+		struct json_object *event, *domid;
+
+		if (json_object_object_get_ex(params, "event", &event) &&
+		    json_object_object_get_ex(params, "domid", &domid))
+			context.on_event(context.event_arg, json_object_get_string(event),
+					 (uint32_t)json_object_get_int64(domid), params);
+		return;
+	}
 	if (strcmp(method, "progress") || !params || !xl_progress())
 		return;
 	json_object_object_get_ex(params, "step", &step);
@@ -208,6 +219,26 @@ static void on_notification(void *arg, const char *method, struct json_object *p
 		fprintf(stderr, "\r\033[K%s", json_object_get_string(step));
 	fflush(stderr);
 	context.drawn = true;
+}
+
+int xl_events(xl_event *fn, void *arg)
+{
+	struct json_object *o;
+
+	context.on_event = fn;
+	context.event_arg = arg;
+	o = xl_ask("events.subscribe", NULL, NULL);
+	json_object_put(o);
+	return o ? XL_OK : XL_FAILED;
+}
+
+int xl_wait_event(void)
+{
+	int rc = rpc_wait(xl_rpc(), -1, on_notification, NULL);
+
+	return rc ? xl_fail(-rc, "daemon-lost", "waiting for domains", "see xl list: hospesd goes on without us",
+			    "hospesd went away: %s", strerror(-rc)) :
+		    XL_OK;
 }
 
 struct json_object *xl_ask(const char *method, struct json_object *params, struct problem *p)
