@@ -8,6 +8,7 @@
 #include "hv/string.h"
 
 #define STRUCT_MAX 256u /* largest structure a layout string may describe */
+#define LAYOUT_SIZES 2	/* bytes in front of its fields */
 
 /* One field of a layout string: size and alignment in the wanted width. */
 struct field {
@@ -57,13 +58,13 @@ static const char *next_field(const char *layout, bool guest32, struct field *f)
 	return layout + 1;
 }
 
-/* Bytes of the structure @layout describes, with its trailing padding. */
-size_t layout_size(const char *layout, bool guest32)
+/* Bytes of the structure that @letters describe, with its trailing padding. */
+size_t layout_measure(const char *letters, bool guest32)
 {
 	size_t off = 0, align = 1;
 	struct field f;
 
-	while ((layout = next_field(layout, guest32, &f))) {
+	while ((letters = next_field(letters, guest32, &f))) {
 		off = ROUND_UP(off, f.align) + (size_t)f.repeat * f.size;
 		if (f.align > align)
 			align = f.align;
@@ -113,14 +114,14 @@ static void widen(uint8_t *dst, const uint8_t *src, const struct field *f)
 }
 
 /* Copy every field of one layout to its place in the other: @to64 from the 32-bit form, else to it. */
-static void convert(uint8_t *s64, uint8_t *s32, const char *layout, bool to64)
+static void convert(uint8_t *s64, uint8_t *s32, const char *letters, bool to64)
 {
 	size_t off64 = 0, off32 = 0;
 	struct field f64, f32;
 	const char *next;
 
-	for (; (next = next_field(layout, false, &f64)); layout = next) {
-		(void)next_field(layout, true, &f32);
+	for (; (next = next_field(letters, false, &f64)); letters = next) {
+		(void)next_field(letters, true, &f32);
 		off64 = ROUND_UP(off64, f64.align);
 		off32 = ROUND_UP(off32, f32.align);
 		for (unsigned i = 0; i < f64.repeat; i++) {
@@ -137,7 +138,7 @@ static void convert(uint8_t *s64, uint8_t *s32, const char *layout, bool to64)
 }
 
 /* Read a structure of @layout at @gva into its 64-bit form @dst. -EFAULT. */
-int get_struct(struct vcpu *v, void *dst, uint64_t gva, const char *layout)
+int get_struct(struct vcpu *v, void *dst, uint64_t gva, struct layout layout)
 {
 	uint8_t buf[STRUCT_MAX];
 	size_t size = layout_size(layout, v->hc.guest32);
@@ -150,12 +151,12 @@ int get_struct(struct vcpu *v, void *dst, uint64_t gva, const char *layout)
 	if (rc)
 		return rc;
 	memset(dst, 0, layout_size(layout, false));
-	convert(dst, buf, layout, true);
+	convert(dst, buf, layout.letters, true);
 	return 0;
 }
 
 /* Write the 64-bit form @src as a structure of @layout at @gva; longs are cut for a 32-bit guest. -EFAULT. */
-int put_struct(struct vcpu *v, uint64_t gva, const void *src, const char *layout)
+int put_struct(struct vcpu *v, uint64_t gva, const void *src, struct layout layout)
 {
 	uint8_t buf[STRUCT_MAX], copy[STRUCT_MAX];
 	size_t size = layout_size(layout, v->hc.guest32);
@@ -165,12 +166,12 @@ int put_struct(struct vcpu *v, uint64_t gva, const void *src, const char *layout
 	ASSERT(layout_size(layout, false) <= sizeof(copy));
 	memset(buf, 0, size);
 	memcpy(copy, src, layout_size(layout, false));
-	convert(copy, buf, layout, false);
+	convert(copy, buf, layout.letters, false);
 	return copy_to_guest(v, gva, buf, size);
 }
 
 /* Address of element @i of an array at @gva. -EFAULT if it cannot be one. */
-static int element(struct vcpu *v, uint64_t gva, uint64_t i, const char *layout, uint64_t *addr)
+static int element(struct vcpu *v, uint64_t gva, uint64_t i, struct layout layout, uint64_t *addr)
 {
 	uint64_t off;
 
@@ -181,7 +182,7 @@ static int element(struct vcpu *v, uint64_t gva, uint64_t i, const char *layout,
 }
 
 /* get_struct of element @i. -EFAULT. */
-int get_element(struct vcpu *v, void *dst, uint64_t gva, uint64_t i, const char *layout)
+int get_element(struct vcpu *v, void *dst, uint64_t gva, uint64_t i, struct layout layout)
 {
 	uint64_t addr = 0;
 	int rc = element(v, gva, i, layout, &addr);
@@ -190,7 +191,7 @@ int get_element(struct vcpu *v, void *dst, uint64_t gva, uint64_t i, const char 
 }
 
 /* put_struct of element @i. -EFAULT. */
-int put_element(struct vcpu *v, uint64_t gva, uint64_t i, const void *src, const char *layout)
+int put_element(struct vcpu *v, uint64_t gva, uint64_t i, const void *src, struct layout layout)
 {
 	uint64_t addr = 0;
 	int rc = element(v, gva, i, layout, &addr);

@@ -464,7 +464,7 @@ static int batch_one(struct vcpu *v, struct domain *d, struct domain *owner, int
 		one = physmap_add_foreign(d, owner, gfn(idx), gfn(gpfn));
 	else
 		one = physmap_add(d, b->space, idx, gfn(gpfn));
-	return put_element(v, b->errs, i, &one, "i") ? err(-EFAULT) : 0;
+	return put_element(v, b->errs, i, &one, LAYOUT_int) ? err(-EFAULT) : 0;
 }
 
 /* Each item has its own error in the caller's list; what is wrong with the owner is every item's error. */

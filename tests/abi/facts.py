@@ -7,7 +7,7 @@ what test_abi.c checks:
   1. constants and 64-bit layouts: ours against Xen's;
   2. structures named *_compat32: ours against Xen's compiled for 32 bits;
   3. structures handlers copy as they are, whatever the guest's width: ours against Xen's for 32 bits;
-  4. layout strings of hv/layouts.h: against the sizes and offsets of Xen's structures in both widths.
+  4. layouts of hv/layouts.h: against the sizes and offsets of Xen's structures in both widths.
 The reader understands the style our headers are written in, not C.
 """
 import argparse
@@ -158,7 +158,7 @@ def write_facts(out, what, ours, theirs):
 def layout_table(f, cc, include):
     """For test_abi.c: of each string of hv/layouts.h, Xen's sizes and member offsets in both widths."""
     text = (ROOT / 'hv/include/hv/layouts.h').read_text()
-    names = [n for n in re.findall(r'#define LAYOUT_(\w+) "', text) if n != 'ulong']
+    names = [n for n in re.findall(r'#define LAYOUT_(\w+) LAYOUT', text) if n not in ('ulong', 'int')]
     by_name = {n: (k, n, p) for k, n, p in read_headers()[1]}
     rows = []
     facts = {}

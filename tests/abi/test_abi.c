@@ -7,7 +7,8 @@
 #include "../unit/guest_test.h"
 
 static const struct {
-	const char *name, *layout;
+	const char *name;
+	struct layout layout;
 	size_t size64, size32;
 	unsigned nr;
 	struct {

@@ -3,6 +3,7 @@
  * conversion there and back, and addresses at the end of the address space.
  */
 #include "guest_test.h"
+#include "hv/layouts.h"
 
 static struct domain *d;
 static struct vcpu *v;
@@ -44,8 +45,8 @@ static void test_sizes(void **state)
 		  { "LhhALhhAhhh", 40, 24 } };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
-		assert_int_equal(layout_size(t[i].layout, false), t[i].size64);
-		assert_int_equal(layout_size(t[i].layout, true), t[i].size32);
+		assert_int_equal(layout_measure(t[i].layout, false), t[i].size64);
+		assert_int_equal(layout_measure(t[i].layout, true), t[i].size32);
 	}
 }
 
@@ -58,7 +59,7 @@ struct mixed {
 	uint64_t q;
 	uint64_t Q;
 };
-#define MIXED "3bhLilqQ"
+#define MIXED LAYOUT(48, 40, "3bhLilqQ")
 
 struct mixed32 {
 	uint8_t b[3];
@@ -69,6 +70,39 @@ struct mixed32 {
 	uint32_t q[2]; /* aligned to 4 */
 	uint32_t Q[2] __attribute__((aligned(8)));
 };
+
+#define PAIR LAYOUT(16, 8, "LL")
+#define LONG LAYOUT(8, 4, "L")
+
+/* The sizes of every layout in use. */
+static void test_sizes_in_use(void **state)
+{
+	static const struct layout used[] = { LAYOUT_multicall_entry,
+					      LAYOUT_gnttab_map_grant_ref,
+					      LAYOUT_gnttab_unmap_grant_ref,
+					      LAYOUT_gnttab_copy,
+					      LAYOUT_sched_poll,
+					      LAYOUT_vcpu_runstate_info,
+					      LAYOUT_vcpu_set_singleshot_timer,
+					      LAYOUT_xen_memory_reservation,
+					      LAYOUT_xen_add_to_physmap,
+					      LAYOUT_xen_add_to_physmap_batch,
+					      LAYOUT_xen_remove_from_physmap,
+					      LAYOUT_xen_memory_map,
+					      LAYOUT_xen_platform_parameters,
+					      LAYOUT_xen_dm_op_buf,
+					      LAYOUT_xen_pod_target,
+					      LAYOUT_xen_mem_acquire_resource,
+					      LAYOUT_ulong,
+					      LAYOUT_int,
+					      MIXED,
+					      PAIR,
+					      LONG };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(used); i++)
+		for (unsigned w = 0; w < 2; w++)
+			assert_int_equal(layout_size(used[i], w), layout_measure(used[i].letters, w));
+}
 
 static void test_convert(void **state)
 {
@@ -108,9 +142,9 @@ static void test_elements(void **state)
 		for (uint64_t i = 0; i < 5; i++) {
 			pair[0] = i;
 			pair[1] = i * 10;
-			assert_int_equal(put_element(v, ARG, i, pair, "LL"), 0);
+			assert_int_equal(put_element(v, ARG, i, pair, PAIR), 0);
 		}
-		assert_int_equal(get_element(v, out, ARG, 4, "LL"), 0);
+		assert_int_equal(get_element(v, out, ARG, 4, PAIR), 0);
 		assert_true(out[0] == 4 && out[1] == 40);
 		assert_int_equal(*(uint32_t *)gpa_ptr(d, ARG + (w ? 8 : 16)), 1);
 	}
@@ -122,27 +156,26 @@ static void test_bad_addresses(void **state)
 
 	width(false);
 	/* No page, last byte beyond the last page, wrapping arithmetic. */
-	assert_int_equal(get_struct(v, x, 16 * PAGE_SIZE, "L"), -EFAULT);
-	assert_int_equal(get_struct(v, x, 16 * PAGE_SIZE - 4, "L"), -EFAULT);
-	assert_int_equal(get_struct(v, x, ~0UL - 3, "L"), -EFAULT);
-	assert_int_equal(put_struct(v, ~0UL - 3, x, "L"), -EFAULT);
-	assert_int_equal(get_element(v, x, ARG, 1UL << 61, "L"), -EFAULT);
-	assert_int_equal(get_element(v, x, ~0UL - 7, 2, "L"), -EFAULT);
-	assert_int_equal(put_element(v, ARG, ~0UL, x, "LL"), -EFAULT);
+	assert_int_equal(get_struct(v, x, 16 * PAGE_SIZE, LONG), -EFAULT);
+	assert_int_equal(get_struct(v, x, 16 * PAGE_SIZE - 4, LONG), -EFAULT);
+	assert_int_equal(get_struct(v, x, ~0UL - 3, LONG), -EFAULT);
+	assert_int_equal(put_struct(v, ~0UL - 3, x, LONG), -EFAULT);
+	assert_int_equal(get_element(v, x, ARG, 1UL << 61, LONG), -EFAULT);
+	assert_int_equal(get_element(v, x, ~0UL - 7, 2, LONG), -EFAULT);
+	assert_int_equal(put_element(v, ARG, ~0UL, x, PAIR), -EFAULT);
 	assert_int_equal(copy_from_guest(v, x, ~0UL, 0), 0);
 	assert_int_equal(copy_to_guest(v, ~0UL, x, 0), 0);
 	width(true);
-	assert_int_equal(get_struct(v, x, 0xfffffffd, "L"), -EFAULT);
-	assert_int_equal(get_struct(v, x, 1UL << 32, "b"), -EFAULT);
-	assert_int_equal(get_element(v, x, 0xfffff000, 0x1000, "i"), -EFAULT);
+	assert_int_equal(get_struct(v, x, 0xfffffffd, LONG), -EFAULT);
+	assert_int_equal(get_struct(v, x, 1UL << 32, LAYOUT(1, 1, "b")), -EFAULT);
+	assert_int_equal(get_element(v, x, 0xfffff000, 0x1000, LAYOUT(4, 4, "i")), -EFAULT);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_sizes, setup),
-		cmocka_unit_test_setup(test_convert, setup),
-		cmocka_unit_test_setup(test_elements, setup),
+		cmocka_unit_test_setup(test_sizes, setup),	   cmocka_unit_test_setup(test_sizes_in_use, setup),
+		cmocka_unit_test_setup(test_convert, setup),	   cmocka_unit_test_setup(test_elements, setup),
 		cmocka_unit_test_setup(test_bad_addresses, setup),
 	};
 
