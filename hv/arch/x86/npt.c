@@ -1,7 +1,5 @@
 /* The hooks of the guest-physical map for AMD nested paging. */
-#include "hv/arch.h"
-
-#include "npt_format.h"
+#include "hv/p2m_entry.h"
 
 #define CPUID_EXT_MAX 0x80000000u
 #define CPUID_EXT_FEATURES 0x80000001u
@@ -10,24 +8,6 @@
 static struct {
 	unsigned max_level; /* 0: not asked yet */
 } npt;
-
-/* An entry mapping @m as @type at @level. */
-uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level)
-{
-	return npt_leaf(m, type, level);
-}
-
-/* An entry leading to the table @next; @protect: nothing below it can be written (rights are combined over levels, APM vol. 2, 5.6). */
-uint64_t arch_p2m_table(mfn_t next, bool protect)
-{
-	return npt_table(next, protect);
-}
-
-/* What @pte of @level means. */
-struct arch_p2m_entry arch_p2m_decode(uint64_t pte, unsigned level)
-{
-	return npt_decode(pte, level);
-}
 
 static unsigned ask_cpu(void)
 {

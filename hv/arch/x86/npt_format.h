@@ -5,7 +5,7 @@
 #ifndef NPT_FORMAT_H
 #define NPT_FORMAT_H
 
-#include "hv/arch.h"
+#include "hv/p2m_entry.h"
 
 #define NPT_P (1UL << 0)
 #define NPT_RW (1UL << 1)

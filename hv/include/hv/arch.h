@@ -71,19 +71,7 @@ int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len) must_ch
 int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len) must_check;
 
 /* Guest-physical map table format, used by hv/mm/p2m.c -------------------------------------- */
-struct arch_p2m_entry {
-	mfn_t mfn;	    /* of the frame, or of the next table */
-	enum p2m_type type; /* P2M_INVALID: empty */
-	bool is_table;
-	bool protected; /* a table through which nothing may be written, whatever its entries say */
-};
-#define P2M_LEVELS 4u /* level 0 maps 4K, 1 2M, 2 1G; 3 tables only */
-#define P2M_ENTRIES 512u
-/* Pure functions on one 8-byte entry. */
-uint64_t arch_p2m_leaf(mfn_t m, enum p2m_type type, unsigned level);
-uint64_t arch_p2m_table(mfn_t next, bool protect);
-struct arch_p2m_entry arch_p2m_decode(uint64_t pte, unsigned level);
-/* Largest leaf level the hardware takes (1 or 2). */
-unsigned arch_p2m_max_level(void);
+/* asm/p2m.h has arch_p2m_leaf(), arch_p2m_table() and arch_p2m_decode(), pure functions on one 8-byte entry; the rest is in hv/p2m_entry.h. */
+#include "asm/p2m.h"
 
 #endif

@@ -22,6 +22,8 @@
 
 #define WALK_TRIES 4u
 #define MAX_LEVELS 5u
+/* Bytes that are copied with interrupts off. */
+#define SHORT_COPY 512u
 
 /* Shape of a paging mode. */
 struct walk_mode {
@@ -313,6 +315,66 @@ int guest_fetch(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8
 	return src ? (int)n : -ENXIO;
 }
 
+/*
+ * Copy @n bytes within one page the short way, inside a section: when its tables and the page are as they are to be, down to the accessed and
+ * dirty bits. false: nothing was done, the long way finds out why.
+ */
+static bool copy_in_section(struct vcpu *v, const struct guest_paging *p, uint64_t va, void *buf, size_t n,
+			    uint32_t access)
+{
+	const struct walk_mode *m = NULL;
+	uint64_t gpa = (uint32_t)va;
+	uint32_t pfec;
+	struct walk w;
+	void *mem = NULL;
+	bool on;
+
+	if (p->cr0 & CR0_PG) {
+		m = walk_prepare(p, &va);
+		if (!m)
+			return false;
+	}
+	on = p2m_section_begin(v->domain);
+	if (!m || (!walk_checked(v, p, m, va, access, &w, &gpa, &pfec) && accessed_set(&w, access))) {
+		if (access & PF_WRITE) {
+			mem = p2m_section_map_writable(v, gpa);
+			if (likely(mem))
+				memcpy(mem, buf, n);
+		} else {
+			mem = (void *)p2m_section_map(v, gpa);
+			if (likely(mem))
+				memcpy(buf, mem, n);
+		}
+	}
+	p2m_section_end(v->domain, on);
+	return mem;
+}
+
+/* Copy @n bytes within one page, holding a reference on it. As guest_copy(). */
+static int copy_page(struct vcpu *v, const struct guest_paging *p, uint64_t va, void *buf, size_t n, uint32_t access,
+		     uint32_t *pfec)
+{
+	struct frame *f;
+	uint64_t gpa;
+	void *mem;
+	int rc = guest_walk(v, p, va, access, &gpa, pfec);
+
+	if (rc)
+		return rc;
+	f = p2m_get_frame(v->domain, gfn(gpa >> PAGE_SHIFT), access & PF_WRITE);
+	if (!f)
+		return -ENXIO;
+	mem = (char *)mfn_to_virt(frame_to_mfn(f)) + (gpa & ~PAGE_MASK);
+	if (access & PF_WRITE)
+		memcpy(mem, buf, n);
+	else
+		memcpy(buf, mem, n);
+	frame_put(f);
+	if (access & PF_WRITE)
+		p2m_mark_dirty(v->domain, gfn(gpa >> PAGE_SHIFT));
+	return 0;
+}
+
 int guest_copy(struct vcpu *v, uint64_t va, void *buf, size_t len, uint32_t access, uint64_t *fault_va, uint32_t *pfec)
 {
 	struct guest_paging p;
@@ -321,26 +383,13 @@ int guest_copy(struct vcpu *v, uint64_t va, void *buf, size_t len, uint32_t acce
 	virt->get_paging(v, &p);
 	while (len) {
 		size_t n = min_u64(len, PAGE_SIZE - (va & ~PAGE_MASK));
-		struct frame *f;
-		uint64_t gpa;
-		void *mem;
-		int rc;
-
 		*fault_va = va;
-		rc = guest_walk(v, &p, va, access, &gpa, pfec);
-		if (rc)
-			return rc;
-		f = p2m_get_frame(v->domain, gfn(gpa >> PAGE_SHIFT), access & PF_WRITE);
-		if (!f)
-			return -ENXIO;
-		mem = (char *)mfn_to_virt(frame_to_mfn(f)) + (gpa & ~PAGE_MASK);
-		if (access & PF_WRITE)
-			memcpy(mem, at, n);
-		else
-			memcpy(at, mem, n);
-		frame_put(f);
-		if (access & PF_WRITE)
-			p2m_mark_dirty(v->domain, gfn(gpa >> PAGE_SHIFT));
+		if (n > SHORT_COPY || !copy_in_section(v, &p, va, at, n, access)) {
+			int rc = copy_page(v, &p, va, at, n, access, pfec);
+
+			if (rc)
+				return rc;
+		}
 		at += n;
 		va += n;
 		len -= n;

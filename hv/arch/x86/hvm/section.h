@@ -1,5 +1,5 @@
 /*
- * Reading guest memory without references. While a CPU is in a p2m's running set with interrupts off, no page that is
+ * Guest memory without references. While a CPU is in a p2m's running set with interrupts off, no page that is
  * mapped can be freed: p2m_flush() waits until that CPU has answered, and every change flushes before it lets the page go.
  */
 #ifndef HVM_SECTION_H
@@ -28,12 +28,14 @@ static inline void p2m_section_end(struct domain *d, bool on)
 }
 
 /*
- * The memory behind @gpa up to the end of its page, for reading inside a section; NULL when it is not RAM. Every present leaf but
- * device memory is some domain's RAM. Tables, too, are freed only after a flush.
+ * The memory behind @gpa up to the end of its page, inside a section; NULL when it is not RAM. Every present leaf but
+ * device memory is some domain's RAM. Tables, too, are freed only after a flush. *@writable: every level lets the guest write, so what a
+ * log of dirty pages must know of the page it knows already.
  */
-static inline const char *p2m_section_walk(struct domain *d, uint64_t gpa)
+static inline char *p2m_section_walk(struct domain *d, uint64_t gpa, bool *writable)
 {
 	mfn_t table = d->p2m.root;
+	uint64_t all = NPT_RW;
 
 	if (gpa >> 48)
 		return NULL;
@@ -44,12 +46,14 @@ static inline const char *p2m_section_walk(struct domain *d, uint64_t gpa)
 
 		if (!(pte & NPT_P))
 			return NULL;
+		all &= pte;
 		if (level == 0 || (pte & NPT_PS)) {
 			uint64_t offset = gpa & ((1UL << shift) - 1);
 
 			if (npt_decode(pte, level).type == P2M_MMIO_DIRECT)
 				return NULL;
-			return (const char *)paddr_to_virt(pte & NPT_ADDR_MASK) + offset;
+			*writable = all;
+			return (char *)paddr_to_virt(pte & NPT_ADDR_MASK) + offset;
 		}
 		table = paddr_to_mfn(pte & NPT_ADDR_MASK);
 	}
@@ -60,19 +64,39 @@ static inline const char *p2m_section_walk(struct domain *d, uint64_t gpa)
  * The same for the few pages a vCPU's exits need again and again: its tables and its code. What was found under the present epoch
  * still holds, as every change that takes a translation away moves the epoch before the page can be freed.
  */
-static inline const void *p2m_section_map(struct vcpu *v, uint64_t gpa)
+static inline struct gpa_cache *p2m_section_find(struct vcpu *v, uint64_t gpa)
 {
 	uint64_t g = gpa >> PAGE_SHIFT, epoch = __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE);
 	struct gpa_cache *c = &v->arch.gpa_cache[g * 0x9e3779b97f4a7c15UL >> (64 - GPA_CACHE_BITS)];
 
 	if (unlikely(c->gfn != g || c->epoch != epoch || !c->page)) {
-		c->page = p2m_section_walk(v->domain, gpa & PAGE_MASK);
+		c->page = p2m_section_walk(v->domain, gpa & PAGE_MASK, &c->writable);
 		c->gfn = g;
 		c->epoch = epoch;
 		if (!c->page)
 			return NULL;
 	}
-	return c->page + (gpa & ~PAGE_MASK);
+	return c;
+}
+
+/* The page's memory from @gpa on, for reading; NULL as above. */
+static inline const void *p2m_section_map(struct vcpu *v, uint64_t gpa)
+{
+	const struct gpa_cache *c = p2m_section_find(v, gpa);
+
+	return likely(c) ? c->page + (gpa & ~PAGE_MASK) : NULL;
+}
+
+/* For writing, too; NULL also when a write would have to be prepared: by p2m_get_frame(). */
+static inline void *p2m_section_map_writable(struct vcpu *v, uint64_t gpa)
+{
+	struct gpa_cache *c = p2m_section_find(v, gpa);
+
+	if (likely(c && c->writable))
+		return c->page + (gpa & ~PAGE_MASK);
+	if (c) /* rights may be gained without a new epoch: look again the next time */
+		c->page = NULL;
+	return NULL;
 }
 
 #endif

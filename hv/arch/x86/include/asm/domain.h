@@ -29,7 +29,8 @@ struct arch_domain {
 /* A guest page found through the p2m while its epoch was @epoch; see hvm/section.h. */
 struct gpa_cache {
 	uint64_t gfn, epoch;
-	const char *page; /* NULL: empty */
+	char *page;    /* NULL: empty */
+	bool writable; /* the guest can write it now without a fault */
 };
 #define GPA_CACHE_BITS 4u
 
