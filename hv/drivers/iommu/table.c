@@ -1,7 +1,7 @@
 /*
  * The tree of I/O page tables. A change first builds the tables it needs, which alters no translation, and then only
  * writes entries. Tables that a large entry replaces, and tables that became empty, leave the tree at once and are
- * freed after the next flush.
+ * freed after the next flush. How many entries of a table say something is kept in its frame's count of typed uses, for a table has no others.
  */
 #include "table.h"
 
@@ -30,9 +30,18 @@ static struct io_entry decode(const struct io_table *t, const uint64_t *pte, uns
 	return t->format->decode(__atomic_load_n(pte, __ATOMIC_ACQUIRE), level);
 }
 
-/* One naturally atomic store; the unit may walk at any time. */
-static void pte_write(const struct io_table *t, uint64_t *pte, uint64_t v)
+static uint32_t *nr_used(mfn_t table)
 {
+	return &mfn_to_frame(table)->type_count;
+}
+
+/* One naturally atomic store into @table; the unit may walk at any time. */
+static void pte_write(const struct io_table *t, mfn_t table, uint64_t *pte, uint64_t v)
+{
+	uint64_t empty = t->format->empty;
+
+	if ((*pte == empty) != (v == empty))
+		*nr_used(table) += v == empty ? UINT32_MAX : 1;
 	__atomic_store_n(pte, v, __ATOMIC_RELEASE);
 	if (t->incoherent)
 		arch_cache_flush(pte, sizeof(*pte));
@@ -80,6 +89,7 @@ static mfn_t table_alloc(struct io_table *t, bool spare)
 		return INVALID_MFN;
 	for (unsigned i = 0; i < IO_ENTRIES; i++)
 		va[i] = t->format->empty;
+	*nr_used(m) = 0;
 	if (t->incoherent)
 		arch_cache_flush(va, PAGE_SIZE);
 	t->nr_tables++;
@@ -143,7 +153,7 @@ int io_table_init(struct io_table *t, const struct io_format *f, unsigned levels
 			io_table_destroy(t);
 			return err(-ENOMEM);
 		}
-		pte_write(t, table_va(table), f->table(next, level));
+		pte_write(t, table, table_va(table), f->table(next, level));
 		table = next;
 	}
 	fill_reserve(t);
@@ -195,36 +205,46 @@ struct io_entry io_table_lookup(const struct io_table *t, uint64_t dfn, unsigned
 
 /* Changing ------------------------------------------------------------------------------------------ */
 
-/* Replace the leaf or hole @pte of @level by a table of the same translations. False without memory. */
-static bool split(struct io_table *t, uint64_t *pte, unsigned level, bool spare)
+/* Replace the leaf or hole @pte of @level, in @upper, by a table of the same translations. False without memory. */
+static bool split(struct io_table *t, mfn_t upper, uint64_t *pte, unsigned level, bool spare)
 {
 	struct io_entry e = decode(t, pte, level);
 	mfn_t table = table_alloc(t, spare);
 
 	if (!mfn_valid_value(table))
 		return false;
-	if (e.access)
+	if (e.access) {
 		for (unsigned i = 0; i < IO_ENTRIES; i++)
 			table_va(table)[i] = t->format->leaf(mfn_add(e.mfn, i * span(level - 1)), e.access, level - 1);
+		*nr_used(table) = IO_ENTRIES;
+	}
 	if (t->incoherent)
 		arch_cache_flush(table_va(table), PAGE_SIZE);
-	pte_write(t, pte, t->format->table(table, level));
+	pte_write(t, upper, pte, t->format->table(table, level));
 	return true;
 }
 
-/* The entry of @dfn at @level, splitting what is above; NULL without memory. */
-static uint64_t *entry_make(struct io_table *t, uint64_t dfn, unsigned level)
+/* The entry of @dfn at @level, in *@in, splitting what is above; NULL without memory. */
+static uint64_t *entry_make(struct io_table *t, uint64_t dfn, unsigned level, mfn_t *in)
 {
 	mfn_t table = t->root;
 
 	for (unsigned l = t->levels - 1;; l--) {
 		uint64_t *pte = &table_va(table)[slot(dfn, l)];
 
-		if (l == level)
+		struct io_entry e;
+
+		if (l == level) {
+			*in = table;
 			return pte;
-		if (!decode(t, pte, l).is_table && !split(t, pte, l, false))
-			return NULL;
-		table = decode(t, pte, l).mfn;
+		}
+		e = decode(t, pte, l);
+		if (!e.is_table) {
+			if (!split(t, table, pte, l, false))
+				return NULL;
+			e = decode(t, pte, l);
+		}
+		table = e.mfn;
 	}
 }
 
@@ -241,37 +261,28 @@ static unsigned best_level(const struct io_table *t, uint64_t dfn, uint64_t m, u
 /* See table.h. Tables built before memory ran out stay, empty or saying what the large entry said. */
 int io_table_map(struct io_table *t, uint64_t dfn, mfn_t m, uint64_t nr, unsigned access)
 {
+	mfn_t table;
+
 	if (dfn >= io_table_frames(t) || nr > io_table_frames(t) - dfn || !access)
 		return err(-EINVAL);
 	for (uint64_t i = 0; i < nr;) {
 		unsigned level = best_level(t, dfn + i, m.v + i, nr - i);
 
-		if (!entry_make(t, dfn + i, level))
+		if (!entry_make(t, dfn + i, level, &table))
 			return err(-ENOMEM);
 		i += span(level);
 	}
 	for (uint64_t i = 0; i < nr;) {
 		unsigned level = best_level(t, dfn + i, m.v + i, nr - i);
-		uint64_t *pte = entry_make(t, dfn + i, level);
+		uint64_t *pte = entry_make(t, dfn + i, level, &table);
 		struct io_entry old = decode(t, pte, level);
 
-		pte_write(t, pte, t->format->leaf(mfn_add(m, i), access, level));
+		pte_write(t, table, pte, t->format->leaf(mfn_add(m, i), access, level));
 		if (old.is_table)
 			retire(t, old.mfn, level - 1);
 		i += span(level);
 	}
 	return 0;
-}
-
-static bool table_is_empty(const struct io_table *t, mfn_t table, unsigned level)
-{
-	for (unsigned i = 0; i < IO_ENTRIES; i++) {
-		struct io_entry e = decode(t, &table_va(table)[i], level);
-
-		if (e.is_table || e.access)
-			return false;
-	}
-	return true;
 }
 
 /* Is this the table at the low end that units with fewer levels start from? */
@@ -295,7 +306,7 @@ static bool unmap_in(struct io_table *t, mfn_t table, unsigned level, uint64_t b
 		if (!e.is_table && !e.access)
 			continue;
 		if (!e.is_table && !whole) {
-			if (!split(t, pte, level, true)) {
+			if (!split(t, table, pte, level, true)) {
 				exact = false;
 				whole = true;
 			}
@@ -303,10 +314,10 @@ static bool unmap_in(struct io_table *t, mfn_t table, unsigned level, uint64_t b
 		}
 		if (e.is_table && !(whole && !is_fixed(t, at, level - 1))) {
 			exact &= unmap_in(t, e.mfn, level - 1, at, first, last);
-			if (is_fixed(t, at, level - 1) || !table_is_empty(t, e.mfn, level - 1))
+			if (is_fixed(t, at, level - 1) || *nr_used(e.mfn))
 				continue;
 		}
-		pte_write(t, pte, t->format->empty);
+		pte_write(t, table, pte, t->format->empty);
 		if (e.is_table)
 			retire(t, e.mfn, level - 1);
 	}
