@@ -6,7 +6,8 @@
  *
  * A free block is known by its head (state FREE, order); the other frames of it are FREE with order INTERIOR. Scrubbing is lazy:
  * every naturally aligned group of 2^SCRUB_ORDER frames, or smaller block, has a dirty flag on its first frame. Freeing only sets
- * flags; memory is zeroed when it is allocated, or before that by an idle CPU.
+ * flags; memory is zeroed when it is allocated, or before that by an idle CPU. A bit for each group leads that CPU to it: set when
+ * something of the group is freed, cleared when nothing dirty is found free in it.
  */
 #include "hv/mm.h"
 
@@ -22,6 +23,9 @@
 #define SECTION_FRAMES (1UL << SECTION_SHIFT)
 #define NO_SECTION UINT32_MAX
 #define SCRUB_ORDER 6u
+/* Words of bits a slice of the idle scrub looks at for a dirty block, and for how many of them one group counts. */
+#define SCRUB_WORDS 1024u
+#define GROUP_LOOKS 32u
 #define INTERIOR 0xffu
 /* How often to look again for a block perhaps missing only because a part is being scrubbed: some slices, not all memory. */
 #define SCRUB_LOOKS 10000u
@@ -40,11 +44,12 @@ static struct {
 	uint64_t nr_sections;			     /* of the machine */
 	uint32_t free_list[NR_ZONES][MAX_ORDER + 1]; /* index of the first block's head, 0 = none */
 	uint64_t total, free, claimed;
-	uint64_t clean_run; /* entries the idle scrub has passed since it last met a dirty one, or memory was freed */
+	uint64_t *dirty;    /* a bit for each group of the table */
+	uint64_t nr_dirty;  /* bits set */
 	uint64_t scrubbing; /* frames an idle CPU has taken out for a moment */
 	bool scrubber;	    /* atomic: an idle CPU is scrubbing */
 	bool scrub_stopped; /* atomic: none may begin */
-	uint64_t cursor;    /* where the next idle scrub looks, in table sections' frames */
+	uint64_t cursor;    /* where the next idle scrub looks, in words of @dirty */
 	uint64_t table_frames;
 	struct domain **owners[64]; /* [id / 512][id % 512]: who to account a page to */
 } mm = { .lock = SPINLOCK_INIT(RANK_FRAMES) };
@@ -281,25 +286,64 @@ static struct frame *free_head(struct frame *f)
 	return NULL;
 }
 
-/* Find a dirty free block of at most a scrub group, looking at a bounded part of the table; takes it off the lists. */
-static struct frame *take_dirty(unsigned *order)
+static uint64_t group_of(const struct frame *f)
 {
-	for (unsigned i = 0; i < 4096; i++) {
-		struct frame *f = mm.table + mm.cursor, *h;
+	return (uint64_t)(f - mm.table) >> SCRUB_ORDER;
+}
+
+/* Something of the 2^@order frames from @f on is dirty. Lock held. */
+static void note_dirty(const struct frame *f, unsigned order)
+{
+	uint64_t nr = order > SCRUB_ORDER ? 1UL << (order - SCRUB_ORDER) : 1;
+
+	for (uint64_t g = group_of(f); nr--; g++) {
+		uint64_t bit = 1UL << g % 64;
+
+		mm.nr_dirty += !(mm.dirty[g / 64] & bit);
+		mm.dirty[g / 64] |= bit;
+	}
+}
+
+/* Take a dirty free block of the group whose first frame is @f off the lists; NULL if there is none. */
+static struct frame *take_from_group(struct frame *f, unsigned *order)
+{
+	for (const struct frame *end = f + (1UL << SCRUB_ORDER); f < end; f++) {
+		struct frame *h;
 		unsigned whole;
 
-		mm.cursor = mm.cursor + 1 < mm.table_frames ? mm.cursor + 1 : 0;
-		mm.clean_run++;
 		if (f->state != FRAME_FREE || !(f->flags & FRAME_F_DIRTY))
 			continue;
 		h = free_head(f);
 		if (!h)
 			continue;
-		mm.clean_run = 0;
 		whole = h->order;
 		*order = whole < SCRUB_ORDER ? whole : SCRUB_ORDER;
 		block_remove(h);
 		return block_cut(h, whole, *order, f);
+	}
+	return NULL;
+}
+
+/* Find a dirty free block of at most a scrub group, looking at a bounded number of groups; takes it off the lists. */
+static struct frame *take_dirty(unsigned *order)
+{
+	uint64_t words = mm.table_frames >> SCRUB_ORDER >> 6;
+
+	for (unsigned looks = 0; mm.nr_dirty && looks < SCRUB_WORDS; looks++) {
+		struct frame *f;
+		uint64_t g;
+
+		if (!mm.dirty[mm.cursor]) {
+			mm.cursor = mm.cursor + 1 < words ? mm.cursor + 1 : 0;
+			continue;
+		}
+		looks += GROUP_LOOKS;
+		g = mm.cursor * 64 + (unsigned)__builtin_ctzl(mm.dirty[mm.cursor]);
+		f = take_from_group(mm.table + (g << SCRUB_ORDER), order);
+		if (f)
+			return f;
+		mm.dirty[g / 64] &= ~(1UL << g % 64);
+		mm.nr_dirty--;
 	}
 	return NULL;
 }
@@ -312,9 +356,8 @@ static bool scrub_slice(void)
 	bool more;
 
 	spin_lock(&mm.lock);
-	more = mm.clean_run < mm.table_frames;
-	if (more)
-		f = take_dirty(&order);
+	f = take_dirty(&order);
+	more = mm.nr_dirty != 0;
 	if (f) {
 		mm.scrubbing += 1UL << order;
 		for (uint64_t i = 0; i < 1UL << order; i++)
@@ -439,7 +482,6 @@ static void charge_apply(struct domain *d, uint64_t nr, unsigned flags)
 static bool uncharge(struct domain *d, uint64_t nr, bool charged)
 {
 	mm.free += nr;
-	mm.clean_run = 0;
 	if (!d)
 		return false;
 	if (charged) {
@@ -515,6 +557,7 @@ static void block_unpublish(struct frame *f, unsigned order)
 {
 	unsigned step = order < SCRUB_ORDER ? order : SCRUB_ORDER;
 
+	note_dirty(f, order);
 	for (uint64_t i = 0; i < 1UL << order; i++) {
 		union frame_head head = { .owner = DOMID_INVALID, .state = FRAME_FREE, .order = INTERIOR };
 
@@ -858,7 +901,6 @@ static void add_frames(uint64_t start, uint64_t end)
 		mm.free += 1UL << order;
 		start += 1UL << order;
 	}
-	mm.clean_run = 0;
 }
 
 /* Add a range to an allocator that is open already: boot modules no longer needed. Partial pages are left out. */
@@ -869,6 +911,12 @@ void frames_add(paddr_t start, paddr_t end)
 	spin_lock(&mm.lock);
 	add_frames(first, end >> PAGE_SHIFT);
 	spin_unlock(&mm.lock);
+}
+
+/* Bytes of the bits for the groups of @used sections. */
+static uint64_t dirty_size(uint64_t used)
+{
+	return used << SECTION_SHIFT >> SCRUB_ORDER >> 3;
 }
 
 /* Lay out the table: @present tells which of @nr sections hold RAM, @memory (boot allocated) takes all of frames_table_size(). */
@@ -889,12 +937,15 @@ void frames_open(const uint8_t *present, uint64_t nr, void *memory)
 	mm.table = (struct frame *)((uint8_t *)memory + ROUND_UP(2 * nr * sizeof(uint32_t), 64UL));
 	mm.table_frames = (uint64_t)used << SECTION_SHIFT;
 	memset(mm.table, 0, mm.table_frames * sizeof(struct frame));
+	mm.dirty = (uint64_t *)(mm.table + mm.table_frames);
+	memset(mm.dirty, 0, dirty_size(used));
 }
 
 /* Bytes frames_open() needs for @nr sections of which @used hold RAM. */
 uint64_t frames_table_size(uint64_t nr, uint64_t used)
 {
-	return ROUND_UP(2 * nr * sizeof(uint32_t), 64UL) + (used << SECTION_SHIFT) * sizeof(struct frame);
+	return ROUND_UP(2 * nr * sizeof(uint32_t), 64UL) + (used << SECTION_SHIFT) * sizeof(struct frame) +
+	       dirty_size(used);
 }
 
 /* Forget all: see mm_boot_begin(). */

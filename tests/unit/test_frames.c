@@ -256,6 +256,27 @@ static void test_idle_scrub(void **state)
 	assert_false(mm_scrub_slice());
 }
 
+/* What one page costs to clean does not depend on how much memory there is: it is found, not looked for. */
+static void test_idle_scrub_finds(void **state)
+{
+	host_machine_ram(RAM, 1);
+	for (unsigned slices = 0; mm_scrub_slice(); slices++)
+		assert_true(slices < 1000000);
+	for (unsigned i = 0; i < 100; i++) {
+		struct frame *f = alloc_frames(NULL, i % 7, 0);
+
+		dirty(f, i % 7);
+		free_frames(f, i % 7);
+		assert_true(mm_scrub_slice());
+		/* The rest of its group, the group again, which is clean by now, and the way there. */
+		for (unsigned slices = 0; mm_scrub_slice(); slices++)
+			assert_true(slices < 3);
+		f = alloc_frames(NULL, i % 7, 0);
+		assert_true(is_zero(f, i % 7));
+		free_frames(f, i % 7);
+	}
+}
+
 #define SLOTS 300
 static void test_random_against_model(void **state)
 {
@@ -371,6 +392,7 @@ int main(void)
 					    cmocka_unit_test(test_claims),
 					    cmocka_unit_test(test_references),
 					    cmocka_unit_test(test_idle_scrub),
+					    cmocka_unit_test(test_idle_scrub_finds),
 					    cmocka_unit_test(test_random_against_model),
 					    cmocka_unit_test(test_race_of_references) };
 
