@@ -161,6 +161,10 @@ void conn_event(struct conn *c, const char *path, const char *token)
 	free(body);
 }
 
+void conn_work(unsigned units)
+{
+}
+
 bool conn_takes_events(const struct conn *c)
 {
 	return !c->io->closed;

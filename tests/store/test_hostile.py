@@ -13,7 +13,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import store_lab as lab  # noqa: E402
-from store_lab import MKDIR, READ, RESET_WATCHES, SET_PERMS, TX_END, TX_START, WATCH, WRITE, Client, Guest, Machine, introduce  # noqa: E402
+import hostile  # noqa: E402
+from hostile import message, push  # noqa: E402
+from store_lab import MKDIR, READ, RESET_WATCHES, SET_PERMS, TX_END, TX_START, WATCH, WRITE  # noqa: E402
 from tap import main, test  # noqa: E402
 
 
@@ -34,63 +36,31 @@ class CountedDaemon(lab.Daemon):
         return total
 
 
-class Yard:
+class Yard(hostile.Yard):
     def __init__(self, guests):
-        self.machine = Machine()
-        self.daemon = CountedDaemon(self.machine)
-        self.zero = Client(self.daemon.socket)
-        self.guests = []
-        for n in range(1, guests + 1):
-            self.machine.create(n)
-            assert introduce(self.zero, n) == b"OK\0"
-            self.zero.ask(MKDIR, b"/local/domain/%d\0" % n)
-            self.zero.ask(SET_PERMS, b"/local/domain/%d\0n%d\0" % (n, n))
-            self.guests.append(Guest(self.machine, n))
+        super().__init__(guests, CountedDaemon)
 
     def memory(self):
         with open(f"/proc/{self.daemon.process.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("RssAnon:"))
 
-    def work(self, rounds=300, meanwhile=lambda: None):
-        """Domain 0's ordinary work; the daemon's instructions it took, with whatever the guests made it do @meanwhile."""
-        c = self.zero
+    def cost(self, rounds=300, meanwhile=lambda: None):
+        """The daemon's instructions for domain 0's ordinary work, with whatever the guests make it do @meanwhile."""
         self.daemon.instructions()
         for i in range(rounds):
             meanwhile()
-            c.ask(WRITE, b"/work/%d\0value" % (i % 50))
-            c.ask(READ, b"/work/%d\0" % (i % 50))
-            tx = int(c.ask(TX_START, b"\0").rstrip(b"\0"))
-            c.ask(WRITE, b"/work/t/%d\0v" % i, tx=tx)
-            assert c.ask(TX_END, b"T\0", tx=tx) == b"OK\0"
+            self.work(i)
         return self.daemon.instructions()
-
-    def close(self):
-        assert self.daemon.process.poll() is None, self.daemon.output()[-2000:]
-        bad = self.machine.bad_calls()
-        self.daemon.stop()
-        self.machine.close()
-        assert not bad
-
-
-def message(kind, body, tx=0):
-    return struct.pack("<IIII", kind, 1, tx, len(body)) + body
 
 
 def stuff(guest, data, rounds):
     """Put as much into the ring as it takes without ever reading an answer."""
     sent = 0
     for _ in range(rounds):
-        cons, prod = guest.word(2048), guest.word(2052)
-        room = 1024 - ((prod - cons) & 0xFFFFFFFF)
-        if room < len(data):
-            guest.kick()
+        if push(guest, data):
+            sent += 1
+        else:
             time.sleep(0.0002)
-            continue
-        for i, byte in enumerate(data):
-            guest.ring[(prod + i) % 1024] = byte
-        guest.word(2052, prod + len(data))
-        guest.kick()
-        sent += 1
     return sent
 
 
@@ -98,12 +68,12 @@ def stuff(guest, data, rounds):
 def hostile_guest_that_never_reads():
     """Requests whose answers nobody takes: the daemon stops reading them, and holds little."""
     yard = Yard(4)
-    idle = yard.work()
+    idle = yard.cost()
     before = yard.memory()
     sent = [stuff(g, message(READ, b"/work/1\0"), 2000) for g in yard.guests]
     assert max(sent) < 400, sent
     assert yard.memory() - before < 4096, (before, yard.memory())
-    busy = yard.work()
+    busy = yard.cost()
     assert busy < 2 * idle, (idle, busy)
     # Taking the answers sets it going again.
     g = yard.guests[0]
@@ -113,25 +83,19 @@ def hostile_guest_that_never_reads():
     yard.close()
 
 
-def flood(yard, path=b"/work"):
-    """All watches a guest may have, each of which fires for everything domain 0 does."""
-    for d in b"/work", b"/work/t", b"/work/more":
-        yard.zero.ask(MKDIR, d + b"\0")
-        yard.zero.ask(SET_PERMS, d + b"\0r0\0")
-    for g in yard.guests:
-        for i in range(128):
-            assert g.ask(WATCH, path + b"\0token-%d\0" % i) == b"OK\0"
-        g.take_events()
+def flood(yard):
+    yard.open_work()
+    yard.flood()
 
 
 @test
 def hostile_watch_flood_that_nobody_reads():
     """Watches on what domain 0 writes all the time, events never taken: at first, when all that comes is waiting already, and with full queues."""
     yard = Yard(4)
-    idle = yard.work()
+    idle = yard.cost()
     before = yard.memory()
     flood(yard)
-    first, again = yard.work(), yard.work()
+    first, again = yard.cost(), yard.cost()
     assert first < 2 * idle, (idle, first)
     assert again < 2 * idle, (idle, again)
     for i in range(10000):
@@ -140,7 +104,7 @@ def hostile_watch_flood_that_nobody_reads():
             yard.zero.reply(yard.zero.req - 99)
             for n in range(98, -1, -1):
                 yard.zero.reply(yard.zero.req - n)
-    full = yard.work()
+    full = yard.cost()
     assert full < 2 * idle, (idle, full)
     assert yard.memory() - before < 16384, (before, yard.memory())
     yard.close()
@@ -151,13 +115,9 @@ def hostile_watches_of_what_may_not_be_read():
     """Watches at and above what domain 0 writes and the guests may not read: asked once per guest and change, not once per watch."""
     yard = Yard(4)
     yard.zero.ask(MKDIR, b"/work/t\0")
-    idle = yard.work()
-    for g in yard.guests:
-        for i in range(128):
-            path = (b"/", b"/work", b"/work/t", b"/work/7")[i % 4 if i >= 96 else 0]
-            assert g.ask(WATCH, path + b"\0token-%d\0" % i) == b"OK\0"
-        g.take_events()
-    busy = yard.work()
+    idle = yard.cost()
+    yard.flood((b"/",) * 61 + (b"/work", b"/work/t", b"/work/7"))
+    busy = yard.cost()
     assert busy < 2 * idle, (idle, busy)
     assert [g.take_events() for g in yard.guests] == [[]] * 4
     yard.close()
@@ -167,7 +127,7 @@ def hostile_watches_of_what_may_not_be_read():
 def hostile_watch_flood_that_is_read():
     """The events of a flood of watches are made for who takes them, when it does: each costs little, and none is lost."""
     yard = Yard(4)
-    idle = yard.work(30)
+    idle = yard.cost(30)
     flood(yard)
     taken = [0] * 4
 
@@ -176,7 +136,7 @@ def hostile_watch_flood_that_is_read():
             taken[n] += len(g.take_events())
 
     # Each change is taken before the next.
-    busy = yard.work(30, read)
+    busy = yard.cost(30, read)
     read()
     assert taken == [128 * 60] * 4, taken
     asked = 31 * 4
@@ -252,8 +212,8 @@ def hostile_transactions_left_open():
             g.ask(READ, b"/local\0", tx=tx)
             g.ask(WRITE, b"data/x\0v", tx=tx)
     before = yard.memory()
-    idle = yard.work()
-    last = [yard.work() for _ in range(20)][-1]
+    idle = yard.cost()
+    last = [yard.cost() for _ in range(20)][-1]
     assert yard.memory() - before < 16384, (before, yard.memory())
     assert last < 2 * idle, (idle, last)
     yard.close()
@@ -263,7 +223,7 @@ def hostile_transactions_left_open():
 def hostile_rings_and_floods_of_rubbish():
     """Bad indices, endless kicks, messages cut anywhere: only that domain suffers."""
     yard = Yard(6)
-    idle = yard.work()
+    idle = yard.cost()
     for i, g in enumerate(yard.guests):
         if i % 3 == 0:
             g.word(2052, g.word(2048) + 1025 + i)
@@ -273,7 +233,7 @@ def hostile_rings_and_floods_of_rubbish():
             stuff(g, struct.pack("<IIII", 0xFFFFFFFF, 0, 0, 5000), 1)
         for _ in range(2000):
             g.kick()
-    busy = yard.work()
+    busy = yard.cost()
     assert busy < 2 * idle, (idle, busy)
     good = [yard.zero.ask(lab.IS_INTRODUCED, b"%d\0" % n) for n in range(1, 7)]
     assert good == [b"T\0"] * 6, good

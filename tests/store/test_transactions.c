@@ -223,6 +223,24 @@ static void test_parallel_creations(void **state)
 	assert_int_equal(ls(c[0], 0, "/local/domain/0/backend/vif"), 0);
 }
 
+/* What went with its parent and is named again later has gone with its parent: those who watch above are told of that. */
+static void test_events_of_removed_twice(void **state)
+{
+	struct conn *c = client(0), *w = client(0);
+	uint32_t t;
+
+	put(c, 0, "/pub/a/b", "");
+	watch(w, "/pub", "p");
+	watch(w, "/pub/a", "a");
+	watch(w, "/pub/a/b", "b");
+	t = start(c);
+	assert_int_equal(rm(c, t, "/pub/a"), 0);
+	assert_int_equal(put(c, t, "/pub/a/a", ""), 0);
+	assert_int_equal(rm(c, t, "/pub/a/b"), 0);
+	assert_int_equal(end(c, t, true), 0);
+	assert_string_equal(events(w), "/pub/a/b b, /pub/a p, /pub/a a, /pub/a/a p, /pub/a/a a");
+}
+
 static void test_events_of_commit(void **state)
 {
 	struct conn *c = client(0), *d = client(0);
@@ -658,6 +676,7 @@ int main(void)
 		WORLD_TEST(test_two_own),
 		WORLD_TEST(test_parallel_creations),
 		WORLD_TEST(test_events_of_commit),
+		WORLD_TEST(test_events_of_removed_twice),
 		WORLD_TEST(test_create_and_delete_inside),
 		WORLD_TEST(test_failed_operation),
 		WORLD_TEST(test_quota_in_transaction),

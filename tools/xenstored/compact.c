@@ -119,7 +119,10 @@ static void put_domain(const struct domain *d)
 
 static void step_domains(void)
 {
-	for (unsigned n = 0; n < 16 && compact.next_domain < WIRE_DOMID_FIRST_RESERVED; compact.next_domain++) {
+	uint32_t end = compact.next_domain + 1024;
+
+	for (unsigned n = 0; n < 16 && compact.next_domain < end && compact.next_domain < WIRE_DOMID_FIRST_RESERVED;
+	     compact.next_domain++) {
 		const struct domain *d = domain_find(compact.next_domain);
 
 		if (!d)

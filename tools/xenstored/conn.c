@@ -16,6 +16,8 @@
 
 /* A client that reads nothing gets no more answers than this at once. */
 #define OUT_PAUSE (256u << 10)
+/* What one turn does for guests, in ordinary requests. */
+#define TURN_WORK 32
 
 static struct {
 	struct conn_io *all;
@@ -26,6 +28,8 @@ static struct {
 	unsigned on_list[NR_CONN_LISTS];
 	uint64_t timers_at; /* when the first of LIST_BLOCKED is due */
 	unsigned nr;
+	int work_left;	/* of this turn */
+	bool for_guest; /* what is done is done for a guest */
 } conns = { .next_id = 1 };
 
 struct conn *conn_current(void)
@@ -127,6 +131,29 @@ static void conn_list_remove(struct conn_io *io, enum conn_list list)
 	conns.on_list[list]--;
 }
 
+void conn_ready(struct conn_io *io)
+{
+	conn_list_add(io, conn_privileged(io->c) ? LIST_READY : LIST_GUESTS);
+}
+
+void conn_turn_begin(void)
+{
+	conns.work_left = TURN_WORK;
+}
+
+bool conn_turn_over(void)
+{
+	return conns.work_left <= 0;
+}
+
+void conn_work(unsigned units)
+{
+	const struct conn *c = conns.current;
+
+	if (conns.for_guest || (c && !conn_privileged(c)))
+		conns.work_left -= (int)(units < TURN_WORK ? units : TURN_WORK);
+}
+
 void conn_taken(uint32_t domain, uint32_t id)
 {
 	struct domain *d = domain_find(domain);
@@ -136,7 +163,7 @@ void conn_taken(uint32_t domain, uint32_t id)
 	d->conn->outstanding--;
 	if (d->conn->io->held) {
 		d->conn->io->held = false;
-		conn_list_add(d->conn->io, LIST_READY);
+		conn_ready(d->conn->io);
 	}
 }
 
@@ -149,6 +176,10 @@ bool conn_may_serve(struct conn *c)
 		return false;
 	if (queue_load(&c->io->out) > OUT_PAUSE)
 		return false;
+	if (conn_turn_over() && !conn_privileged(c)) {
+		conn_ready(c->io);
+		return false;
+	}
 	if (c->kind == CONN_GUEST && c->outstanding) {
 		limit = quota_limit(c->domain, QUOTA_OUTSTANDING);
 		if (limit && c->outstanding >= limit) {
@@ -173,6 +204,7 @@ void conn_serve(struct conn *c, const struct xsd_sockmsg *h, const char *body)
 	if (trace_on)
 		trace_io(c, false, h->type, h->req_id, h->tx_id, body, h->len);
 	conns.current = c;
+	conn_work(1);
 	/* A ring outlives us: even a read's answer must not be lost, nor the request be served again. */
 	if (ring)
 		journal_begin(c);
@@ -245,6 +277,20 @@ static void conn_finish(struct conn *c)
 	ring_fail(c, io->error);
 }
 
+/* Looking at a ring costs, too, and what is put into it. */
+static void for_guest(struct conn_io *io, void (*fn)(struct conn *c))
+{
+	conns.for_guest = true;
+	conn_work(1);
+	fn(io->c);
+	conns.for_guest = false;
+}
+
+void conn_guest_turn(struct conn_io *io)
+{
+	for_guest(io, ring_service);
+}
+
 void conn_flush_all(void)
 {
 	struct conn_io *io;
@@ -255,8 +301,12 @@ void conn_flush_all(void)
 			conn_finish(io->c);
 		else if (io->c->kind == CONN_SOCKET)
 			socket_flush(io->c);
-		else
+		else if (conn_privileged(io->c))
 			ring_flush(io->c);
+		else if (conn_turn_over())
+			conn_ready(io);
+		else
+			for_guest(io, ring_flush);
 	}
 	while (conns.dying) {
 		io = conns.dying;
@@ -284,7 +334,7 @@ int conn_timeout(void)
 {
 	uint64_t now = loop_now(), wait = UINT64_MAX;
 
-	if (conn_list_count(LIST_READY))
+	if (conn_list_count(LIST_READY) || conn_list_count(LIST_GUESTS))
 		return 0;
 	if (conn_list_count(LIST_BLOCKED))
 		wait = conns.timers_at > now ? conns.timers_at - now : 0;
@@ -311,7 +361,7 @@ void conn_timers(void)
 		}
 		if (io->retry_at) {
 			io->retry_at = 0;
-			conn_list_add(io, LIST_READY);
+			conn_ready(io);
 		}
 		if (!queue_waits(&io->out))
 			continue;

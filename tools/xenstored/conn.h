@@ -57,6 +57,9 @@ struct conn {
  */
 uint64_t conn_stalled(const struct conn *c);
 
+/* The request being served, or the output being made, costs as much as @units ordinary requests. conn.c */
+void conn_work(unsigned units);
+
 /* Is the client privileged (domain 0's sockets, its kernel, and the store's own domain)? domain.c */
 bool conn_privileged(const struct conn *c);
 

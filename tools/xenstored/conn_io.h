@@ -32,7 +32,8 @@ struct queue {
 	uint32_t index_size, index_used;
 };
 
-enum conn_list { LIST_DIRTY, LIST_READY, LIST_BLOCKED, NR_CONN_LISTS };
+/* To be flushed; to be served, those who never wait for others and guests; to be looked at by the timer. */
+enum conn_list { LIST_DIRTY, LIST_READY, LIST_GUESTS, LIST_BLOCKED, NR_CONN_LISTS };
 
 struct conn_io {
 	struct source source; /* sockets */
@@ -82,6 +83,15 @@ void conn_list_add(struct conn_io *io, enum conn_list list);
 void conn_blocked(struct conn_io *io);
 struct conn_io *conn_list_pop(enum conn_list list); /* NULL: empty */
 unsigned conn_list_count(enum conn_list list);
+/* It may have input, or room for output: to be served in its turn. */
+void conn_ready(struct conn_io *io);
+/*
+ * A turn of the loop does so much for unprivileged guests; the rest of them come first in the next one. So a request of anybody else
+ * waits for that much at most, however many guests there are and whatever they do.
+ */
+void conn_turn_begin(void);
+bool conn_turn_over(void);
+void conn_guest_turn(struct conn_io *io);
 /* End of a turn: send what is queued, finish closed connections. The time in ms until something must be done, -1: none. */
 void conn_flush_all(void);
 int conn_timeout(void);

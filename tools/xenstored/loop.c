@@ -73,15 +73,20 @@ static void run_jobs(void)
 			loop.job[i] = loop.job[--loop.nr_jobs];
 }
 
-/* Connections with input that had to wait: each once per turn. */
-static void run_ready(void)
+/* Connections with input, or with input that had to wait: each once per turn. */
+static void run_ready(enum conn_list list)
 {
 	struct conn_io *io;
 
-	for (unsigned n = conn_list_count(LIST_READY); n && (io = conn_list_pop(LIST_READY)); n--) {
+	for (unsigned n = conn_list_count(list); n && (list != LIST_GUESTS || !conn_turn_over()); n--) {
+		io = conn_list_pop(list);
+		if (!io)
+			return;
 		if (io->closing)
 			continue;
-		if (io->c->kind == CONN_SOCKET)
+		if (list == LIST_GUESTS)
+			conn_guest_turn(io);
+		else if (io->c->kind == CONN_SOCKET)
 			socket_serve_rest(io->c);
 		else
 			ring_service(io->c);
@@ -100,13 +105,17 @@ void loop_turn(int timeout_ms)
 		wait = timeout_ms;
 	n = os_poll_wait(events, EVENTS_PER_TURN, wait);
 	loop.now = clock_ms();
+	conn_turn_begin();
 	for (unsigned i = 0; i < n; i++) {
 		struct source *s = events[i].who;
 
 		s->ready(s, events[i].what);
 	}
 	conn_timers();
-	run_ready();
+	/* Whoever is privileged has his answers before guests have their turn. */
+	run_ready(LIST_READY);
+	conn_flush_all();
+	run_ready(LIST_GUESTS);
 	conn_flush_all();
 	domain_reap();
 	run_jobs();

@@ -507,6 +507,7 @@ static bool unfold(struct conn *c, uint32_t *at, size_t before, size_t want)
 	b.want = want;
 	b.len = b.nr = 0;
 	all = owed_events(c, owed.owed, batch_add, &b);
+	conn_work(b.nr / 8);
 	if (!queue_front(q, b.nr, b.len))
 		return false;
 	/* The place of the item itself is used again if it goes. */

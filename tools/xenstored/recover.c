@@ -405,7 +405,7 @@ static void resume(struct domain *d)
 		resume_output(d->conn, s);
 	}
 	store_fire_all_watches(d->conn);
-	conn_list_add(d->conn->io, LIST_READY);
+	conn_ready(d->conn->io);
 	d->conn->io->notify = true;
 	conn_list_add(d->conn->io, LIST_DIRTY);
 }

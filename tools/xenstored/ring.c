@@ -79,7 +79,7 @@ void ring_unmap(struct conn *c)
 void ring_event(uint32_t port)
 {
 	if (port < rings.nr_ports && rings.by_port[port])
-		ring_service(rings.by_port[port]);
+		conn_ready(rings.by_port[port]->io);
 }
 
 void ring_fail(struct conn *c, uint32_t error)
@@ -102,7 +102,7 @@ void ring_start(struct conn *c)
 	else
 		hyper->notify(c->io->port);
 	/* It may have spoken before we listened. */
-	conn_list_add(c->io, LIST_READY);
+	conn_ready(c->io);
 }
 
 void ring_reset(struct conn *c)
@@ -311,7 +311,7 @@ void ring_flush(struct conn *c)
 		conn_blocked(io);
 	/* In its turn, so that a guest that is as quick as we are holds up nobody else. */
 	if (ring_has_more(c))
-		conn_list_add(io, LIST_READY);
+		conn_ready(io);
 }
 
 void ring_service(struct conn *c)

@@ -127,6 +127,7 @@ static int replay(struct transaction *t, struct view *v, const char **path)
 		};
 		int err = request_run(&r);
 
+		conn_work(1);
 		if (err == ENOMEM)
 			return ENOMEM;
 		if (answer_hash(&r, err) != rec->answer) {

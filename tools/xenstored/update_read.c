@@ -202,7 +202,7 @@ static int read_conn(struct reader *r, struct stream_in *b)
 		err = restore_input(c, in, in_len);
 	if (err)
 		return err;
-	conn_list_add(c->io, LIST_READY);
+	conn_ready(c->io);
 	conn_list_add(c->io, LIST_DIRTY);
 	return 0;
 }

@@ -429,7 +429,7 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 	} *stack = NULL;
 	struct tree_cursor *cur;
 	enum tree_step step;
-	unsigned room = 0;
+	unsigned room = 0, visited = 0;
 	struct node *n;
 	int err = 0;
 
@@ -440,6 +440,8 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 	cur = tree_cursor_open(top, path);
 	while (cur && !err && (n = tree_cursor_next(cur, &step))) {
 		unsigned depth = tree_cursor_depth(cur);
+
+		visited++;
 
 		if (step == TREE_ENTER) {
 			if (depth >= room) {
@@ -466,6 +468,7 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 		err = ENOMEM;
 	else
 		tree_cursor_close(cur);
+	conn_work(visited / 8);
 	free(stack);
 	return err;
 }

@@ -277,12 +277,15 @@ missed_event(const struct tx *x, const struct mtree *before, const struct mtree 
 /* Did an operation name the node that came, went or changed? (Not just one above or below it.) */
 static bool touched(const struct tx *x, const char *path, bool gone, bool made)
 {
-	bool explicit = false, below = false;
+	bool explicit = false, below = false, there = !made;
 	for (unsigned i = 0; i < x->nr; i++) {
 		const struct op *op = &x->log[i].op;
 		bool same = !strcmp(op->path, path);
 		if (op->type <= OP_GET_PERMS || x->log[i].answer.err)
 			continue;
+		if (op->type == OP_RM && same && !there)
+			continue; /* gone before it was named */
+		there = op->type == OP_RM ? there && !path_below(path, op->path) : there || path_below(op->path, path);
 		if (op->type == OP_RM && path_below(path, op->path)) {
 			explicit = same && gone;
 			below = false;

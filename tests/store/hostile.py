@@ -1,0 +1,176 @@
+"""A yard of guests that mean harm, each load a function that sets it up and returns what they do again and again."""
+import struct
+
+import store_lab as lab
+from store_lab import MKDIR, READ, RESET_WATCHES, RM, SET_PERMS, TX_END, TX_START, WATCH, WRITE, Client, Guest, Machine, introduce
+
+
+def message(kind, body, tx=0):
+    return struct.pack("<IIII", kind, 1, tx, len(body)) + body
+
+
+def push(guest, data):
+    """Whole message into the ring if there is room, as no guest's driver would: without a look at what comes back."""
+    cons, prod = guest.word(2048), guest.word(2052)
+    if 1024 - ((prod - cons) & 0xFFFFFFFF) < len(data):
+        guest.kick()
+        return False
+    for i, byte in enumerate(data):
+        guest.ring[(prod + i) % 1024] = byte
+    guest.word(2052, prod + len(data))
+    guest.kick()
+    return True
+
+
+def fill(guest, data):
+    """As many as fit."""
+    while push(guest, data):
+        pass
+
+
+def drain(guest):
+    """Throw away what the ring has."""
+    if guest.word(2060) != guest.word(2056):
+        guest.word(2056, guest.word(2060))
+        guest.kick()
+
+
+class Yard:
+    """A machine with a daemon, domain 0's client and some guests with homes of their own."""
+
+    def __init__(self, guests, daemon=lab.Daemon):
+        self.machine = Machine()
+        self.daemon = daemon(self.machine)
+        self.zero = Client(self.daemon.socket)
+        self.guests = []
+        for n in range(1, guests + 1):
+            self.machine.create(n)
+            assert introduce(self.zero, n) == b"OK\0"
+            self.zero.ask(MKDIR, b"/local/domain/%d\0" % n)
+            self.zero.ask(SET_PERMS, b"/local/domain/%d\0n%d\0" % (n, n))
+            self.guests.append(Guest(self.machine, n))
+
+    def open_work(self):
+        """What domain 0 works on becomes readable to all."""
+        for d in b"/work", b"/work/t", b"/work/more":
+            self.zero.ask(MKDIR, d + b"\0")
+            self.zero.ask(SET_PERMS, d + b"\0r0\0")
+
+    def flood(self, paths=(b"/work",)):
+        """All watches a guest may have, each of which fires for everything domain 0 does."""
+        for g in self.guests:
+            for i in range(128):
+                assert g.ask(WATCH, paths[i % len(paths)] + b"\0token-%d\0" % i) == b"OK\0"
+            g.take_events()
+
+    def work(self, i):
+        """One piece of domain 0's ordinary work: five requests."""
+        c = self.zero
+        c.ask(WRITE, b"/work/%d\0value" % (i % 50))
+        c.ask(READ, b"/work/%d\0" % (i % 50))
+        tx = int(c.ask(TX_START, b"\0").rstrip(b"\0"))
+        c.ask(WRITE, b"/work/t/%d\0v" % (i % 300), tx=tx)
+        assert c.ask(TX_END, b"T\0", tx=tx) == b"OK\0"
+
+    def close(self):
+        assert self.daemon.process.poll() is None, self.daemon.output()[-2000:]
+        bad = self.machine.bad_calls()
+        self.daemon.stop()
+        self.machine.close()
+        assert not bad
+
+
+def idle(_):
+    return lambda: None
+
+
+def requests_without_reading(yard):
+    return lambda: [fill(g, message(READ, b"/work/1\0")) for g in yard.guests]
+
+
+def requests_as_fast_as_can_be(yard):
+    def act():
+        for g in yard.guests:
+            drain(g)
+            fill(g, message(WRITE, b"data\0some value"))
+    return act
+
+
+def watches_without_reading(yard):
+    yard.open_work()
+    yard.flood()
+    return lambda: None
+
+
+def watches_read_at_once(yard):
+    yard.open_work()
+    yard.flood()
+    return lambda: [drain(g) for g in yard.guests]
+
+
+def watches_of_what_is_hidden(yard):
+    yard.flood((b"/", b"/work", b"/work/t", b"/work/7"))
+    return lambda: None
+
+
+def watches_set_and_reset(yard):
+    def act():
+        for g in yard.guests:
+            drain(g)
+            for i in range(8):
+                push(g, message(WATCH, b"/work/%d\0token\0" % i))
+            push(g, message(RESET_WATCHES, b"\0"))
+    return act
+
+
+def conflicts(yard):
+    yard.zero.ask(WRITE, b"/work/t\0")
+    for d in b"/work", b"/work/t":
+        yard.zero.ask(SET_PERMS, d + b"\0b0\0")
+
+    def act():
+        for g in yard.guests:
+            drain(g)
+            push(g, message(WRITE, b"/work/t\0%d" % g.domid))
+            push(g, message(WRITE, b"/work/7\0%d" % g.domid))
+    return act
+
+
+def transactions_left_open(yard):
+    for g in yard.guests:
+        for _ in range(10):
+            tx = int(g.ask(TX_START, b"\0").rstrip(b"\0"))
+            g.ask(READ, b"/local\0", tx=tx)
+            g.ask(WRITE, b"data/x\0v", tx=tx)
+    return lambda: None
+
+
+def trees_built_and_removed(yard):
+    """A subtree of many nodes, removed by one request."""
+    counts = [0] * len(yard.guests)
+
+    def act():
+        for n, g in enumerate(yard.guests):
+            drain(g)
+            counts[n] += 1
+            if counts[n] % 50:
+                for i in range(12):
+                    push(g, message(WRITE, b"tree/%d/%d\0v" % (counts[n], i)))
+            else:
+                push(g, message(RM, b"tree\0"))
+    return act
+
+
+def broken_rings_and_kicks(yard):
+    for i, g in enumerate(yard.guests):
+        if i % 3 == 0:
+            g.word(2052, g.word(2048) + 1025 + i)
+        elif i % 3 == 1:
+            g.word(2056, g.word(2060) + 7)
+        else:
+            push(g, struct.pack("<IIII", 0xFFFFFFFF, 0, 0, 5000))
+    return lambda: [g.kick() for g in yard.guests for _ in range(10)]
+
+
+LOADS = [requests_without_reading, requests_as_fast_as_can_be, watches_without_reading, watches_read_at_once, watches_of_what_is_hidden,
+         watches_set_and_reset, conflicts, transactions_left_open, trees_built_and_removed, broken_rings_and_kicks]
