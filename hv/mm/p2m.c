@@ -166,10 +166,21 @@ mfn_t p2m_lookup(struct domain *d, gfn_t g, enum p2m_type *type, unsigned *order
 	return mfn_add(e.mfn, g.v & (level_span(level) - 1));
 }
 
+/* Does @g still map @m as @type? What was found under the present epoch does, for every change that takes a translation away moves it first. */
+static bool still_maps(struct domain *d, gfn_t g, uint64_t epoch, mfn_t m, enum p2m_type type)
+{
+	enum p2m_type now;
+
+	if (likely(__atomic_load_n(&d->p2m.epoch, __ATOMIC_ACQUIRE) == epoch))
+		return true;
+	return mfn_eq(p2m_lookup(d, g, &now, NULL), m) && type == now;
+}
+
 /* See p2m.h. The second look makes sure the reference was taken on the page that is mapped, not on one that just left. */
 struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write)
 {
 	for (;;) {
+		uint64_t epoch = __atomic_load_n(&d->p2m.epoch, __ATOMIC_ACQUIRE);
 		enum p2m_type type, type_after;
 		mfn_t m = p2m_lookup(d, g, &type, NULL), after;
 		struct frame *f;
@@ -185,8 +196,7 @@ struct frame *p2m_get_frame(struct domain *d, gfn_t g, bool write)
 			return NULL;
 		f = mfn_to_frame(m);
 		if (p2m_type_own_ram(type) ? frame_get(f, d) : frame_get_any(f)) {
-			after = p2m_lookup(d, g, &type_after, NULL);
-			if (mfn_eq(m, after) && type == type_after) {
+			if (still_maps(d, g, epoch, m, type)) {
 				if (write && p2m_type_own_ram(type))
 					p2m_mark_dirty(d, g);
 				return f;

@@ -163,7 +163,7 @@ static bool map_entry(struct kernel_cache *c, int fd, const struct hash_value *i
 	if (!trusted(fd, S_IFREG) || fstat(fd, &st) || !read_all(fd, &h, sizeof(h), 0) ||
 	    !header_ok(c, &h, identity, source, &st))
 		return false;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return false;
 	elf = hash_bytes(&c->key, p + HEADER_SIZE, h.size);
