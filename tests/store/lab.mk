@@ -29,4 +29,5 @@ store-oracle:
 	@sh scripts/store-oracle.sh $(BUILD)/images
 tests: store-lab
 bench-store: store-lab store-oracle
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/store/latency.py
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/store/bench.py
