@@ -185,6 +185,13 @@ def test_memory_on_demand():
         text, _, ranges, module = start_info(guest, cpu_record(b, guest)[1])
         assert ranges[0] == (0, 64 * MIB, 1) and guest.read(*module) == b.ramdisk
         assert b.sim.info(guest.domid)[1] == 16 * 256 + 8 + 1
+        # Room below 4 GiB is left for what lies there; the rest is above.
+        b.config(memory=64, maxmem=5120)
+        guest, calls = b.build()
+        ranges = start_info(guest, cpu_record(b, guest)[1])[2]
+        assert ranges[0] == (0, 0xf0000000, 1) and ranges[-1] == (1 << 32, 5 * 1024 * MIB - 0xf0000000, 1), ranges
+        guest.frame((1 << 32 >> 12) + 77)
+        assert calls < 60, calls
 
 
 def test_problems():

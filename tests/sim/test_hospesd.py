@@ -411,5 +411,83 @@ def test_store_layout_is_libxls():
     assert not bad, "\n".join(bad)
 
 
+def test_disks_are_not_shared():
+    """A disk somebody writes is nobody else's, whoever attached it and even after hospesd was replaced; readers share."""
+    with Lives() as w:
+        c = w.config("one", disks=1)
+        w.call("domain.create", config=c)
+        other = dict(w.config("two"), disks=[dict(c["disks"][0], readwrite=0)])
+        p = fails("disk-in-use", w.call, "domain.create", config=other)
+        assert "(one), which writes it" in p.data["cause"], p.data
+        d = w.create("three")
+        fails("disk-in-use", w.call, "device.attach", domain="three", kind="disk", config=other["disks"][0])
+        w.hospesd.kill()
+        w.start()
+        fails("disk-in-use", w.call, "domain.create", config=other)
+        w.call("domain.destroy", domain="one")
+        w.call("domain.create", config=other)
+        w.call("device.attach", domain="three", kind="disk", config=other["disks"][0])
+        fails("disk-in-use", w.call, "domain.create", config=c)
+        w.call("device.detach", domain="three", kind="disk", vdev="xvda")
+        w.call("domain.destroy", domain="two")
+        w.call("domain.create", config=c)
+        for n in ("one", "three"):
+            w.call("domain.destroy", domain=n)
+        assert not w.leftovers(), w.leftovers()
+
+
+def script(w, name, text):
+    path = w.folder / "scripts" / name
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+
+
+def test_scripts():
+    """Scripts a configuration names: run with what Xen's expect, with a deadline; what they say is told."""
+    with Lives(options=["--wait", "script=400"]) as w:
+        script(w, "vif-mine", f'echo "$script $XENBUS_TYPE $XENBUS_PATH $XENBUS_BASE_PATH $vif $*" >>{w.folder}/ran\n')
+        script(w, "block-mine", f'echo "$XENBUS_TYPE $XENBUS_PATH $*" >>{w.folder}/ran\n')
+        script(w, "vif-bad", "echo some words; echo 'no cable' >&2; exit 3\n")
+        script(w, "vif-hangs", "echo waiting; sleep 1000 & wait\n")
+        script(w, "vif-bridge", f"echo built-in >>{w.folder}/ran\n")
+        c = w.config("scripted", disks=1, nics=2)
+        c["nics"][0]["script"] = "vif-mine"
+        c["nics"][1]["script"] = str(w.folder / "scripts/vif-bridge")
+        c["disks"][0].update(script="block-mine", pdev_path="iqn.2026:disk")
+        id = w.call("domain.create", config=c)["domid"]
+        w.call("domain.destroy", domain="scripted")
+        ran = sorted((w.folder / "ran").read_text().splitlines())
+        assert ran == sorted([f"vbd backend/vbd/{id}/51712 add", f"vbd backend/vbd/{id}/51712 remove"] +
+                             [f"{w.folder}/scripts/vif-mine vif backend/vif/{id}/0 backend vif{id}.0 {verb} type_if=vif" for verb in ("online", "offline")]), ran
+        c = w.config("bad", nics=1)
+        c["nics"][0]["script"] = "vif-bad"
+        p = fails("script-failed", w.call, "domain.create", config=c)
+        assert "status 3" in p.data["cause"] and "no cable" in p.data["cause"], p.data
+        assert any("some words" in x for x in w.call("domain.explain", domain="bad")["lines"])
+        c = w.config("hangs", nics=1)
+        c["nics"][0]["script"] = "vif-hangs"
+        p = fails("script-timeout", w.call, "domain.create", config=c)
+        assert "waiting" in p.data["cause"], p.data
+        c["nics"][0]["script"] = "vif-absent"
+        fails("script-failed", w.call, "domain.create", config=c)
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_xl_conf():
+    """What xl.conf says of interfaces counts where the configuration says nothing."""
+    with Lives(start=False) as w:
+        (w.folder / "host/net/other").mkdir()
+        (w.folder / "xl.conf").write_text('vif.default.bridge = "other"\nvif.default.script = "vif-mine"\nautoballoon = "off"\n')
+        script(w, "vif-mine", f'echo "$*" >>{w.folder}/ran\n')
+        w.start()
+        c = w.config("conf", nics=2)
+        del c["nics"][0]["bridge"]
+        c["nics"][1]["script"] = "vif-bridge"
+        id = w.call("domain.create", config=c)["domid"]
+        assert w.store.read(f"/local/domain/0/backend/vif/{id}/0/bridge") == "other"
+        assert (w.folder / "ran").read_text() == "online type_if=vif\n" and w.ports() == [f"vif{id}.1"]
+        w.call("domain.destroy", domain="conf")
+
+
 if __name__ == "__main__":
     tap.main(sys.modules[__name__])

@@ -9,13 +9,13 @@ import tap
 from lives import Lives, Problem
 from sim import CRASH, PATIENCE, POWEROFF, REBOOT
 
-CREATE = ["create." + s for s in ("pool", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
+CREATE = ["create." + s for s in ("pool", "check", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
     "plug.wait", "plug.hotplug"]
 DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "kill", "erase", "gone")] + [
     "unplug.wait", "unplug.hotplug"]
 RESTART = [s.replace("destroy", "restart") for s in DESTROY] + CREATE
 RENAME = ["rename-restart." + s for s in ("note", "rename", "handle")] + CREATE
-ATTACH = ["attach." + s for s in ("prepare", "look", "publish", "plug", "connect", "save")] + ["plug.wait", "plug.hotplug"]
+ATTACH = ["attach." + s for s in ("check", "look", "prepare", "publish", "plug", "connect", "save")] + ["plug.wait", "plug.hotplug"]
 DETACH = ["detach." + s for s in ("close", "wait", "erase", "save")] + ["unplug.wait", "unplug.hotplug"]
 
 
@@ -187,7 +187,7 @@ def attachments(kill):
                 c.at(point, lambda w: w.rpc.send("device.attach", domain="host", kind=kind, config=config))
                 c.whole("host")
                 there = len(w.call("device.list", domain="host", kind=kind)) == 2
-                assert there or kill == "hospesd" and point in ("attach.prepare", "attach.look", "attach.publish"), (kind, point)
+                assert there or kill == "hospesd" and point in ("attach.check", "attach.look", "attach.prepare", "attach.publish"), (kind, point)
                 if there:
                     w.call("device.detach", domain="host", kind=kind, **name)
                     w.store.rm(f"/local/domain/0/backend/{'vbd' if kind == 'disk' else 'vif'}/none")

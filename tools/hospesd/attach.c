@@ -17,11 +17,12 @@
 #include "ops.h"
 #include "server.h"
 #include "settings.h"
+#include "sharing.h"
 #include "userdata.h"
 #include "work.h"
 #include "xs.h"
 
-enum { PREPARE, TAKEN, PUBLISH, PLUG, CONNECT, SAVE };
+enum { CHECK, TAKEN, PREPARE, PUBLISH, PLUG, CONNECT, SAVE };
 enum { OUT_CLOSE, OUT_WAIT, OUT_ERASE, OUT_SAVE };
 
 /* Either direction. */
@@ -32,7 +33,7 @@ struct attach {
 	struct device *dev;
 	const char *list;
 	struct json_object *json;
-	bool force, published, connected, asked;
+	bool force, checked, published, connected, asked;
 	struct timer deadline;
 	struct xs_watch *watch;
 };
@@ -117,14 +118,18 @@ static void prepare_run(struct work *w, struct hcall *h)
 	char uuid[UUID_TEXT];
 	(void)h;
 	uuid_format(uuid, a->op.dom->uuid);
-	a->work_rc = device_check(a->dev, &a->op.problem);
-	if (!a->work_rc)
+	if (a->checked)
 		a->work_rc = device_prepare(a->dev, uuid, &a->op.problem);
+	else
+		a->work_rc = device_check(a->dev, &a->op.problem);
 }
 
 static void prepare_done(struct work *w)
 {
 	struct attach *a = (struct attach *)((char *)w - offsetof(struct attach, work));
+	if (!a->work_rc && !a->checked)
+		a->work_rc = sharing_claim(a->dev, a->op.dom->id, &a->op.problem);
+	a->checked = true;
 	if (a->work_rc || a->op.aborted)
 		op_fail(&a->op);
 	else
@@ -181,7 +186,10 @@ static void look_taken(struct op *op)
 static void published(void *arg, int err, const char *body, size_t len)
 {
 	struct attach *a = arg;
-	a->published |= !err;
+	if (!err) {
+		a->published = true;
+		sharing_settle(a->dev);
+	}
 	stored(arg, err, body, len);
 }
 
@@ -267,9 +275,10 @@ static void save(struct op *op)
 }
 
 static const struct op_step attach_steps[] = {
-	[PREPARE] = { "prepare", prepare },	   [TAKEN] = { "look", look_taken },
-	[PUBLISH] = { "publish", publish },	   [PLUG] = { "plug", plug },
-	[CONNECT] = { "connect", wait_connected }, [SAVE] = { "save", save },
+	[CHECK] = { "check", prepare },	  [PREPARE] = { "prepare", prepare },
+	[TAKEN] = { "look", look_taken }, [PUBLISH] = { "publish", publish },
+	[PLUG] = { "plug", plug },	  [CONNECT] = { "connect", wait_connected },
+	[SAVE] = { "save", save },
 };
 
 static void attach_abort(struct op *op)
@@ -284,6 +293,8 @@ static void attach_abort(struct op *op)
 static void attach_free(struct attach *a)
 {
 	timer_cancel(&a->deadline);
+	if (a->dev)
+		sharing_drop(a->dev);
 	xs_unwatch(a->watch);
 	json_object_put(a->json);
 	device_free(a->dev);
@@ -345,7 +356,7 @@ void attach_start(struct caller *caller, struct dom *d, struct device *dev, cons
 	struct attach *a = attach_new(caller, d, dev);
 	a->list = list;
 	a->json = json;
-	op_start(&a->op, &attach_type, PREPARE);
+	op_start(&a->op, &attach_type, CHECK);
 }
 
 void attach_resume(struct dom *d, struct device *dev, const char *list, struct json_object *json)

@@ -25,11 +25,12 @@
 #include "records.h"
 #include "server.h"
 #include "settings.h"
+#include "sharing.h"
 #include "userdata.h"
 #include "work.h"
 #include "xs.h"
 
-enum { POOL, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
+enum { POOL, CHECK, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
 
 struct create {
 	struct op op; /* first */
@@ -136,7 +137,43 @@ static void build_poked(struct work *w)
 		caller_progress(c->op.caller, step, atomic_load(&c->progress_done), atomic_load(&c->progress_total));
 }
 
-/* The disks are there, the domain is built, loop devices are made: all of it or nothing. */
+static void check_run(struct work *w, struct hcall *h)
+{
+	struct create *c = of_work(w);
+	int rc = 0;
+	(void)h;
+	for (struct device *dev = c->devices; dev && !rc; dev = dev->next)
+		rc = device_check(dev, &c->op.problem);
+}
+
+static void check_done(struct work *w)
+{
+	struct create *c = of_work(w);
+	for (struct device *dev = c->devices; dev && !c->op.problem.err; dev = dev->next)
+		sharing_claim(dev, 0, &c->op.problem);
+	if (c->op.problem.err)
+		op_fail(&c->op);
+	else
+		op_next(&c->op);
+}
+
+/* Are the disks there and free, are the bridges? Files may lie on a slow server: in a thread. */
+static void check(struct op *op)
+{
+	struct create *c = (struct create *)op;
+	if (!c->devices) {
+		op_next(op);
+		return;
+	}
+	for (struct device *dev = c->devices; dev; dev = dev->next)
+		sharing_drop(dev);
+	c->work.run = check_run;
+	c->work.done = check_done;
+	c->work.poked = NULL;
+	work_start(&c->work);
+}
+
+/* The domain is built, loop devices are made: all of it or nothing. */
 static int build_all(struct create *c, struct hcall *h)
 {
 	struct problem *p = &c->build_problem;
@@ -145,10 +182,7 @@ static int build_all(struct create *c, struct hcall *h)
 	if (!h)
 		return problem_set(p, ENOENT, "no-hypervisor", "build", "start hospesd in the control domain, as root",
 				   "there is no hypervisor to be reached");
-	for (struct device *dev = c->devices; dev && !rc; dev = dev->next)
-		rc = device_check(dev, p);
-	if (!rc)
-		rc = guest_build(h, &c->config, &c->build, progress, c, p);
+	rc = guest_build(h, &c->config, &c->build, progress, c, p);
 	if (rc)
 		return rc;
 	op_die_here("create", "built");
@@ -189,6 +223,8 @@ static void build_done(struct work *w)
 	c->op.dom->restarts = c->restarts;
 	for (struct device *dev = c->devices; dev; dev = dev->next)
 		dev->domid = id;
+	for (struct device *dev = c->devices; dev; dev = dev->next)
+		sharing_settle(dev);
 	op_next(&c->op);
 }
 
@@ -370,15 +406,11 @@ static void done(struct op *op)
 }
 
 static const struct op_step steps[] = {
-	[POOL] = { "pool", find_pool },
-	[NOTE] = { "note", note },
-	[BUILD] = { "build", build },
-	[PUBLISH] = { "publish", publish },
-	[INTRODUCE] = { "introduce", introduce },
-	[CONSOLE] = { "console", console },
-	[DEVICES] = { "devices", devices },
-	[UNPAUSE] = { "unpause", unpause },
-	[DONE] = { "done", done },
+	[POOL] = { "pool", find_pool },	    [CHECK] = { "check", check },
+	[NOTE] = { "note", note },	    [BUILD] = { "build", build },
+	[PUBLISH] = { "publish", publish }, [INTRODUCE] = { "introduce", introduce },
+	[CONSOLE] = { "console", console }, [DEVICES] = { "devices", devices },
+	[UNPAUSE] = { "unpause", unpause }, [DONE] = { "done", done },
 };
 
 static void create_abort(struct op *op)
@@ -465,6 +497,8 @@ static void create_end(struct op *op)
 	}
 	if (d)
 		dom_problem(d, &op->problem);
+	for (struct device *dev = c->devices; dev; dev = dev->next)
+		sharing_drop(dev);
 	if (!c->published && !c->resumed) {
 		for (struct device *dev = c->devices; dev; dev = dev->next)
 			device_unprepare(dev);

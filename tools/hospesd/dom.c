@@ -17,6 +17,7 @@
 #include "loop.h"
 #include "server.h"
 #include "settings.h"
+#include "sharing.h"
 #include "xs.h"
 
 #define KEEP_GONE 64 /* domains that are no more, for dom_explain() */
@@ -179,6 +180,7 @@ void dom_gone(struct dom *d)
 	if (d->gone)
 		return;
 	d->gone = true;
+	sharing_forget(d->id, -1);
 	xs_unwatch(d->name_watch);
 	d->name_watch = NULL;
 	if (++doms.nr_gone <= KEEP_GONE)

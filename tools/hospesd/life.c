@@ -20,6 +20,7 @@
 #include "ops.h"
 #include "records.h"
 #include "sched.h"
+#include "sharing.h"
 #include "userdata.h"
 #include "xs.h"
 
@@ -463,6 +464,18 @@ static void recover_one(const struct xs_node *n)
 	xs_read_tree(path, half_got_records, h);
 }
 
+/* Who has which disk, as far as the store tells. */
+static void learn_disks(void)
+{
+	for (const struct xs_node *dom = recover.disks ? recover.disks->children : NULL; dom; dom = dom->next)
+		for (const struct xs_node *disk = dom->children; disk; disk = disk->next) {
+			const char *target = xs_node_value(disk, "params"), *mode = xs_node_value(disk, "mode");
+			if (target && *target == '/')
+				sharing_learn((uint32_t)strtoul(dom->name, NULL, 10), atoi(disk->name), target,
+					      mode && strchr(mode, 'w'));
+		}
+}
+
 /* A loop device of ours that no back end names. */
 static void look_at_loop(void *arg, const char *device, const char *tag)
 {
@@ -488,6 +501,7 @@ static void got_disks(void *arg, int err, struct xs_node *disks)
 		return; /* the store went away: once more when it is back */
 	}
 	recover.looking = 1;
+	learn_disks();
 	host_loops(look_at_loop, NULL);
 	for (n = recover.hospes ? recover.hospes->children : NULL; n; n = n->next)
 		recover_one(n);

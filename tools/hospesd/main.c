@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/problem.h"
+#include "base/text.h"
 #include "dom.h"
 #include "hv.h"
 #include "life.h"
@@ -22,6 +23,7 @@
 #include "ops.h"
 #include "server.h"
 #include "settings.h"
+#include "sharing.h"
 #include "work.h"
 #include "xs.h"
 
@@ -100,10 +102,37 @@ static void store_up(void *arg)
 	dom_refresh();
 }
 
+/* A disk another toolstack made. */
+struct foreign {
+	uint32_t domid;
+	int devid;
+};
+
+static void got_foreign(void *arg, int err, struct xs_node *back)
+{
+	struct foreign *f = arg;
+	const char *target = xs_node_value(back, "params"), *mode = xs_node_value(back, "mode");
+	if (!err && target && *target == '/' && dom_find(f->domid))
+		sharing_learn(f->domid, f->devid, target, mode && strchr(mode, 'w'));
+	xs_node_free(back);
+	free(f);
+}
+
+/* Back ends notice devices and let go of them; other toolstacks make some. */
 static void backend_changed(void *arg, const char *path)
 {
+	unsigned domid;
+	int devid, end = 0;
 	(void)arg;
 	plug_backend_changed(path);
+	if (sscanf(path, "/local/domain/0/backend/vbd/%u/%d/physical-device%n", &domid, &devid, &end) == 2 && end &&
+	    !path[end] && !sharing_known(domid, devid)) {
+		struct foreign *f = xmalloc(sizeof(*f));
+		char *back = xasprintf("/local/domain/0/backend/vbd/%u/%d", domid, devid);
+		*f = (struct foreign){ domid, devid };
+		xs_read_tree(back, got_foreign, f);
+		free(back);
+	}
 }
 
 static void signalled(void *arg, uint32_t events)

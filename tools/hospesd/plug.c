@@ -16,6 +16,7 @@
 #include "ops.h"
 #include "script.h"
 #include "settings.h"
+#include "sharing.h"
 #include "xs.h"
 
 enum { WAIT, HOTPLUG };
@@ -293,6 +294,8 @@ static void hotplug(struct op *op)
 	struct plug *x = (struct plug *)op;
 	bool known = !strcmp(x->dev->class, "vbd") || !strcmp(x->dev->class, "vif");
 	x->tries = 0;
+	if (x->out && !strcmp(x->dev->class, "vbd"))
+		sharing_forget(x->dev->domid, x->dev->devid);
 	/* A driver domain does it by itself. */
 	if (!known || x->dev->backend_domid || !settings->run_hotplug_scripts)
 		op_next(op);
