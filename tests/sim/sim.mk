@@ -10,7 +10,11 @@ $(BUILD)/sim/hcall_check: tests/sim/hcall_check.c $(BUILD)/san/libhcall.a
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
 	$(Q)$(HOSTCC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) $(SANITIZE) -MMD -MP $< -o $@ $(BUILD)/san/libhcall.a
-SIM_BINS := $(BUILD)/hospes-sim $(BUILD)/sim/hcall_check
+$(BUILD)/sim/preload.so: tests/sim/preload.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(TOOL_CFLAGS) -fPIC -shared $< -o $@
+SIM_BINS := $(BUILD)/hospes-sim $(BUILD)/sim/hcall_check $(BUILD)/sim/preload.so
 .PHONY: sim
 sim: $(SIM_BINS)
 tests: $(SIM_BINS)

@@ -377,7 +377,7 @@ def test_client():
         w.consoled.start()
         w.say(g, b"new daemon\r\n")
         read_tty(master, lambda d: b"new daemon\r\n" in d)
-        again = subprocess.run([w.build / "xenconsole", str(g.domid)], env=w.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        again = subprocess.run([w.build / "xenconsole", "-i", str(g.domid)], env=w.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         assert again.returncode and "another xenconsole" in again.stderr, again
         os.write(master, b"\x1d")
         assert p.wait(PATIENCE) == 0
@@ -399,6 +399,40 @@ def test_client_says_goodbye():
         read_tty(master, lambda d: b"the end" in d)
         assert p.wait(PATIENCE) == 0
         os.close(master)
+
+
+def test_debians_client():
+    """Debian's xenconsole with our daemon, and what both do without a terminal: show only, unless told to be interactive."""
+    lab = tap.BUILD / "images" / "store-oracle"
+    debians = lab / "usr/lib/xen-4.17/bin/xenconsole"
+    if not debians.exists():
+        raise tap.Skip("Debian's xenconsole is not here: make store-oracle")
+    with Consoles() as w:
+        g = w.guest("web")
+        more = {"LD_LIBRARY_PATH": str(lab / "usr/lib/x86_64-linux-gnu"), "LD_PRELOAD": str((w.build / "sim/preload.so").resolve())}
+        for program, env in ((debians, dict(w.env, **more)), (w.build / "xenconsole", w.env)):
+            for leave in (b"\x1d", b""):
+                p = subprocess.Popen([program, "--interactive", "--num", "0", "--type", "pv", str(g.domid)], env=env, stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE)
+                w.say(g, b"shown\n")
+                assert read_tty(p.stdout.fileno(), lambda d: d.endswith(b"shown\n")) == b"shown\n"
+                p.stdin.write(b"typed\n")
+                p.stdin.flush()
+                g.listen()
+                typed = b""
+                while len(typed) < 6:
+                    typed += g.typed()
+                    assert len(typed) == 6 or g.wait_event(g.param(CONSOLE_EVTCHN))
+                assert typed == b"typed\n"
+                p.stdin.write(leave)
+                p.stdin.close()
+                assert p.wait(PATIENCE) == 0
+                p.stdout.close()
+            p = subprocess.Popen([program, str(g.domid)], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            w.say(g, b"only shown\n")
+            read_tty(p.stdout.fileno(), lambda d: d.endswith(b"only shown\n"))
+            assert p.poll() is None
+            p.kill(), p.wait(), p.stdout.close()
 
 
 def test_client_log_and_errors():

@@ -36,6 +36,7 @@ static struct {
 	struct termios before;
 	bool raw;
 	volatile sig_atomic_t stop;
+	char *lock;
 } me = { .notify_fd = -1, .escape = ']' & 0x1f };
 
 static void __attribute__((format(printf, 2, 3), noreturn)) fail(int err, const char *fmt, ...)
@@ -59,7 +60,7 @@ static void usage(FILE *to)
 	      "  -t, --type TYPE  console type. must be 'pv', 'serial' or 'vuart'\n"
 	      "  -e, --escape E   leave with control and this character instead of ]\n"
 	      "  -s, --start-notify-fd N file descriptor used to notify parent\n"
-	      "  -i, --interactive  go on when standard input ends\n"
+	      "  -i, --interactive  read standard input although it is not a terminal\n"
 	      "      --log        print what the console daemon has kept of DOMID, an id or a name, and exit\n",
 	      to);
 }
@@ -228,6 +229,8 @@ static void set_raw(bool yes)
 static void restore(void)
 {
 	set_raw(false);
+	if (me.lock)
+		unlink(me.lock);
 }
 
 static void stopped(int sig)
@@ -256,7 +259,8 @@ enum end { END_LEAVE, END_TTY };
 /* Carry bytes both ways until the user leaves or the terminal ends. */
 static enum end carry(int tty)
 {
-	struct pollfd p[2] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = tty, .events = POLLIN } };
+	struct pollfd p[2] = { { .fd = me.interactive ? STDIN_FILENO : -1, .events = POLLIN },
+			       { .fd = tty, .events = POLLIN } };
 	char buf[512], *escape;
 	ssize_t n;
 
@@ -272,9 +276,7 @@ static enum end carry(int tty)
 		}
 		if (p[0].revents) {
 			n = read(STDIN_FILENO, buf, sizeof(buf));
-			if (n == 0 && me.interactive)
-				p[0].fd = -1;
-			else if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+			if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 				return END_LEAVE;
 			escape = n > 0 ? memchr(buf, me.escape, (size_t)n) : NULL;
 			if (n > 0 && !put(tty, buf, escape ? (size_t)(escape - buf) : (size_t)n))
@@ -286,17 +288,32 @@ static enum end carry(int tty)
 	return END_LEAVE;
 }
 
-/* One at a time: two readers would each get half. */
+/* One at a time: two readers would each get half. The file goes with its owner, so another may have a file that is gone. */
 static void lock(void)
 {
-	char *path = xasprintf("/var/lock/xenconsole.%u", me.domid);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	struct stat ours, there;
+	int fd;
 
-	if (fd < 0 && errno != ENOENT) /* a system without that directory */
-		fail(errno, "Could not open %s: %s", path, strerror(errno));
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB))
-		fail(errno, "Could not lock %s: another xenconsole shows this console", path);
-	free(path);
+	me.lock = xasprintf("/var/lock/xenconsole.%u", me.domid);
+	for (;;) {
+		fd = open(me.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0 && errno == ENOENT) /* a system without that directory */
+			return;
+		if (fd < 0)
+			fail(errno, "Could not open %s: %s", me.lock, strerror(errno));
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			int err = errno;
+
+			free(me.lock);
+			me.lock = NULL;
+			fail(err, "Could not lock /var/lock/xenconsole.%u: another xenconsole shows this console",
+			     me.domid);
+		}
+		if (!fstat(fd, &ours) && !stat(me.lock, &there) && ours.st_ino == there.st_ino &&
+		    ours.st_dev == there.st_dev)
+			return;
+		close(fd);
+	}
 }
 
 static void notify_parent(void)
@@ -322,19 +339,21 @@ static int attach(void)
 	if (!me.folder)
 		fail(errno, "%s", strerror(errno));
 	choose_path();
+	atexit(restore);
+	me.interactive |= isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	if (me.interactive)
+		lock();
 	if (store_watch(me.store, me.path, "tty"))
 		fail(errno, "Can't set watch for console pty: %s", strerror(errno));
 	tty = open_tty();
 	if (tty < 0)
 		fail(ENOENT, "Could not read tty from store: domain %u has no such console, or no console daemon runs",
 		     me.domid);
-	lock();
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGHUP, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
 	signal(SIGTTOU, SIG_IGN);
-	atexit(restore);
-	set_raw(true);
+	set_raw(me.interactive);
 	notify_parent();
 	while (tty >= 0 && carry(tty) == END_TTY) {
 		close(tty);
