@@ -284,6 +284,15 @@ static int parse_vcpus(struct parser *ps)
 	return 0;
 }
 
+/* A list that names CPUs, none of which this machine has. */
+static bool is_empty(const struct cpu_list *l)
+{
+	for (unsigned i = 0; i < l->nr_bits; i++)
+		if (l->bits[i / 8] >> i % 8 & 1)
+			return false;
+	return true;
+}
+
 static int parse_affinity(struct parser *ps, const char *key, bool soft)
 {
 	const struct xlcfg_value *v = xlcfg_get(&ps->cfg, key);
@@ -296,6 +305,9 @@ static int parse_affinity(struct parser *ps, const char *key, bool soft)
 
 		if (cpu_list_parse(l, v->string, c->nr_cpus))
 			return parser_bad(ps, v->line, "bad-value", "%s: \"%.60s\" is no list of CPUs", key, v->string);
+		if (*v->string && is_empty(l))
+			return parser_bad(ps, v->line, "bad-value", "%s: no CPU of this machine is in \"%.60s\"", key,
+					  v->string);
 		return 0;
 	}
 	if (v->nr_items > c->nr_vcpu_affinity) {
@@ -337,11 +349,9 @@ static int add_cpuid(struct parser *ps, const char *key, const char *s, int line
 	char *old = ps->c->cpuid;
 
 	(void)key;
+	(void)line;
 	ps->c->cpuid = old ? xasprintf("%s;%s", old, s) : xstrdup(s);
 	free(old);
-	if (strcmp(s, "host"))
-		parser_remark(ps, line, "cpuid = \"%.60s\" is kept with the domain but changes nothing in this release",
-			      s);
 	return 0;
 }
 

@@ -311,7 +311,7 @@ int cmd_cpupool_destroy(int argc, char **argv)
 		if (!xl_json())
 			fprintf(stderr, "Can't destroy cpupool '%s'\n", argv[optind]);
 		pools_free(pools, nr);
-		return xl_fail(-rc, rc == -EBUSY ? "busy" : "refused", "cpupool",
+		return xl_fail(-rc, rc == -EBUSY ? "busy" : "hypervisor-refused", "cpupool",
 			       "move its domains with xl cpupool-migrate first: see xl list -c", "it is in use: %s",
 			       strerror(-rc));
 	}

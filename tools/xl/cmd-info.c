@@ -249,7 +249,8 @@ int cmd_dmesg(int argc, char **argv)
 		clear |= opt == 'c';
 	buf = hcall_alloc(xl_hcall(), size);
 	if (!buf)
-		return xl_fail(ENOMEM, "no-memory", "dmesg", "free memory in this domain", "no memory for the text");
+		return xl_fail(ENOMEM, "out-of-memory", "dmesg", "free memory in this domain",
+			       "no memory for the text");
 	for (;;) {
 		struct xen_sysctl op = { .cmd = XEN_SYSCTL_readconsole };
 
@@ -294,7 +295,7 @@ int cmd_debug_keys(int argc, char **argv)
 	len = strlen(argv[optind]);
 	buf = hcall_alloc(xl_hcall(), len + 1);
 	if (!buf)
-		return xl_fail(ENOMEM, "no-memory", "debug-keys", "free memory in this domain",
+		return xl_fail(ENOMEM, "out-of-memory", "debug-keys", "free memory in this domain",
 			       "no memory for the keys");
 	memcpy(buf, argv[optind], len);
 	op.u.debug_keys.keys = hcall_address(xl_hcall(), buf);

@@ -37,6 +37,9 @@ int cmd_destroy(int argc, char **argv)
 	while ((opt = xl_option(xl_command(), argc, argv, "f", longs, 1)) >= 0)
 		force |= opt == 'f';
 	domid = domain_find(argv[optind]);
+	if (domid == 0 && !force && xl_json())
+		return xl_fail(EPERM, "control-domain", "destroy", "shut the machine down instead: systemctl poweroff",
+			       "domain 0 controls the machine");
 	if (domid == 0 && !force) {
 		fprintf(stderr, "Not destroying domain 0; use -f to force.\n"
 				"This can only be done when using a disaggregated hardware domain and toolstack.\n\n");

@@ -257,7 +257,11 @@ int cmd_vcpu_pin(int argc, char **argv)
 		if (rc < 0) {
 			if (!xl_json())
 				fprintf(stderr, "Could not set affinity for vcpu `%u'.\n", v);
-			rc = xl_hcall_failed(rc, d.info.domain, "vcpu-pin", "these CPUs");
+			if (v > d.info.max_vcpu_id)
+				rc = xl_fail(EINVAL, "no-such-vcpu", "vcpu-pin", "see xl vcpu-list for those it has",
+					     "%s has no vCPU %u", domain_label(&d), v);
+			else
+				rc = xl_hcall_failed(rc, d.info.domain, "vcpu-pin", "these CPUs");
 		}
 	}
 	cpu_list_free(&hard);

@@ -9,7 +9,9 @@
 
 #include <json-c/json.h>
 
-#include "domain/config.h"
+#include <abi/sysctl.h>
+#include <abi/version.h>
+
 #include "hcall/hcall.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
@@ -95,13 +97,20 @@ int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what)
 {
 	struct problem p;
 	const char *code, *next;
+	long version;
 
 	switch (-rc) {
 	case EPERM:
-	case EACCES:
 		code = "not-permitted";
 		next = "run it as root in the control domain";
 		break;
+	case EACCES: /* Xen's answer to tools of another version */
+		version = hcall_version(xl_hcall(), XENVER_version, NULL, 0);
+		return xl_fail(
+			EPROTO, "wrong-version", step,
+			"use the xl of the hypervisor's release, or boot the hypervisor of this one",
+			"this xl speaks the control interface of 4.17 (%#x), the hypervisor is %ld.%ld and speaks another",
+			XEN_SYSCTL_INTERFACE_VERSION, version >> 16, version & 0xffff);
 	case ESRCH:
 		code = "no-such-domain";
 		next = "see xl list: the domain may just have ended";
@@ -116,12 +125,12 @@ int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what)
 		next = "see xl cpupool-list and xl vcpu-list for who uses it";
 		break;
 	case ENOMEM:
-		code = "no-memory";
+		code = "out-of-memory";
 		next = "free memory: see free_memory of xl info";
 		break;
 	default:
-		code = "refused";
-		next = "check the arguments: xl help tells their form";
+		code = "hypervisor-refused";
+		next = "see what the hypervisor says: xl dmesg";
 	}
 	problem_init(&p);
 	if (domid != PROBLEM_NO_DOMID)

@@ -26,7 +26,7 @@ static unsigned read_batch(uint32_t first, struct xen_domctl_getdomaininfo *info
 	int rc;
 
 	if (!buf)
-		exit(xl_fail(ENOMEM, "no-memory", "list of domains", "free memory in this domain",
+		exit(xl_fail(ENOMEM, "out-of-memory", "list of domains", "free memory in this domain",
 			     "no memory for hypercalls"));
 	op.u.getdomaininfolist.first_domain = (domid_t)first;
 	op.u.getdomaininfolist.max_domains = BATCH;

@@ -27,7 +27,7 @@ static void *buffer(size_t size)
 	void *p = hcall_alloc(xl_hcall(), size);
 
 	if (!p)
-		exit(xl_fail(ENOMEM, "no-memory", "hypercall", "free memory in this domain",
+		exit(xl_fail(ENOMEM, "out-of-memory", "hypercall", "free memory in this domain",
 			     "no memory for its buffer"));
 	return p;
 }
