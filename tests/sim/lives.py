@@ -6,8 +6,6 @@
         world.event("created")                           # of hospesd
 """
 import json
-import os
-import pathlib
 import re
 import socket
 import struct
@@ -15,7 +13,7 @@ import threading
 import time
 
 import tap
-from sim import PATIENCE, Sim
+from sim import PATIENCE
 from world import Closed, SimWorld, Store, StoreError
 
 __all__ = ["Lives", "Problem", "Rpc"]
@@ -98,7 +96,6 @@ class Hands(threading.Thread):
         self.world = world
         self.stop = False
         self.wedged = set()      # back end paths that do not react any more
-        self.closing_only = set()
         self.connect = True      # front ends connect
         self.failure = None
         self.start()
@@ -165,12 +162,9 @@ class Hands(threading.Thread):
                         raise
         elif state == "5":
             s.write(path + "/state", "6")
-        elif state == "2" and self.connect and front and self.running(front):
+        elif state == "2" and self.connect and front:
             s.write(path + "/state", "4")
             s.write(front + "/state", "4")
-
-    def running(self, front):
-        return True
 
 
 class Lives(SimWorld):
@@ -266,14 +260,6 @@ class Lives(SimWorld):
     def memory(self):
         s = self.sim.state()
         return s["free_frames"], s["domains"], s["mappings"]
-
-    def gone(self, domid):
-        """Wait until the hypervisor knows it no more."""
-        end = time.time() + PATIENCE
-        while self.sim.info(domid):
-            assert time.time() < end, f"domain {domid} does not go"
-            self.store.watch("@releaseDomain", f"gone{domid}{time.time()}")
-            time.sleep(0.005)
 
 
 def elf(size=4096, base=2 << 20):

@@ -105,7 +105,7 @@ def test_policies():
 
 def test_shutdown_request():
     """The word is written, the guest takes it away; one that does not is reported; wait waits for the end."""
-    with Lives(options=["--wait", "shutdown=300"]) as w:
+    with Lives(options=["--wait", "shutdown=4000"]) as w:
         d = w.create("obeys")
         path = f"/local/domain/{d['domid']}/control/shutdown"
         ask = w.rpc.send("domain.shutdown", domain="obeys", wait=True)
@@ -121,7 +121,7 @@ def test_shutdown_request():
 
 def test_refusals_explain_themselves():
     """Every refusal comes with a code and what to do, and leaves nothing."""
-    with Lives(options=["--wait", "backend=300"]) as w:
+    with Lives(options=["--wait", "backend=4000"]) as w:
         before = warm(w)
         create = w.call
         bad = w.config("disk", disks=1)
@@ -157,7 +157,7 @@ def test_refusals_explain_themselves():
 
 
 def test_attach_and_detach():
-    with Lives(options=["--wait", "backend=1000"]) as w:
+    with Lives(options=["--wait", "backend=4000"]) as w:
         d = w.create("host", disks=1, nics=1)
         id = d["domid"]
         (w.folder / "disks/more").write_bytes(bytes(4096))
@@ -411,6 +411,29 @@ def test_store_layout_is_libxls():
     assert not bad, "\n".join(bad)
 
 
+def test_destroyed_while_created():
+    """At whatever step: both who asked are answered, nothing is left."""
+    with Lives() as w:
+        warm(w)
+        w.hands.wedged.add("*")  # so that it stays at its devices
+        making = w.rpc.send("domain.create", config=w.config("young", disks=1, nics=1))
+        w.event("created")
+        w.call("domain.destroy", domain="young")
+        fails("domain-destroyed", w.rpc.wait, making)
+        w.hands.wedged.clear()
+        for i in range(20):  # while it is built, or a little later
+            making = w.rpc.send("domain.create", config=w.config("younger", disks=1, nics=1, memory=65536))
+            for _ in range(i // 4):
+                w.rpc.call("daemon.status")
+            ending = w.rpc.send("domain.destroy", domain="younger")
+            w.rpc.wait(ending)
+            try:
+                w.rpc.wait(making)
+            except Problem as p:
+                assert p.data["code"] in ("domain-destroyed", "cancelled"), p
+        assert not w.leftovers(), w.leftovers()
+
+
 def test_disks_are_not_shared():
     """A disk somebody writes is nobody else's, whoever attached it and even after hospesd was replaced; readers share."""
     with Lives() as w:
@@ -444,7 +467,7 @@ def script(w, name, text):
 
 def test_scripts():
     """Scripts a configuration names: run with what Xen's expect, with a deadline; what they say is told."""
-    with Lives(options=["--wait", "script=400"]) as w:
+    with Lives(options=["--wait", "script=4000"]) as w:
         script(w, "vif-mine", f'echo "$script $XENBUS_TYPE $XENBUS_PATH $XENBUS_BASE_PATH $vif $*" >>{w.folder}/ran\n')
         script(w, "block-mine", f'echo "$XENBUS_TYPE $XENBUS_PATH $*" >>{w.folder}/ran\n')
         script(w, "vif-bad", "echo some words; echo 'no cable' >&2; exit 3\n")

@@ -49,6 +49,7 @@ struct create {
 	struct xs_watch *tty_watch;
 	struct timer tty_deadline;
 	bool tty_asked, tty_late;
+	struct caller *canceller; /* waits for the end of what it gave up */
 	char tty[64];
 };
 
@@ -231,6 +232,10 @@ static void build_done(struct work *w)
 static void build(struct op *op)
 {
 	struct create *c = (struct create *)op;
+	if (op->aborted) {
+		op_fail(op);
+		return;
+	}
 	memset(&c->build, 0, sizeof(c->build));
 	c->build.kernel_cache = settings->cache_dir;
 	c->build.cpupool = c->pool;
@@ -478,6 +483,7 @@ static void undone(void *arg)
 {
 	struct create *c = arg;
 	caller_problem(c->op.caller, &c->op.problem);
+	caller_result(c->canceller, NULL);
 	create_free(c);
 }
 
@@ -525,6 +531,20 @@ static const struct op_type create_type = {
 /*
  * Before anything is done.
  */
+
+bool create_cancel(const char *name, struct caller *caller)
+{
+	for (struct op *op = op_first(); op; op = op->next) {
+		struct create *c = (struct create *)op;
+		if (op->type != &create_type || op->dom || c->canceller || strcmp(c->config.name, name))
+			continue;
+		c->canceller = caller;
+		op->aborted = true;
+		create_abort(op);
+		return true;
+	}
+	return false;
+}
 
 bool create_under_way(const char *name, const uint8_t uuid[16])
 {

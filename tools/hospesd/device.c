@@ -7,6 +7,7 @@
 
 #include "base/problem.h"
 #include "base/text.h"
+#include "dom.h"
 #include "domain/config.h"
 #include "settings.h"
 #include "store/wire.h"
@@ -91,11 +92,12 @@ static char *own_script(const char *name, const char *built_in)
 	return script_path(name);
 }
 
-/* The id of the domain that has the back end: "0" or a number; names are the caller's to resolve. */
+/* The id of the domain that has the back end, named by it or by its name. */
 static int backend_domid(const char *name, uint32_t *domid, struct problem *p)
 {
-	uint64_t n = 0;
-	if (name && *name && strcmp(name, "Domain-0") && !wire_parse_number(name, 0x7fef, &n))
+	const struct dom *d = name && *name ? dom_find_name(name) : NULL;
+	uint64_t n = d ? d->id : 0;
+	if (!d && name && *name && strcmp(name, "Domain-0") && !wire_parse_number(name, 0x7fef, &n))
 		return problem_set(p, EINVAL, "no-such-domain", "devices", "name it by its id, or start it first",
 				   "there is no domain '%s' to have the back end in", name);
 	*domid = (uint32_t)n;

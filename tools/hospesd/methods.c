@@ -78,7 +78,11 @@ static void domain_create(struct caller *caller, struct json_object *params)
 
 static void domain_destroy(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	const char *name = arg_string(params, "domain");
+	struct dom *d;
+	if (name && !dom_find_name(name) && create_cancel(name, caller))
+		return;
+	d = domain_of(caller, params);
 	if (d && may_end(caller, d))
 		destroy_start(caller, d, DESTROY_ONLY, NULL);
 }

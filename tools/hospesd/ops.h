@@ -26,6 +26,8 @@ void create_resume(struct dom *d, struct device *devices, bool paused);
  */
 #define CREATE_PENDING "/hospes/pending"
 void pending_note(const uint8_t uuid[16], const char *what, unsigned restarts, xs_done *done, void *arg);
+/* Give up the creation of a domain that is not built yet; @caller is answered when nothing of it is left. False: there is none. */
+bool create_cancel(const char *name, struct caller *caller);
 /* The names and UUIDs of domains that are being built count as taken. */
 bool create_under_way(const char *name, const uint8_t uuid[16]);
 
