@@ -19,6 +19,8 @@
 /* Memory kept by an empty queue. */
 #define KEEP_BYTES 8192
 #define KEEP_ITEMS 160
+/* Of what is owed, no more changes are looked at for one ring full. */
+#define CHANGES_AT_ONCE 64
 /* The stream of all bytes begins here: what is owed is put in before what was queued later, so positions also go down a little. */
 #define FIRST_POSITION (1u << 20)
 
@@ -549,17 +551,22 @@ static bool unfold(struct conn *c, uint32_t *at, size_t before, size_t want)
 size_t queue_ready(struct conn *c, size_t want)
 {
 	struct queue *q = &c->io->out;
+	unsigned changes = 0;
 	size_t ready = 0;
 
 	if (!want)
 		return 0;
-	for (uint32_t i = q->first; i < q->nr && ready < want;) {
+	/* Changes whose watches have gone give nothing: enough of those, too, is enough for a turn. */
+	for (uint32_t i = q->first; i < q->nr && ready < want && changes < CHANGES_AT_ONCE;) {
 		const struct queue_item *item = &q->items[i];
 
 		if (!item->owed) {
 			ready = (size_t)(item->pos + item->len - q->pos);
 			i++;
-		} else if (!unfold(c, &i, ready, want - ready)) {
+			continue;
+		}
+		changes++;
+		if (!unfold(c, &i, ready, want - ready)) {
 			conn_close(c, XENSTORE_ERROR_COMM);
 			return 0;
 		} else if (i > q->first) {
@@ -567,6 +574,7 @@ size_t queue_ready(struct conn *c, size_t want)
 			ready = (size_t)(item->pos + item->len - q->pos);
 		}
 	}
+	conn_work(changes / 4);
 	if (q->first == q->nr)
 		queue_shrink(q);
 	return ready < want ? ready : want;
