@@ -21,21 +21,18 @@ static uint64_t max_memory(const struct domain_config *c)
 	return c->maxmem > c->memory ? c->maxmem : c->memory;
 }
 
-/* The newest version of grant tables the hypervisor has, as libxl asks for, unless the configuration says which. */
-static int grant_version(struct builder *g, uint32_t *version)
+/* With the newest version of grant tables, as libxl asks for, or the one before; unless the configuration says which. */
+static int create_with_grants(struct builder *g, struct xen_domctl *op)
 {
-	struct xen_sysctl op = { .cmd = XEN_SYSCTL_physinfo };
+	int32_t version = g->c->max_grant_version;
 	int rc;
 
-	if (g->c->max_grant_version >= 0) {
-		*version = (uint32_t)g->c->max_grant_version;
-		return 0;
-	}
-	rc = hcall_sysctl(g->h, &op);
-	if (rc)
-		return builder_refused(g, "to tell of the machine", rc);
-	*version = op.u.physinfo.capabilities & XEN_SYSCTL_PHYSCAP_gnttab_v2 ? 2 : 1;
-	return 0;
+	op->u.createdomain.grant_opts = (version >= 0 ? (uint32_t)version : 2) & XEN_DOMCTL_GRANT_version_mask;
+	rc = hcall_domctl(g->h, op);
+	if (rc != -EINVAL || version >= 0)
+		return rc;
+	op->u.createdomain.grant_opts = 1;
+	return hcall_domctl(g->h, op);
 }
 
 static int create(struct builder *g)
@@ -43,11 +40,8 @@ static int create(struct builder *g)
 	const struct domain_config *c = g->c;
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain, .domain = (domid_t)g->b->domid };
 	struct xen_domctl_createdomain *cd = &op.u.createdomain;
-	uint32_t version = 0;
-	int rc = grant_version(g, &version);
+	int rc;
 
-	if (rc)
-		return rc;
 	memcpy(cd->handle, c->uuid, sizeof(cd->handle));
 	cd->flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
 	if (c->nestedhvm)
@@ -58,10 +52,9 @@ static int create(struct builder *g)
 	cd->max_evtchn_port = c->max_event_channels == UINT32_MAX ? DEFAULT_PORTS : c->max_event_channels;
 	cd->max_grant_frames = c->max_grant_frames == UINT32_MAX ? -1 : (int32_t)c->max_grant_frames;
 	cd->max_maptrack_frames = c->max_maptrack_frames == UINT32_MAX ? -1 : (int32_t)c->max_maptrack_frames;
-	cd->grant_opts = version & XEN_DOMCTL_GRANT_version_mask;
 	cd->cpupool_id = g->b->cpupool;
 	cd->arch.emulation_flags = XEN_X86_EMU_LAPIC;
-	rc = hcall_domctl(g->h, &op);
+	rc = create_with_grants(g, &op);
 	if (rc == -EEXIST)
 		return problem_set(g->p, EEXIST, "domid-taken", g->step, "choose another domain id",
 				   "the domain id %u is taken", g->b->domid);

@@ -77,6 +77,8 @@ int policy_apply(struct builder *g);
 /* memory.c */
 int memory_make(struct builder *g);
 void memory_unclaim(struct builder *g);
+/* populate.c: RAM. -ENOMEM: there is not so much, -ECANCELED with the problem, else the hypervisor's error. */
+long populate_ram(struct builder *g, bool on_demand);
 /* start.c: ports, parameters, grants, vCPUs. */
 int start_prepare(struct builder *g);
 
