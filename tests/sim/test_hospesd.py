@@ -3,11 +3,12 @@
 import json
 import pathlib
 import re
+import struct
 import sys
 
 import tap
 from lives import Lives, Problem, Rpc
-from sim import CRASH, POWEROFF, REBOOT, WATCHDOG
+from sim import CRASH, MAP_GRANTS, POWEROFF, REBOOT, UNMAP, WATCHDOG
 from store_lab import TX_END
 from world import StoreError
 
@@ -409,6 +410,23 @@ def test_store_layout_is_libxls():
         if want[1] != got[1] or (want[0] != value and not re.search(free, path)):
             bad.append(f"{path}: libxl {want}, here {(value, got[1])}")
     assert not bad, "\n".join(bad)
+
+
+def test_still_dying():
+    """Somebody holds a page of a destroyed domain: that is said, and it goes when he lets go."""
+    with Lives(options=["--wait", "dying=1000"]) as w:
+        before = warm(w)
+        id = w.create("held")["domid"]
+        mapping = w.sim.link.request(MAP_GRANTS, id, 1, 3, payload=struct.pack("<I", 0))[0]  # its console's page
+        p = fails("still-dying", w.call, "domain.destroy", domain="held")
+        assert "1 pages" in p.data["cause"], p.data
+        told = w.call("domain.explain", domain=id)
+        assert told["state"] == "dying" and any("1 pages (4 KiB) are held by others" in x for x in told["lines"]), told
+        assert not w.leftovers(), w.leftovers()
+        w.sim.link.request(UNMAP, mapping)
+        assert w.sim.info(id) is None
+        w.event("destroyed", id)
+        assert w.memory() == before, (w.memory(), before)
 
 
 def test_destroyed_while_created():

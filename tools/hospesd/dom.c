@@ -26,6 +26,7 @@ static struct {
 	struct dom *all;
 	struct xs_watch *introduced, *released;
 	bool refresh_due;
+	struct timer dying; /* nothing tells when the last page of a dying domain is let go of */
 	uint64_t sequence;
 	unsigned nr_gone;
 } doms;
@@ -199,6 +200,8 @@ char *dom_record(const struct dom *d, const char *name)
 	return xasprintf("/hospes/%u/%s", d->id, name);
 }
 
+static void refresh_due(void *arg);
+
 void dom_refresh(void)
 {
 	struct xen_domctl_getdomaininfo *list;
@@ -221,6 +224,8 @@ void dom_refresh(void)
 		d = dom_find(list[i].domain);
 		if (!d)
 			d = dom_add(list[i].domain, list[i].handle, "", false);
+		if (list[i].flags & XEN_DOMINF_dying)
+			timer_set(&doms.dying, 1000, refresh_due, NULL);
 		life_seen(d, &list[i]);
 	}
 	free(list);
@@ -251,6 +256,7 @@ int dom_open(void)
 
 void dom_close(void)
 {
+	timer_cancel(&doms.dying);
 	while (doms.all)
 		dom_free(doms.all);
 	xs_unwatch(doms.introduced);
