@@ -36,6 +36,7 @@ include tests/store/store.mk
 include tests/store/io/io.mk
 include tests/tools/guest/guest.mk
 -include tests/tools/console/console.mk
+include tests/tools/domain/domain.mk
 
 .PHONY: unit
 unit: $(UNIT_BINS)
