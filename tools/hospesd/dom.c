@@ -202,32 +202,56 @@ char *dom_record(const struct dom *d, const char *name)
 
 static void refresh_due(void *arg);
 
+static int by_domain(const void *key, const void *entry)
+{
+	uint32_t id = *(const uint32_t *)key;
+	const struct xen_domctl_getdomaininfo *info = entry;
+	return (id > info->domain) - (id < info->domain);
+}
+
+/* Whom each entry of @list belongs to, in @found; those that are in none are told that they vanished. */
+static void match(struct dom **found, const struct xen_domctl_getdomaininfo *list, int nr)
+{
+	const struct xen_domctl_getdomaininfo *info;
+	unsigned nr_vanished = 0, nr_known = 0;
+	struct dom **vanished;
+	for (struct dom *d = doms.all; d; d = d->next)
+		nr_known++;
+	vanished = xcalloc(nr_known, sizeof(struct dom *));
+	for (struct dom *d = doms.all; d; d = d->next) {
+		if (d->gone)
+			continue;
+		info = nr ? bsearch(&d->id, list, (size_t)nr, sizeof(*list), by_domain) : NULL;
+		if (info && !memcmp(info->handle, d->uuid, 16))
+			found[info - list] = d;
+		else
+			vanished[nr_vanished++] = d;
+	}
+	for (unsigned i = 0; i < nr_vanished; i++)
+		life_vanished(vanished[i]);
+	free(vanished);
+}
+
 void dom_refresh(void)
 {
 	struct xen_domctl_getdomaininfo *list;
 	int nr = hv_list(&list);
-	struct dom *d, *next;
+	struct dom **found;
 	doms.refresh_due = false;
 	if (nr < 0)
 		return;
-	for (d = doms.all; d; d = next) {
-		int i = 0;
-		next = d->next;
-		if (d->gone)
-			continue;
-		while (i < nr && list[i].domain != d->id)
-			i++;
-		if (i == nr || memcmp(list[i].handle, d->uuid, 16))
-			life_vanished(d);
-	}
+	found = xcalloc((size_t)nr, sizeof(struct dom *));
+	match(found, list, nr);
 	for (int i = 0; i < nr; i++) {
-		d = dom_find(list[i].domain);
-		if (!d)
-			d = dom_add(list[i].domain, list[i].handle, "", false);
+		/* One that vanished may still be being cleared away while its number has a new owner. */
+		if (!found[i] && !dom_find(list[i].domain))
+			found[i] = dom_add(list[i].domain, list[i].handle, "", false);
 		if (list[i].flags & XEN_DOMINF_dying)
 			timer_set(&doms.dying, 1000, refresh_due, NULL);
-		life_seen(d, &list[i]);
+		if (found[i])
+			life_seen(found[i], &list[i]);
 	}
+	free(found);
 	free(list);
 }
 
