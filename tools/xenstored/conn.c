@@ -138,7 +138,12 @@ void conn_ready(struct conn_io *io)
 
 void conn_turn_begin(void)
 {
-	conns.work_left = TURN_WORK;
+	conns.work_left = TURN_WORK / 2;
+}
+
+void conn_turn_of_guests(void)
+{
+	conns.work_left = (conns.work_left > 0 ? conns.work_left : 0) + TURN_WORK / 2;
 }
 
 bool conn_turn_over(void)

@@ -90,6 +90,8 @@ void conn_ready(struct conn_io *io);
  * waits for that much at most, however many guests there are and whatever they do.
  */
 void conn_turn_begin(void);
+/* Half of it is theirs, whatever others send them. */
+void conn_turn_of_guests(void);
 bool conn_turn_over(void);
 void conn_guest_turn(struct conn_io *io);
 /* End of a turn: send what is queued, finish closed connections. The time in ms until something must be done, -1: none. */

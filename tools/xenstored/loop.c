@@ -115,6 +115,7 @@ void loop_turn(int timeout_ms)
 	/* Whoever is privileged has his answers before guests have their turn. */
 	run_ready(LIST_READY);
 	conn_flush_all();
+	conn_turn_of_guests();
 	run_ready(LIST_GUESTS);
 	conn_flush_all();
 	domain_reap();

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -281,6 +282,56 @@ static void given_up(void)
 	CHECK(!write0("/w/1", ""));
 }
 
+/* More guests than a turn can tell of what a busy host does: those that ask are answered all the same, and all are told in the end. */
+static void beside_a_busy_host(void)
+{
+	struct guest *g[50], *asking;
+	struct xsd_sockmsg h;
+	bool answered = false;
+	unsigned told = 0;
+	char msg[64], path[16];
+	int host[2];
+
+	world_start();
+	make_place();
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, host) && socket_new(host[1], 0));
+	for (uint32_t i = 0; i < 50; i++) {
+		g[i] = guest_new(i + 10, 0);
+		snprintf(msg, sizeof(msg), "%u%c1%c%u", i + 10, 0, 0, i + 10);
+		CHECK(!ask0(XS_INTRODUCE, msg, 8, NULL, NULL));
+		CHECK(guest_ask(g[i], XS_WATCH, "/w\0t", 5, answer, &answer_len) == XS_WATCH);
+	}
+	asking = flooded(3, "/none");
+	guest_push(asking, msg, message(msg, XS_READ, 77, 0, "/w", 3));
+	guest_kick(asking);
+	for (int turn = 0; turn < 10 && !answered; turn++) {
+		size_t len = (size_t)snprintf(path, sizeof(path), "/w/%d", turn) + 1;
+
+		len = message(msg, XS_WRITE, 1, 0, path, len);
+		CHECK(write(host[0], msg, len) == (ssize_t)len);
+		loop_turn(0);
+		for (int i = 0; i < 50; i++)
+			if (guest_pull(g[i]))
+				guest_kick(g[i]);
+		guest_pull(asking);
+		answered = guest_message(asking, &h, answer) && h.req_id == 77;
+	}
+	CHECK(answered);
+	for (int i = 0; i < 50; i++) {
+		g[i]->in_len = 0;
+		guest_pull(g[i]);
+		g[i]->in_len = 0;
+	}
+	world_settle();
+	for (int i = 0; i < 50; i++)
+		guest_pull(g[i]);
+	CHECK(!write0("/w/last", ""));
+	for (int i = 0; i < 50; i++)
+		while (next(g[i], &h))
+			told += !strcmp(answer, "/w/last");
+	CHECK(told == 50);
+}
+
 static int stream_fd;
 static struct guest *moving;
 
@@ -341,6 +392,7 @@ ISOLATED(permissions_then)
 ISOLATED(grow_old)
 ISOLATED(held_for_it)
 ISOLATED(given_up)
+ISOLATED(beside_a_busy_host)
 ISOLATED(over_an_update)
 
 int main(void)
@@ -349,7 +401,8 @@ int main(void)
 		cmocka_unit_test(test_in_order),       cmocka_unit_test(test_equal_ones),
 		cmocka_unit_test(test_watches_change), cmocka_unit_test(test_permissions_then),
 		cmocka_unit_test(test_grow_old),       cmocka_unit_test(test_held_for_it),
-		cmocka_unit_test(test_given_up),       cmocka_unit_test(test_over_an_update),
+		cmocka_unit_test(test_given_up),       cmocka_unit_test(test_beside_a_busy_host),
+		cmocka_unit_test(test_over_an_update),
 	};
 
 	return cmocka_run_group_tests_name("store_owed", tests, NULL, NULL);
