@@ -1,9 +1,16 @@
-# Ten Linux guests at once, and each answers on its console.
+# Ten Linux guests at once, and each answers on its console. $times times; if more often than once, nothing is left but what the first time left.
 step ten guests
-i=0
-while [ $i -lt 10 ]; do
+says_up() { timeout 1 xl console "$1" </dev/null 2>/dev/null | grep -a -q 'GUEST up'; }
+each() {
+	i=0
+	while [ $i -lt 10 ]; do
+		"$@" "ten$i"
+		i=$((i + 1))
+	done
+}
+start() {
 	cat >/tmp/ten.cfg <<END
-name = "ten$i"
+name = "$1"
 type = "pvh"
 kernel = "/guests/vmlinuz-cloud"
 ramdisk = "/guests/initramfs.gz"
@@ -12,18 +19,20 @@ memory = 96
 vcpus = 1
 END
 	try xl create -q /tmp/ten.cfg
-	i=$((i + 1))
+}
+await() { until_ok says_up "$1" && echo "$1 is up"; }
+ten() {
+	each start
+	each await
+	xl list | columns 1,3,4 | grep -v Domain-0
+	each try xl destroy
+}
+ten
+[ "$times" = 1 ] || remember
+time=1
+while [ $time -lt "$times" ]; do
+	ten
+	time=$((time + 1))
 done
-says_up() { timeout 1 xl console "$1" </dev/null 2>/dev/null | grep -a -q 'GUEST up'; }
-i=0
-while [ $i -lt 10 ]; do
-	until_ok says_up "ten$i" && echo "ten$i is up"
-	i=$((i + 1))
-done
-xl list | columns 1,3,4 | grep -v Domain-0
-i=0
-while [ $i -lt 10 ]; do
-	try xl destroy "ten$i"
-	i=$((i + 1))
-done
+[ "$times" = 1 ] || nothing_left
 xl list | columns 1
