@@ -44,8 +44,7 @@ def serves_dies_and_is_replaced(s):
     s.m.expect_off(60)
 
 
-# In the soak while it fails now and then: the guest's console then stays silent after its creation.
-@boot_test("soak", weight=120)
+@boot_test("system", weight=120)
 def our_store_under_xl():
     """dom0 on Hospes with our store: create, kill -9, restart, update, shutdown."""
     with Session(files()) as s:
@@ -54,6 +53,6 @@ def our_store_under_xl():
 
 @boot_test("oracle", weight=120)
 def our_store_on_real_xen():
-    """The same on Debian's real Xen."""
-    with Session(files(), real_xen=True) as s:
+    """The same on Debian's real Xen. One CPU, for with two Xen sometimes forgets its dom0 when QEMU's TSCs drift apart."""
+    with Session(files(), real_xen=True, cpus=1) as s:
         serves_dies_and_is_replaced(s)
