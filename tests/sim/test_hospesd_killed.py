@@ -174,6 +174,10 @@ def test_rename_restart_hospesd_killed():
     restarts("hospesd", RENAME, CRASH, on_crash="restart_rename")
 
 
+def test_rename_restart_store_killed():
+    restarts("store", RENAME, CRASH, on_crash="restart_rename")
+
+
 def attachments(kill):
     with Case(kill) as c:
         w = c.w

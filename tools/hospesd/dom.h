@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/problem.h"
+#include "uuid.h"
 
 struct json_object;
 struct op;
@@ -46,11 +47,6 @@ struct dom *dom_add(uint32_t id, const uint8_t uuid[16], const char *name, bool 
 void dom_set_name(struct dom *d, const char *name);
 /* It is no domain any more. */
 void dom_gone(struct dom *d);
-
-/* "12345678-1234-..." */
-#define UUID_TEXT 37
-void uuid_format(char out[UUID_TEXT], const uint8_t uuid[16]);
-bool uuid_parse(uint8_t uuid[16], const char *text);
 
 /* Path of @name in the domain's record; to be freed. */
 char *dom_record(const struct dom *d, const char *name);

@@ -18,6 +18,11 @@ $(BUILD)/san/hospesd/%.o: %.c
 $(BUILD)/hospesd-san: $(HOSPESD_SAN_OBJS) $(HOSPESD_LIBS:%=$(BUILD)/san/lib%.a)
 	@echo "  HOSTLD  $@"
 	$(Q)$(HOSTCC) $(SANITIZE) -pthread $^ $(LIBS_guest) $(LIBS_base) -o $@
+$(BUILD)/unit/test_hospesd_policy: tests/tools/hospesd/test_hospesd_policy.c $(addprefix $(BUILD)/san/hospesd/tools/hospesd/,life_policy.o uuid.o)
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(LIB_CPPFLAGS) -Itools $(TOOL_CFLAGS) -O1 $(SANITIZE) $^ -lcmocka -o $@
+UNIT_BINS += $(BUILD)/unit/test_hospesd_policy
 TOOLS += $(BUILD)/hospesd
-tests: $(BUILD)/hospesd-san
+tests: $(BUILD)/hospesd-san $(BUILD)/unit/test_hospesd_policy
 -include $(HOSPESD_OBJS:.o=.d) $(HOSPESD_SAN_OBJS:.o=.d)
