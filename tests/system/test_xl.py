@@ -21,6 +21,8 @@ xenconsoled --pid-file=/var/run/xenconsoled.pid --log=guest
 r() { echo "+ $*"; "$@" 2>&1; echo "= $?"; }
 # Wait until domain $1 has another number than $2: it is its next self.
 next_self() { i=0; until id=$(xl domid "$1" 2>/dev/null) && [ "$id" != "$2" ]; do i=$((i+1)); [ $i -lt 240 ] || return 1; sleep 0.2; done; }
+# Wait until domain $1 has state $2, a pattern, in xl list.
+has_state() { i=0; until xl list "$1" | grep -q " $2 "; do i=$((i+1)); [ $i -lt 240 ] || return 1; sleep 0.2; done; }
 log() { i=0; while [ $i -lt $2 ]; do grep -qs "$3" /var/log/xen/console/guest-$1.log && break; sleep 1; i=$((i+1)); done; grep -s "$3" /var/log/xen/console/guest-$1.log | tail -n 1; }
 """
 
@@ -57,6 +59,10 @@ def linux_files():
             "linux.cfg": CONFIG.format(name="linux", kernel="/vmlinuz", memory=160, vcpus=2,
                                        more='ramdisk = "/initrd"\nextra = "console=hvc0 quiet hospes.do=count"').encode(),
             "small.cfg": CONFIG.format(name="small", kernel="/small", memory=8, vcpus=1, more="").encode(),
+            "triple.cfg": CONFIG.format(name="triple", kernel="/triple", memory=8, vcpus=1, more='on_reboot = "preserve"').encode(),
+            "crash.cfg": CONFIG.format(name="crash", kernel="/crash", memory=8, vcpus=1, more='on_reboot = "destroy"').replace(
+                'on_crash = "destroy"', 'on_crash = "preserve"').encode(),
+            "triple": guest("triple64").read_bytes(), "crash": guest("crash64").read_bytes(),
             "small": guest("quiet64").read_bytes(), "pool.cfg": b'name = "second"\nsched = "credit2"\ncpus = ["1"]\n'}
 
 
@@ -142,6 +148,17 @@ def small_domain(s):
     s.check("xl list tiny", status=1)
 
 
+def ends(s):
+    """A triple fault is a reboot, the default of xl's domains; a crash is one. What xl is told to keep stays to be looked at."""
+    s.run("xl create -q /triple.cfg")
+    s.run("has_state triple ---sr-")
+    s.run("xl destroy triple")
+    s.run("xl create -q /crash.cfg")
+    s.run("has_state crash ---sc-")
+    s.run("xl destroy crash")
+    s.check("xl list triple", status=1)
+
+
 def pools(s):
     """A second pool takes a CPU and a domain, and gives them back."""
     s.run("xl create -q /small.cfg")
@@ -194,6 +211,7 @@ def manages_small_domains():
     with Session(linux_files()) as s:
         observe(s)
         small_domain(s)
+        ends(s)
         pools(s)
         finish(s)
 
@@ -224,5 +242,6 @@ def real_xen_says_the_same():
     with Session(linux_files(), real_xen=True) as s:
         observe(s)
         small_domain(s)
+        ends(s)
         pools(s)
         linux_domain(s)
