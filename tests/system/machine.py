@@ -176,6 +176,21 @@ def guest(name):
     return path
 
 
+def cpio(files):
+    """An archive for an initial RAM disk: @files name -> bytes, all of them executable."""
+    with tempfile.TemporaryDirectory() as tmp:
+        names = []
+        for name, data in files.items():
+            path = pathlib.Path(tmp) / name
+            names += [str(p) for p in reversed(pathlib.PurePath(name).parents[:-1]) if str(p) not in names]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o755)
+            names.append(name)
+        return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input="\n".join(names).encode() + b"\n", cwd=tmp,
+                              stdout=subprocess.PIPE, check=True).stdout
+
+
 def launch(domains, extra_args=()):
     """Compile xl.cfg texts into a tree; returns the module list for Machine. Each domain is a dict of xl.cfg keys."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="launch.", dir=BUILD))

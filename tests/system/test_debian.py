@@ -46,6 +46,7 @@ mount -o remount,rw $rootmnt
 cp /ours/xenstored $rootmnt/usr/local/sbin/xenstored
 cp /ours/xenstore $rootmnt/usr/local/bin/xenstore
 cp /ours/xenstored.service $rootmnt/etc/systemd/system/
+chmod 644 $rootmnt/etc/systemd/system/xenstored.service
 mkdir -p $rootmnt/etc/systemd/system/multi-user.target.wants
 ln -s ../xenstored.service $rootmnt/etc/systemd/system/multi-user.target.wants/
 echo XENSTORED=/bin/true >>$rootmnt/etc/default/xen
@@ -223,7 +224,7 @@ RESTARTS = {"store": ["active", "/usr/local/sbin/xenstored"], "works": WORKS, "a
             "end": ["gone", "up again", "gone", "Name ID", "Domain-0 0", "0", "0", "0"], "failed units": []}
 
 
-@boot_test("system", weight=200)
+@boot_test("soak", weight=200)
 def our_store_restarts():
     """Our store as a service of dom0's systemd is restarted, killed and updated under guests with disk and network: they and xl go on."""
     compare(run([("store.sh", ":")], ours=True), RESTARTS, ("expected", "Hospes"))
