@@ -182,8 +182,12 @@ class Lives(SimWorld):
                         "--config", self.folder / "xl.conf", "--fake-host", self.host, *options]
         self.hands = Hands(self) if hands else None
         self.hospesd = None
-        if start:
-            self.start()
+        try:
+            if start:
+                self.start()
+        except Exception:
+            self.close()  # nobody else will: the other daemons would stay
+            raise
 
     def start(self, **env):
         if self.hospesd is None:
