@@ -100,12 +100,26 @@ static bool get_key(struct kernel_cache *c)
 	return false;
 }
 
+/* With the folder it is in, if that is missing too. */
+static void make_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent;
+
+	if (mkdir(path, 0700) == 0 || errno != ENOENT || !slash || slash == path)
+		return;
+	parent = strndup(path, (size_t)(slash - path));
+	if (parent && mkdir(parent, 0755) == 0)
+		(void)mkdir(path, 0700);
+	free(parent);
+}
+
 void cache_open(struct kernel_cache *c, const char *path)
 {
 	*c = (struct kernel_cache){ .dir = -1, .max = CACHE_MAX };
 	if (!path)
 		return;
-	(void)mkdir(path, 0700);
+	make_folder(path);
 	c->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->dir >= 0 && trusted(c->dir, S_IFDIR) && get_key(c))
 		return;

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define UNCONFINED 1 /* status of a child that could not give up its rights, and did nothing */
+
 static int limit(int what, rlim_t n)
 {
 	struct rlimit r = { n, n };
@@ -76,6 +78,8 @@ static int wait_for(pid_t pid, unsigned seconds)
 		return 0;
 	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGXCPU))
 		return -ETIME;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == UNCONFINED)
+		return -ENOSYS;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPROTO;
 }
 
@@ -91,7 +95,7 @@ int confine_run(confined_fn *fn, void *arg, unsigned seconds)
 	pid = fork();
 	if (pid == 0) {
 		if (give_up_rights(seconds))
-			_exit(1);
+			_exit(UNCONFINED);
 		fn(arg);
 		syscall(SYS_exit_group, 0); /* what libc or a sanitizer would do besides is not allowed any more */
 	}

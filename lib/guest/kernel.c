@@ -163,6 +163,10 @@ static int tell_status(const struct source *s, const struct job *j, int rc, stru
 		return failed(
 			p, s, EPROTO, "kernel-unpack", NEXT_COPY,
 			"the confined process that unpacked it was killed: its compressed data is hostile or damaged");
+	if (rc == -ENOSYS)
+		return failed(p, s, ENOSYS, "kernel-unpack",
+			      "give an ELF file, or run a kernel with CONFIG_SECCOMP_FILTER in this domain",
+			      "it is packed, and this domain's kernel cannot confine a process to unpack it");
 	if (rc)
 		return failed(p, s, -rc, "kernel-unpack", "free memory and processes in this domain and try again",
 			      "no process could be started to unpack it");
