@@ -10,7 +10,8 @@ setup:
 run: setup
 	@$(MAKE) --no-print-directory all guests
 	@sh scripts/images.sh $(IMAGES) kernels
-	@BUILD=$(BUILD) $(PYTHON) scripts/run.py
+	@sh scripts/pv-modules.sh $(IMAGES)
+	@BUILD=$(BUILD) $(PYTHON) scripts/run.py $(DEMO)
 
 lint:
 	@sh scripts/lint.sh
@@ -34,7 +35,7 @@ test: setup
 	@$(PYTHON) scripts/check-compat.py docs/compatibility.md $(BUILD)/tests-ran.txt
 
 test-oracle: setup
-	@$(MAKE) --no-print-directory -j2 all guests
+	@$(MAKE) --no-print-directory -j2 all guests $(BUILD)/dom0-create
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) oracle
 	@sh scripts/images.sh $(IMAGES) debian
@@ -51,7 +52,7 @@ bench: setup
 	@$(MAKE) --no-print-directory -j2 all guests bench-tools
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) oracle
-	@sh scripts/bench-modules.sh $(IMAGES)
+	@sh scripts/pv-modules.sh $(IMAGES)
 	@BUILD=$(BUILD) BENCH='$(BENCH)' $(PYTHON) tests/bench/bench.py
 
 format:
