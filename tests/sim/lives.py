@@ -7,6 +7,7 @@
 """
 import json
 import re
+import signal
 import socket
 import struct
 import threading
@@ -195,6 +196,12 @@ class Lives(SimWorld):
         else:
             self.hospesd.start(env)
         return self.client()
+
+    def again(self, *waits):
+        """Another daemon, with other deadlines: "backend=300"; none: the usual ones."""
+        self.hospesd.kill(signal.SIGTERM)
+        self.hospesd.args = [str(x) for x in [*self.options, *(word for wait in waits for word in ("--wait", wait))]]
+        return self.start()
 
     def client(self):
         self.rpc = Rpc(self.socket)

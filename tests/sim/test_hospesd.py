@@ -106,7 +106,7 @@ def test_policies():
 
 def test_shutdown_request():
     """The word is written, the guest takes it away; one that does not is reported; wait waits for the end."""
-    with Lives(options=["--wait", "shutdown=4000"]) as w:
+    with Lives() as w:
         d = w.create("obeys")
         path = f"/local/domain/{d['domid']}/control/shutdown"
         ask = w.rpc.send("domain.shutdown", domain="obeys", wait=True)
@@ -114,6 +114,7 @@ def test_shutdown_request():
         w.store.write(path, "")
         w.sim.shutdown(d["domid"], POWEROFF)
         w.rpc.wait(ask)
+        w.again("shutdown=300")
         d = w.create("deaf")
         fails("no-answer", w.call, "domain.reboot", domain="deaf")
         w.store.wait_for(f"/local/domain/{d['domid']}/control/shutdown", "")
@@ -122,7 +123,7 @@ def test_shutdown_request():
 
 def test_refusals_explain_themselves():
     """Every refusal comes with a code and what to do, and leaves nothing."""
-    with Lives(options=["--wait", "backend=4000"]) as w:
+    with Lives() as w:
         before = warm(w)
         create = w.call
         bad = w.config("disk", disks=1)
@@ -148,6 +149,7 @@ def test_refusals_explain_themselves():
         w.sim.take_memory(100)
         p = fails("not-enough-memory", w.create, "big", memory=65536)
         w.sim.take_memory(None)
+        w.again("backend=300")
         w.hands.wedged.add("*")
         p = fails("no-backend", w.create, "wedged", disks=1)
         w.hands.wedged.clear()
@@ -158,7 +160,7 @@ def test_refusals_explain_themselves():
 
 
 def test_attach_and_detach():
-    with Lives(options=["--wait", "backend=4000"]) as w:
+    with Lives() as w:
         d = w.create("host", disks=1, nics=1)
         id = d["domid"]
         (w.folder / "disks/more").write_bytes(bytes(4096))
@@ -185,9 +187,11 @@ def test_attach_and_detach():
         # One whose guest holds on to it: the request ends, the waiting does not; force ends both.
         w.call("device.attach", domain="host", kind="disk", config=disk)
         back = f"/local/domain/0/backend/vbd/{id}/{51744}"
+        w.again("backend=300")
         w.hands.wedged.add(back)
         fails("still-in-use", w.call, "device.detach", domain="host", kind="disk", vdev="xvdc")
         assert w.loops() == ["0", "1"]
+        w.again()  # which goes on waiting
         w.hands.wedged.clear()
         w.rpc.events.clear()
         w.store.write(back + "/state", "6")
@@ -196,8 +200,10 @@ def test_attach_and_detach():
             e = w.event("device", id)
         assert w.loops() == ["0"]
         w.call("device.attach", domain="host", kind="disk", config=disk)
+        w.again("backend=300")
         w.hands.wedged.add(back)
         w.call("device.detach", domain="host", kind="disk", vdev="xvdc", force=True)
+        w.again()
         assert w.loops() == ["0"] and w.store.read(back) is None
         w.call("domain.destroy", domain="host")
         assert not w.leftovers(), w.leftovers()
@@ -417,7 +423,8 @@ def test_store_layout_is_libxls():
 
 def test_still_dying():
     """Somebody holds a page of a destroyed domain: that is said, and it goes when he lets go."""
-    with Lives(options=["--wait", "dying=1000"]) as w:
+    with Lives() as w:
+        w.again("dying=300")
         before = warm(w)
         id = w.create("held")["domid"]
         mapping = w.sim.link.request(MAP_GRANTS, id, 1, 3, payload=struct.pack("<I", 0))[0]  # its console's page
@@ -488,7 +495,7 @@ def script(w, name, text):
 
 def test_scripts():
     """Scripts a configuration names: run with what Xen's expect, with a deadline; what they say is told."""
-    with Lives(options=["--wait", "script=4000"]) as w:
+    with Lives() as w:
         script(w, "vif-mine", f'echo "$script $XENBUS_TYPE $XENBUS_PATH $XENBUS_BASE_PATH $vif $*" >>{w.folder}/ran\n')
         script(w, "block-mine", f'echo "$XENBUS_TYPE $XENBUS_PATH $*" >>{w.folder}/ran\n')
         script(w, "vif-bad", "echo some words; echo 'no cable' >&2; exit 3\n")
@@ -508,6 +515,7 @@ def test_scripts():
         p = fails("script-failed", w.call, "domain.create", config=c)
         assert "status 3" in p.data["cause"] and "no cable" in p.data["cause"], p.data
         assert any("some words" in x for x in w.call("domain.explain", domain="bad")["lines"])
+        w.again("script=300")
         c = w.config("hangs", nics=1)
         c["nics"][0]["script"] = "vif-hangs"
         p = fails("script-timeout", w.call, "domain.create", config=c)

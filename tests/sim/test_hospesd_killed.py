@@ -26,7 +26,7 @@ class Case:
         self.kill = kill
 
     def __enter__(self):
-        self.w = Lives(options=["--wait", "connect=200", "--wait", "backend=20000"])
+        self.w = Lives(options=["--wait", "backend=20000"])
         self.w.create("warm", disks=1, nics=1)
         self.w.call("domain.destroy", domain="warm")
         self.witness = self.w.create("witness", disks=1, nics=1)

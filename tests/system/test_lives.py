@@ -55,7 +55,7 @@ def session(script, xen=False, timeout=900):
               "systemd.mask=xen.service")
     try:
         with Machine([kernel, image("dom0-initrd")], append=append, **options) as m:
-            m.expect(r"^TRIAL begin", timeout=240)
+            m.expect(r"^TRIAL begin", timeout=600 if xen else 240)
             m.expect(r"^TRIAL end", timeout=timeout)
             text = m.text
     finally:

@@ -328,7 +328,8 @@ static void resume_devices(struct half *h)
 		if (json && dev->has_back)
 			attach_resume(h->d, dev, device_list_name(dev), json);
 		else if (note)
-			detach_start(NULL, h->d, dev, true);
+			/* Without force it waits for the guest, as it did before. */
+			detach_start(NULL, h->d, dev, strcmp(note, "detach") != 0);
 		else
 			device_free(dev);
 	}
