@@ -10,7 +10,7 @@ import unittest.mock
 
 import xl_lab
 from sim import CRASH, POWEROFF, REBOOT
-from xl_lab import BUILD, XlWorld, good
+from xl_lab import BUILD, XL, XlWorld, good
 
 CLIENTS = (BUILD / "images/xl-clients").resolve()
 RUNNING, STOPPED = 0, 7  # of OCF
@@ -35,7 +35,7 @@ class Agent:
             (bin / program).write_text(f"#!/bin/sh\n{text}\n")
             (bin / program).chmod(0o755)
         (bin / "xl").unlink(missing_ok=True)
-        (bin / "xl").symlink_to((w.build / "xl").resolve())
+        (bin / "xl").symlink_to(XL)
         self.env = dict(w.env, PATH=f"{bin}:{os.environ['PATH']}", OCF_ROOT=str(CLIENTS / "usr/lib/ocf"), OCF_RESKEY_xmfile=str(file),
                         OCF_FUNCTIONS_DIR=str(CLIENTS / "usr/lib/ocf/lib/heartbeat"), OCF_RESKEY_name=name, OCF_RESOURCE_INSTANCE=name,
                         OCF_RESOURCE_TYPE="Xen", OCF_RESOURCE_PROVIDER="heartbeat", OCF_RESKEY_shutdown_timeout="100000",
@@ -112,7 +112,9 @@ def ganeti(w):
     cls.REBOOT_RETRY_INTERVAL = 0.01
     cls.REBOOT_RETRY_COUNT = 6000
     os.environ.update(w.env)
-    os.environ["PATH"] = f"{w.build.resolve()}:{os.environ['PATH']}"
+    (root / "bin").mkdir(exist_ok=True)
+    (root / "bin/xl").symlink_to(XL)
+    os.environ["PATH"] = f"{root}/bin:{os.environ['PATH']}"
     hv = cls(_cfgdir=str(root / "cfg"), _cmd="xl")
     hvp = dict(constants.HVC_DEFAULTS[constants.HT_XEN_PVM], kernel_path=str(w.kernel), initrd_path="", root_path="/dev/xvda1", kernel_args="ro",
                use_bootloader=False, xen_cmd="xl")

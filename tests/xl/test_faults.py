@@ -9,7 +9,7 @@ import sys
 
 import xl_lab
 from sim import HC_domctl
-from xl_lab import ROOT, XlWorld, good
+from xl_lab import ROOT, XL, XlWorld, good
 
 HERE = pathlib.Path(__file__).resolve().parent
 CREATE, MAX_VCPUS, POPULATE, ENOMEM, EPERM, EACCES = 1, 15, 6, 12, 1, 13
@@ -117,7 +117,7 @@ def run(w, n, setup, command):
     for word in re.sub(r"\{(cfg|raw):.*\}", "{}", command).split():
         words.append(config(w, n, made[1], made[2]) if word == "{}" else word.replace("%D", str(w.folder / "disks")))
     if setup == "dies":
-        p = subprocess.Popen([str((w.build / "xl").resolve()), "--json", *words, f'disk=["{w.folder}/disks/a,raw,xvda,w"]'], env=w.env,
+        p = subprocess.Popen([str(XL), "--json", *words, f'disk=["{w.folder}/disks/a,raw,xvda,w"]'], env=w.env,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         w.loops_wait(p)
         w.hospesd.kill(signal.SIGKILL)

@@ -10,7 +10,7 @@ import sys
 
 import xl_lab
 from sim import POWEROFF
-from xl_lab import XlWorld, good
+from xl_lab import XL, XlWorld, good
 
 
 def domid(w, name):
@@ -62,7 +62,7 @@ def test_shutdown_waits():
     with XlWorld() as w:
         for name in ("a", "b"):
             good(w.xl("create", w.file(name)))
-        p = subprocess.Popen([str((w.build / "xl").resolve()), "shutdown", "-a", "-w"], env=w.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        p = subprocess.Popen([str(XL), "shutdown", "-a", "-w"], env=w.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for i in (1, 2):
             path = f"/local/domain/{i}/control/shutdown"
             w.store.wait_for(path, "poweroff")
@@ -75,7 +75,7 @@ def test_shutdown_waits():
 def test_foreground():
     """create -F stays until the domain is gone."""
     with XlWorld() as w:
-        p = subprocess.Popen([str((w.build / "xl").resolve()), "create", "-F", str(w.file("web"))], env=w.env, stdout=subprocess.PIPE,
+        p = subprocess.Popen([str(XL), "create", "-F", str(w.file("web"))], env=w.env, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
         w.event("unpaused")
         w.sim.shutdown(1, POWEROFF)
@@ -143,7 +143,7 @@ def test_progress():
     """On a terminal long work is drawn and wiped away again; into a pipe nothing is."""
     with XlWorld() as w:
         master, slave = pty.openpty()
-        p = subprocess.Popen([str((w.build / "xl").resolve()), "create", "-q", str(w.file("web"))], env=w.env, stdout=subprocess.DEVNULL, stderr=slave)
+        p = subprocess.Popen([str(XL), "create", "-q", str(w.file("web"))], env=w.env, stdout=subprocess.DEVNULL, stderr=slave)
         os.close(slave)
         assert p.wait(60) == 0
         drawn = b""

@@ -12,4 +12,16 @@ $(BUILD)/xl: $(XL_OBJS) $(XL_LIBS)
 	$(Q)$(CC) $(XL_OBJS) $(XL_LIBS) -ljson-c -lncurses -ltinfo -o $@
 	$(Q)ln -sf xl $(BUILD)/xentop
 TOOLS += $(BUILD)/xl
--include $(XL_OBJS:.o=.d)
+
+# With sanitizers, for tests.
+XL_SAN_OBJS := $(XL_SRCS:%.c=$(BUILD)/san/xl/%.o)
+XL_SAN_LIBS := $(XL_LIBS:$(BUILD)/tool/%=$(BUILD)/san/%)
+$(BUILD)/san/xl/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) -O1 $(SANITIZE) -fno-omit-frame-pointer -MMD -MP -c $< -o $@
+$(BUILD)/xl-san: $(XL_SAN_OBJS) $(XL_SAN_LIBS)
+	@echo "  HOSTLD  $@"
+	$(Q)$(HOSTCC) $(SANITIZE) $(XL_SAN_OBJS) $(XL_SAN_LIBS) -ljson-c -lncurses -ltinfo -o $@
+tests: $(BUILD)/xl-san
+-include $(XL_OBJS:.o=.d) $(XL_SAN_OBJS:.o=.d)
