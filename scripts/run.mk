@@ -79,6 +79,9 @@ install: all
 	install -D -m 755 $(BUILD)/xenconsoled $(DESTDIR)$(PREFIX)/sbin/xenconsoled
 	install -D -m 755 $(BUILD)/xenconsole $(DESTDIR)$(PREFIX)/sbin/xenconsole
 	install -D -m 755 $(BUILD)/xen-init-dom0 $(DESTDIR)$(PREFIX)/sbin/xen-init-dom0
+	install -D -m 755 $(BUILD)/xl $(DESTDIR)$(PREFIX)/sbin/xl
+	@ln -sf xl $(DESTDIR)$(PREFIX)/sbin/xentop
+	install -D -m 755 $(BUILD)/hospesd $(DESTDIR)$(PREFIX)/sbin/hospesd
 	install -D -m 755 $(BUILD)/xenstore $(DESTDIR)$(PREFIX)/bin/xenstore
 	@for n in $(XENSTORE_NAMES); do ln -sf xenstore $(DESTDIR)$(PREFIX)/bin/xenstore-$$n; done
 
