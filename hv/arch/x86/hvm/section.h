@@ -60,42 +60,39 @@ static inline char *p2m_section_walk(struct domain *d, uint64_t gpa, bool *writa
 	return NULL;
 }
 
+static inline unsigned p2m_section_slot(uint64_t gpa)
+{
+	return (unsigned)((gpa >> PAGE_SHIFT) * 0x9e3779b97f4a7c15UL >> (64 - GPA_CACHE_BITS));
+}
+
 /*
  * The same for the few pages a vCPU's exits need again and again: its tables and its code. What was found under the present epoch
  * still holds, as every change that takes a translation away moves the epoch before the page can be freed.
  */
-static inline struct gpa_cache *p2m_section_find(struct vcpu *v, uint64_t gpa)
+static inline const void *p2m_section_map(struct vcpu *v, uint64_t gpa)
 {
 	uint64_t g = gpa >> PAGE_SHIFT, epoch = __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE);
-	struct gpa_cache *c = &v->arch.gpa_cache[g * 0x9e3779b97f4a7c15UL >> (64 - GPA_CACHE_BITS)];
+	struct gpa_cache *c = &v->arch.gpa_cache[p2m_section_slot(gpa)];
 
 	if (unlikely(c->gfn != g || c->epoch != epoch || !c->page)) {
-		c->page = p2m_section_walk(v->domain, gpa & PAGE_MASK, &c->writable);
+		c->page = p2m_section_walk(v->domain, gpa & PAGE_MASK, &v->arch.gpa_writable[c - v->arch.gpa_cache]);
 		c->gfn = g;
 		c->epoch = epoch;
 		if (!c->page)
 			return NULL;
 	}
-	return c;
-}
-
-/* The page's memory from @gpa on, for reading; NULL as above. */
-static inline const void *p2m_section_map(struct vcpu *v, uint64_t gpa)
-{
-	const struct gpa_cache *c = p2m_section_find(v, gpa);
-
-	return likely(c) ? c->page + (gpa & ~PAGE_MASK) : NULL;
+	return c->page + (gpa & ~PAGE_MASK);
 }
 
 /* For writing, too; NULL also when a write would have to be prepared: by p2m_get_frame(). */
 static inline void *p2m_section_map_writable(struct vcpu *v, uint64_t gpa)
 {
-	struct gpa_cache *c = p2m_section_find(v, gpa);
+	const void *mem = p2m_section_map(v, gpa);
+	unsigned slot = p2m_section_slot(gpa);
 
-	if (likely(c && c->writable))
-		return c->page + (gpa & ~PAGE_MASK);
-	if (c) /* rights may be gained without a new epoch: look again the next time */
-		c->page = NULL;
+	if (likely(mem && v->arch.gpa_writable[slot]))
+		return (void *)(uintptr_t)mem;
+	v->arch.gpa_cache[slot].page = NULL; /* rights may be gained without a new epoch: look again the next time */
 	return NULL;
 }
 

@@ -29,8 +29,7 @@ struct arch_domain {
 /* A guest page found through the p2m while its epoch was @epoch; see hvm/section.h. */
 struct gpa_cache {
 	uint64_t gfn, epoch;
-	char *page;    /* NULL: empty */
-	bool writable; /* the guest can write it now without a fault */
+	char *page; /* NULL: empty */
 };
 #define GPA_CACHE_BITS 4u
 
@@ -39,8 +38,9 @@ struct arch_vcpu {
 	struct vlapic *vlapic;
 	struct svm_vcpu *svm;
 	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
-	void *fpu;	       /* XSAVE/FXSAVE area of this vCPU */
-	uint64_t xcr0;	       /* while not loaded */
+	bool gpa_writable[1u << GPA_CACHE_BITS]; /* of each: the guest can write it without a fault */
+	void *fpu;				 /* XSAVE/FXSAVE area of this vCPU */
+	uint64_t xcr0;				 /* while not loaded */
 	uint64_t dr[4];	       /* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
 	struct msr_state msrs; /* MTRRs and others served from memory */
 	uint64_t tsc_aux;
