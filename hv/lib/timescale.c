@@ -8,6 +8,8 @@ uint64_t muldiv64(uint64_t a, uint64_t b, uint64_t c)
 
 	if (!c || rest >= c)
 		return UINT64_MAX;
+	if (likely(!rest)) /* a few seconds, whatever their unit */
+		return low / c;
 	for (unsigned i = 0; i < 64; i++) {
 		bool carry = rest >> 63;
 
