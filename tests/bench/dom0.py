@@ -113,7 +113,7 @@ def window(marks, first, last, times=1):
     return round(delta[0] / times), round((delta[1] + delta[2]) / times), round(delta[3] / times)
 
 
-def session(xen, parts, profile=None, timeout=1500):
+def session(xen, parts, profile=None, timeout=3000):
     """Run @parts of dom0-init on real Xen or on Hospes; returns the markers. @profile: a file for what each instruction of the hypervisor did."""
     archive = machine.BUILD / f"bench-root.{os.getpid()}"
     counts = machine.BUILD / f"bench-counts.{os.getpid()}"

@@ -68,7 +68,7 @@ def real_xen(wanted, extra="", timeout=600, idle=False, **keys):
         with Machine([f"{image('vmlinux-generic')} console=hvc0 quiet loglevel=4 panic=1 random.trust_cpu=on", archive],
                      append="dom0=pvh dom0_mem=512M dom0_max_vcpus=1 loglvl=warning guest_loglvl=all noreboot=0 bootscrub=0 sync_console",
                      **options) as m:
-            m.expect(r"ORACLE ready", timeout=120 if not icount else 400)
+            m.expect(r"ORACLE ready", timeout=120 if not icount else 1500)
             m.expect(r"ORACLE done", timeout=timeout)
             text = m.text
     finally:
