@@ -27,7 +27,7 @@ def test_a_life():
         assert "--p---" in w.xl("list", "web").stdout
         good(w.xl("unpause", "web"))
         assert re.search(r"^51712 0   1      4 ", w.xl("block-list", "web").stdout, re.M)
-        assert re.search(r"^0   0  00:16:3e:00:00:01      0     4 ", w.xl("network-list", "web").stdout, re.M)
+        assert re.search(r"^0   0  00:16:3e:00:00:01     0     4 ", w.xl("network-list", "web").stdout, re.M)
         good(w.xl("rename", "web", "site"))
         again = w.xl("create", w.file("site"))
         assert again.returncode == 3 and "(name-taken)" in again.stderr and "next: " in again.stderr, again
@@ -46,6 +46,7 @@ def test_a_life():
         assert "xvdb" in explained or "51728" in explained, explained
         stored = json.loads(good(w.xl("list", "-l", "site")))
         assert stored[0]["domid"] == 1 and stored[0]["config"]["c_info"]["name"] == "site", stored
+        assert stored[0]["config"]["b_info"]["sched_params"] == {"sched": "credit2", "weight": 256, "cap": 0}, stored
         good(w.xl("destroy", "site"))
         assert w.xl("list", "site").returncode == 1 and not w.leftovers(), w.leftovers()
 

@@ -132,7 +132,7 @@ static void show_nic(const struct device *d, uint32_t domid, struct json_object 
 		json_object_array_add(a, o);
 		free(bridge);
 	} else {
-		printf("%-3d %-2d %-17s %6d %5d %6d %5d/%-11d %-30s\n", d->devid,
+		printf("%-3d %-2d %-17s%6d %5d %6d %5d/%-11d %-30s\n", d->devid,
 		       number_under(d->frontend, "backend-id"), mac ? mac : "00:00:00:00:00:00",
 		       number_under(d->frontend, "handle"), number_under(d->frontend, "state"),
 		       number_under(d->frontend, "event-channel"), number_under(d->frontend, "tx-ring-ref"),

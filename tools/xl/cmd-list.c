@@ -49,6 +49,33 @@ static struct json_object *domains_json(const struct domains *l)
 	return a;
 }
 
+/* What has changed since the configuration was kept, put into it as libxl does: the target and the scheduler's parameters. */
+static void put_current(const struct domain *d, struct json_object *config)
+{
+	struct json_object *b, *sched = json_object_new_object();
+	unsigned id = machine_scheduler();
+	unsigned weight, cap;
+	char path[64], *s;
+
+	if (!json_object_object_get_ex(config, "b_info", &b) || !json_object_is_type(b, json_type_object)) {
+		json_object_put(sched);
+		return;
+	}
+	snprintf(path, sizeof(path), "/local/domain/%u/memory/target", d->info.domain);
+	s = store_read(xl_store(), 0, path, NULL);
+	if (s && strtoll(s, NULL, 10) > 0)
+		json_object_object_add(b, "target_memkb", json_object_new_int64(strtoll(s, NULL, 10)));
+	free(s);
+	if (domain_share(d->info.domain, id, &weight, &cap)) {
+		json_object_object_add(sched, "sched", json_object_new_string(scheduler_name(id)));
+		json_object_object_add(sched, "weight", json_object_new_int64(weight));
+		json_object_object_add(sched, "cap", json_object_new_int64(cap));
+		json_object_object_add(b, "sched_params", sched);
+	} else {
+		json_object_put(sched);
+	}
+}
+
 /* What `xl list -l` knows of a domain: its configuration, or only what the hypervisor and the store say where nobody kept one. */
 static struct json_object *long_entry(const struct domain *d)
 {
@@ -57,8 +84,10 @@ static struct json_object *long_entry(const struct domain *d)
 
 	problem_init(&p);
 	json_object_object_add(o, "domid", json_object_new_int(d->info.domain));
-	config = d->info.domain && d->name ? domain_stored_config(d->info.domain, d->info.handle) : NULL;
-	if (!config) {
+	config = d->name ? domain_stored_config(d->info.domain, d->info.handle) : NULL;
+	if (config) {
+		put_current(d, config);
+	} else {
 		struct domain_config c;
 
 		domain_config_init(&c);

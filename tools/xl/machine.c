@@ -255,6 +255,19 @@ char *domain_nodes(uint32_t domid)
 	return s;
 }
 
+bool domain_share(uint32_t domid, unsigned sched, unsigned *weight, unsigned *cap)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = (domid_t)domid };
+
+	op.u.scheduler_op.sched_id = sched;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	if ((sched != XEN_SCHEDULER_CREDIT && sched != XEN_SCHEDULER_CREDIT2) || hcall_domctl(xl_hcall(), &op) < 0)
+		return false;
+	*weight = op.u.scheduler_op.u.credit2.weight;
+	*cap = op.u.scheduler_op.u.credit2.cap;
+	return true;
+}
+
 struct json_object *domain_stored_config(uint32_t domid, const uint8_t uuid[16])
 {
 	const char *folder = getenv("HOSPES_USERDATA"); /* tests */

@@ -43,6 +43,8 @@ int pool_op(unsigned op, uint32_t *id, uint32_t sched, uint32_t domid, uint32_t 
 void list_from_bitmap(struct cpu_list *l, const void *bytes, unsigned nr_bits);
 /* Nodes a domain keeps to, as xl prints them. To be freed. */
 char *domain_nodes(uint32_t domid);
+/* Weight and cap by the credit schedulers; false: another scheduler, or no such domain. */
+bool domain_share(uint32_t domid, unsigned sched, unsigned *weight, unsigned *cap);
 /* libxl's JSON as kept by whoever made the domain; NULL: nobody did. */
 struct json_object *domain_stored_config(uint32_t domid, const uint8_t uuid[16]);
 
