@@ -80,6 +80,19 @@ def test_states():
         assert out == w.oracle("list").stdout
 
 
+def test_of_one_world():
+    """Debian's xl lists what hospesd made as ours does: devices, times, virtual CPUs."""
+    with XlWorld() as w:
+        disk = w.folder / "disks/a"
+        disk.write_bytes(bytes(4096))
+        made = w.xl("create", "-q", w.file("web", f'disk=["{disk},raw,xvda,w"]\nvif=["bridge=br0,mac=00:16:3e:00:00:01","bridge=br0"]'), "vcpus=3", 'cpus=["0","1-2","all"]')
+        assert made.returncode == 0, made
+        for step in ("list", "list -v", "vm-list", "block-list web", "network-list web", "channel-list web", "vcpu-list", "uptime -s web", "claims", "sched-credit2 -d web",
+                     "domid web", "domname 1"):
+            a, b = show(w.oracle(*step.split())), show(w.xl(*step.split()))
+            assert re.sub(r"\d+:\d\d:\d\d up", "now up", a) == re.sub(r"\d+:\d\d:\d\d up", "now up", b), f"{step}:\n{a}\n{b}"
+
+
 def test_help():
     """Four lines, then a verb on each line that begins with one blank: all of Debian's, in its order; and the help of each ends with 0."""
     with XlWorld(hands=False, start=False) as w:
