@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/event_channel.h"
 #include "abi/io_console.h"
 #include "base/text.h"
 #include "die.h"
@@ -18,6 +19,7 @@
 #include "hcall/evtchn.h"
 #include "hcall/foreign.h"
 #include "hcall/gnttab.h"
+#include "hcall/hcall.h"
 #include "history.h"
 #include "hv.h"
 #include "options.h"
@@ -286,7 +288,7 @@ void console_setup(void)
 struct console *console_new(struct domain *d, uint32_t nr)
 {
 	struct console *c = xcalloc(1, sizeof(*c));
-	struct history_id id = { .domid = d->id, .nr = nr, .frame = d->frame };
+	struct history_id id = { .domid = d->id, .nr = nr };
 
 	memcpy(id.handle, d->handle, sizeof(id.handle));
 	c->d = d;
@@ -360,6 +362,14 @@ int console_connect(struct console *c, uint32_t grant, uint64_t gfn, uint32_t re
 	/* Whoever waited for room while nobody was here. */
 	evtchn_notify(hv_events(), (uint32_t)c->port);
 	return 0;
+}
+
+bool console_is_orphan(const struct console *c)
+{
+	struct evtchn_status s = { .dom = DOMID_SELF, .port = (uint32_t)c->port };
+
+	return c->ring && !hcall_evtchn(hv_calls(), EVTCHNOP_status, &s, sizeof(s)) &&
+	       s.status != EVTCHNSTAT_interdomain;
 }
 
 void console_disconnect(struct console *c)

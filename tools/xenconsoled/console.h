@@ -57,6 +57,8 @@ void console_setup(void);
 struct console *console_new(struct domain *d, uint32_t nr);
 /* Connect with a ring: by grant @grant, or (no such grant, and @gfn not ~0) by frame number. 0 or -errno. */
 int console_connect(struct console *c, uint32_t grant, uint64_t gfn, uint32_t remote_port);
+/* Connected once, but the other end of its port is gone. */
+bool console_is_orphan(const struct console *c);
 /* Take what is in the ring and let go of it. */
 void console_disconnect(struct console *c);
 /* The domain is gone. The console frees itself when its terminal was read, or after a while. */

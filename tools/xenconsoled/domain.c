@@ -96,7 +96,7 @@ static void forget_dead_of(const struct domain *d)
 		older = k->older;
 		if (k->id.domid != d->id)
 			continue;
-		if (k->id.frame != d->frame || memcmp(k->id.handle, d->handle, sizeof(d->handle)))
+		if (memcmp(k->id.handle, d->handle, sizeof(d->handle)))
 			history_remove(d->id, k->id.nr);
 		forget_dead(k);
 	}
@@ -107,7 +107,6 @@ static void begin(const struct xen_domctl_getdomaininfo *info)
 	struct domain *d = xcalloc(1, sizeof(*d));
 
 	d->id = info->domain;
-	d->frame = info->shared_info_frame;
 	memcpy(d->handle, info->handle, sizeof(d->handle));
 	d->seen = domains.looks;
 	d->next = domains.all;
@@ -131,7 +130,7 @@ static void end(struct domain *d)
 	records_forget(d);
 	while (d->consoles) {
 		struct console *c = d->consoles;
-		struct history_id id = { .domid = d->id, .nr = c->nr, .frame = d->frame };
+		struct history_id id = { .domid = d->id, .nr = c->nr };
 
 		memcpy(id.handle, d->handle, sizeof(id.handle));
 		d->consoles = c->next;
@@ -142,6 +141,18 @@ static void end(struct domain *d)
 	free(d);
 }
 
+/*
+ * A toolstack gives each domain its own id or handle; the launch tree gives a domain that begins anew those it had. But then our end of the
+ * old one's event channel is left alone.
+ */
+static bool restarted(const struct domain *d)
+{
+	for (const struct console *c = d->consoles; c && !d->name[0]; c = c->next)
+		if (console_is_orphan(c))
+			return true;
+	return false;
+}
+
 static void see(const struct xen_domctl_getdomaininfo *info)
 {
 	struct domain *d = domain_find(info->domain);
@@ -149,7 +160,7 @@ static void see(const struct xen_domctl_getdomaininfo *info)
 	/* A dying domain says nothing any more, and cannot be gone while we have its page. */
 	if (!info->domain || info->flags & XEN_DOMINF_dying)
 		return;
-	if (d && d->frame == info->shared_info_frame && !memcmp(d->handle, info->handle, sizeof(d->handle)))
+	if (d && !memcmp(d->handle, info->handle, sizeof(d->handle)) && !restarted(d))
 		d->seen = domains.looks;
 	else if (!d)
 		begin(info);

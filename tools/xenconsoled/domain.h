@@ -12,9 +12,8 @@ struct domain {
 	struct domain *next, *next_hash;
 	uint32_t id;
 	uint8_t handle[16];
-	uint64_t frame; /* of its shared page: with the handle it tells lives apart */
-	uint64_t seen;	/* in which look at the hypervisor's list */
-	char name[64];	/* "" while unknown */
+	uint64_t seen; /* in which look at the hypervisor's list */
+	char name[64]; /* "" while unknown */
 	struct console *consoles;
 };
 

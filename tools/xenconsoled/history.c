@@ -133,8 +133,7 @@ struct history *history_open(const struct history_id *id)
 	bool file = path_of(path, sizeof(path), id->domid, id->nr);
 	struct history *h = file ? open_file(path) : NULL;
 
-	if (h && h->size == setup.size && !h->h->died && h->h->id.frame == id->frame &&
-	    !memcmp(h->h->id.handle, id->handle, sizeof(id->handle)))
+	if (h && h->size == setup.size && !h->h->died && !memcmp(h->h->id.handle, id->handle, sizeof(id->handle)))
 		return h;
 	history_close(h);
 	return create(file ? path : NULL, id);

@@ -16,7 +16,6 @@ struct history;
 struct history_id {
 	uint32_t domid, nr; /* of the domain; of the console within it */
 	uint8_t handle[16];
-	uint64_t frame; /* of its shared page: tells lives apart that have all else in common */
 };
 
 /* Files go to @dir ("" or a directory that cannot be made: memory only), @size bytes are kept of each. */

@@ -96,7 +96,7 @@ static void remove_all(const char *dir)
 
 static void test_history_keeps_the_last(void **state)
 {
-	struct history_id id = { .domid = 7, .frame = 99 };
+	struct history_id id = { .domid = 7, .handle = { 99 } };
 	char *dir = temporary(), buf[10000];
 	struct history *h;
 	uint64_t at = 0;
@@ -120,7 +120,7 @@ static void test_history_keeps_the_last(void **state)
 
 static void test_history_outlives_and_is_told_apart(void **state)
 {
-	struct history_id id = { .domid = 7, .frame = 99 };
+	struct history_id id = { .domid = 7, .handle = { 99 } };
 	char *dir = temporary(), buf[10];
 	struct history *h;
 	uint64_t at = 0;
@@ -140,7 +140,7 @@ static void test_history_outlives_and_is_told_apart(void **state)
 	assert_int_equal(history_resume(h, 50, 20), 50);
 	history_close(h);
 	/* Another life of that id begins anew. */
-	id.frame = 100;
+	id.handle[0] = 100;
 	h = history_open(&id);
 	assert_int_equal(history_end(h), 0);
 	history_add(h, "x", 1, 1);
