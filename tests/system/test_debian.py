@@ -218,7 +218,7 @@ def stock_tools_on_our_store():
     compare(run(TOOLS_AND_GUEST, ours=True), expected(), ("expected", "with our store"))
 
 
-WORKS = ["10.77.0.2 is up", "10.77.0.3 is up", "the same disk", "attached", "the same", "detached", "Name Mem VCPUs", "one 128 1", "two 128 1", "5"]
+WORKS = ["10.77.0.2 is up", "10.77.0.3 is up", "the same disk", "attached", "the same", "detached", "Name Mem VCPUs", "one 128 1", "two 128 1", "6"]
 RESTARTS = {"store": ["active", "/usr/local/sbin/xenstored"], "works": WORKS, "after systemctl restart xenstored": WORKS, "after kill -KILL $(pid)": WORKS,
             "after kill -TERM $(pid)": WORKS, "after systemctl reload xenstored": ["the same process", *WORKS], "console": ["1"],
             "end": ["gone", "up again", "gone", "Name ID", "Domain-0 0", "0", "0", "0"], "failed units": []}
