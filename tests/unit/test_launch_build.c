@@ -364,7 +364,7 @@ static void too_large_is_one_line(void **state)
 }
 
 /* The ring's indices are the guest's: only distances within the ring move bytes. */
-static void console_ring(void **state)
+static void ring_of_console(void **state)
 {
 	struct xencons_interface *r;
 	struct domain *d;
@@ -562,7 +562,7 @@ int main(void)
 					    cmocka_unit_test(plain_elf),
 					    cmocka_unit_test(seeds),
 					    cmocka_unit_test(too_large_is_one_line),
-					    cmocka_unit_test(console_ring),
+					    cmocka_unit_test(ring_of_console),
 					    cmocka_unit_test(loader_hand_off),
 					    cmocka_unit_test(loader_fails),
 					    cmocka_unit_test(reboot_restarts),
