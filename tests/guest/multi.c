@@ -68,6 +68,7 @@ static void control(void)
 				memset(arg, 0, sizeof(arg));
 				arg[0] = cmd;
 				arg[1] = version ? (i == 2 ? 0x03000001 : 0x15) : 0x77;
+				arg[2] = my_domid();
 				showf(hypercall1(calls[i].nr, arg), "%s %u version %s", calls[i].what, cmd,
 				      version ? "good" : "bad");
 			}
