@@ -1,9 +1,9 @@
 #!/bin/sh
-# Fetch what `make bench` loads into Debian's kernels: back ends for dom0's, front ends for the guest's.
+# Fetch what `make run` and `make bench` load into Debian's kernels: what serves guests for dom0's, front ends for the guest's.
 #
-#   bench-modules.sh DIR
+#   pv-modules.sh DIR
 #
-# leaves in DIR: bench-modules/dom0, bench-modules/domu
+# leaves in DIR: pv-modules/dom0, pv-modules/domu
 set -eu
 
 dir=$1
@@ -15,11 +15,11 @@ current() {
 generic=$(current linux-image-amd64)
 cloud=$(current linux-image-cloud-amd64)
 key=$(apt-cache policy "$generic" "$cloud" | grep -E '^[a-z]|Candidate' | cat - "$0" | sha256sum | cut -c1-16)
-out="$dir/cache/bench-modules_$key"
+out="$dir/cache/pv-modules_$key"
 if [ ! -d "$out" ]; then
-	tmp=$(mktemp -d "$dir/cache/bench.XXXXXX")
+	tmp=$(mktemp -d "$dir/cache/modules.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
-	echo "bench-modules: fetching Debian's back ends and front ends" >&2
+	echo "pv-modules: fetching Debian's back ends and front ends" >&2
 	mkdir -p "$tmp/out"
 	# fetch PACKAGE FOLDER MODULE...
 	fetch() {
@@ -27,13 +27,13 @@ if [ ! -d "$out" ]; then
 		shift 2
 		mkdir "$tmp/$folder" "$tmp/out/$folder"
 		(cd "$tmp/$folder" && apt-get -qq -o APT::Sandbox::User=root download "$package" >/dev/null)
-		dpkg-deb --fsys-tarfile "$tmp/$folder"/*.deb | tar -x -C "$tmp/$folder" --wildcards './lib/modules/*/kernel/drivers/*'
+		dpkg-deb --fsys-tarfile "$tmp/$folder"/*.deb | tar -x -C "$tmp/$folder" --wildcards './lib/modules/*/kernel/drivers/*' './lib/modules/*/kernel/net/*'
 		for m; do
 			cp "$(find "$tmp/$folder/lib" -name "$m.ko")" "$tmp/out/$folder/"
 		done
 	}
-	fetch "$generic" dom0 brd xen-blkback xen-netback
+	fetch "$generic" dom0 brd xen-blkback xen-netback xen-evtchn xen-gntdev xen-privcmd xenfs loop stp llc bridge
 	fetch "$cloud" domu xen-blkfront xen-netfront
 	mv "$tmp/out" "$out"
 fi
-ln -sfn "cache/$(basename "$out")" "$dir/bench-modules"
+ln -sfn "cache/$(basename "$out")" "$dir/pv-modules"

@@ -28,6 +28,7 @@ test: setup
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) oracle
 	@sh scripts/images.sh $(IMAGES) debian
+	@sh scripts/pv-modules.sh $(IMAGES)
 	@sh scripts/store-oracle.sh $(IMAGES)
 	@sh scripts/xl-clients.sh $(IMAGES)
 	@sh scripts/lint.sh
@@ -91,7 +92,8 @@ dist: all
 
 help:
 	@echo 'make            build $(BUILD)/hospes, $(BUILD)/hospes-syms and the tools'
-	@echo 'make run        set up, build, boot three isolated domains in QEMU from one device tree'
+	@echo 'make run        set up, build, boot in QEMU: Debian as dom0, our daemons and xl make two domains with disk and network'
+	@echo 'make run DEMO=launch  the same machine without a dom0: three isolated domains from one device tree'
 	@echo 'make test       set up and run every test; make check: the three-minute part of it'
 	@echo 'make test-oracle  the same micro-guests on Debian'\''s Xen 4.17, outputs compared'
 	@echo 'make bench      compare speed with Debian'\''s Xen 4.17 in one run; BENCH=quick, or some of: calls boot create devices drivers many'

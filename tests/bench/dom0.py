@@ -7,11 +7,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 import machine  # noqa: E402
+from archive import behind  # noqa: E402
 from machine import Failed, Machine, guest, image  # noqa: E402
 
 BENCH = ROOT / "tests" / "bench"
@@ -48,35 +48,10 @@ PARTS = ("create", "devices", "drivers", "many")
 NUMBERS = ("hypervisor", "guests", "exits")
 
 
-def cpio(files):
-    """An uncompressed archive of @files, {path: (mode, bytes)}, with their folders."""
-    with tempfile.TemporaryDirectory() as tmp:
-        names = []
-        for name, (mode, data) in files.items():
-            path = pathlib.Path(tmp) / name
-            for parent in list(pathlib.Path(name).parents)[-2::-1]:
-                if str(parent) not in names:
-                    names.append(str(parent))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            path.chmod(mode)
-            os.utime(path, (0, 0))
-            names.append(name)
-        for name in names:
-            os.utime(pathlib.Path(tmp) / name, (0, 0))
-        return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0", "--reproducible"], input="\n".join(names).encode() + b"\n", cwd=tmp,
-                              stdout=subprocess.PIPE, check=True).stdout
-
-
-def behind(first, files):
-    """The archive @first, compressed or not, with @files behind it. The kernel looks for the next archive at a multiple of four bytes."""
-    return first + bytes(-len(first) % 4) + cpio(files)
-
-
 def root():
     """Dom0's initramfs, with all that its guests are made of."""
     work = (0o755, (machine.BUILD / "bench" / "work").read_bytes())
-    modules = image("bench-modules")
+    modules = image("pv-modules")
     files = {"bench-init": (0o755, (BENCH / "domu-init").read_bytes()), "work": work}
     files.update({f"modules/{m.name}": (0o644, m.read_bytes()) for m in sorted((modules / "domu").iterdir())})
     initrd = behind(image("initramfs.gz").read_bytes(), files)

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import select
 import subprocess
 import sys
 
@@ -140,23 +139,32 @@ def test_metrics():
         assert 'xen_domain_memory_bytes{domid="1",name="web"}' in text and "xen_cpus 4" in text
 
 
+def on_terminal(w, *words):
+    """What xl draws on a terminal."""
+    master, slave = pty.openpty()
+    p = subprocess.Popen([str(XL), *map(str, words)], env=w.env, stdout=subprocess.DEVNULL, stderr=slave)
+    os.close(slave)
+    drawn = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # nobody has the other end any more
+            break
+        if not piece:
+            break
+        drawn += piece
+    os.close(master)
+    assert p.wait(60) == 0, drawn
+    return drawn
+
+
 def test_progress():
-    """On a terminal long work is drawn and wiped away again; into a pipe nothing is."""
+    """On a terminal long work is drawn and wiped away again; with -q, or into a pipe, nothing is."""
     with XlWorld() as w:
-        master, slave = pty.openpty()
-        p = subprocess.Popen([str(XL), "create", "-q", str(w.file("web"))], env=w.env, stdout=subprocess.DEVNULL, stderr=slave)
-        os.close(slave)
-        assert p.wait(60) == 0
-        drawn = b""
-        while select.select([master], [], [], 0)[0]:
-            try:
-                piece = os.read(master, 4096)
-            except OSError:
-                break
-            drawn += piece
-        os.close(master)
-        assert drawn == b"" or drawn.endswith(b"\x1b[K"), drawn
-        assert w.xl("create", "-q", w.file("two")).stderr == ""
+        drawn = on_terminal(w, "create", w.file("web"))
+        assert b"\r\x1b[Kmemory" in drawn and drawn.endswith(b"\r\x1b[K"), drawn
+        assert on_terminal(w, "create", "-q", w.file("two")) == b""
+        assert "\x1b" not in w.xl("create", w.file("three")).stderr
 
 
 def test_starts_the_daemon():

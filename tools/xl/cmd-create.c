@@ -148,6 +148,8 @@ static int make(const struct create *r, struct domain_config *c)
 	struct death death = { PROBLEM_NO_DOMID, false };
 	struct problem p;
 
+	if (r->quiet)
+		xl_set_quiet();
 	/* Old files do not say. Kernels of the last ten years have the entry of PVH; one that has not is refused by that reason. */
 	if (!c->type_given && c->type == DOMAIN_PV) {
 		c->type = DOMAIN_PVH;

@@ -18,7 +18,7 @@
 #include "xl.h"
 
 static struct {
-	bool dry_run, force, json, progress;
+	bool dry_run, force, json, progress, quiet;
 	int verbose;
 	struct hcall *hcall;
 	struct store *store;
@@ -57,9 +57,14 @@ bool xl_json(void)
 	return context.json;
 }
 
+void xl_set_quiet(void)
+{
+	context.quiet = true;
+}
+
 bool xl_progress(void)
 {
-	return !context.json && (context.progress || isatty(STDERR_FILENO));
+	return !context.json && !context.quiet && (context.progress || isatty(STDERR_FILENO));
 }
 
 int xl_problem(const struct problem *p)

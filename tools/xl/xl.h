@@ -41,6 +41,8 @@ bool xl_json(void);
 void xl_set_options(bool dry_run, bool force, int verbose, bool json, bool progress);
 /* True if progress may be drawn: errors go to a terminal, or -t was given. */
 bool xl_progress(void);
+/* Nothing is drawn: -q was given. */
+void xl_set_quiet(void);
 
 /* Handles, opened when they are first needed. Who cannot have one ends with a problem and status 1. */
 struct hcall *xl_hcall(void);
