@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "hcall/sim_wire.h"
+#include "hv/console.h"
 #include "world.h"
 
 #define MAX_CLIENTS 1024u
@@ -400,7 +401,7 @@ static uint64_t number(const char *text)
 
 static int usage(FILE *to)
 {
-	fprintf(to, "usage: hospes-sim [--ram=MIB] [--cpus=N] [--dom0-pages=N] SOCKET\n"
+	fprintf(to, "usage: hospes-sim [--ram=MIB] [--cpus=N] [--dom0-pages=N] [--log=TEXT] SOCKET\n"
 		    "A hypervisor without a machine, for tests: serves hypercalls of domain 0 to programs with\n"
 		    "HOSPES_SIM=SOCKET. Says 'ready' when it listens; ends with its parent.\n");
 	return to == stderr ? 2 : 0;
@@ -411,10 +412,12 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "ram", required_argument, NULL, 'r' },
 						 { "cpus", required_argument, NULL, 'c' },
 						 { "dom0-pages", required_argument, NULL, 'd' },
+						 { "log", required_argument, NULL, 'l' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	uint64_t ram = 512, cpus = 4, pages = 8192;
 	struct epoll_event ready[16];
+	const char *log = NULL;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -424,6 +427,8 @@ int main(int argc, char **argv)
 			cpus = number(optarg);
 		else if (o == 'd')
 			pages = (number(optarg) + 511) / 512 * 512;
+		else if (o == 'l')
+			log = optarg;
 		else
 			return usage(o == 'h' ? stdout : stderr);
 	}
@@ -437,6 +442,8 @@ int main(int argc, char **argv)
 		die("RAM");
 	server.poll = epoll_create1(EPOLL_CLOEXEC);
 	world_init(server.ram, server.ram_size, (unsigned)cpus, pages);
+	if (log)
+		console_log(log, strlen(log));
 	listen_at(argv[optind]);
 	puts("ready");
 	fflush(stdout);

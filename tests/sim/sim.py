@@ -77,13 +77,15 @@ class Link:
 class Sim:
     """hospes-sim as a child process, in a directory of its own."""
 
-    def __init__(self, build, ram=512, cpus=4, dom0_pages=8192, folder=None):
+    def __init__(self, build, ram=512, cpus=4, dom0_pages=8192, folder=None, log=None):
+        """@log: text that is in the hypervisor's log already."""
         self.build = pathlib.Path(build)
         self.own_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="hospes-sim."))
         self.path = str(self.folder / "sim.socket")
         self.process = subprocess.Popen(
-            [str(self.build / "hospes-sim"), f"--ram={ram}", f"--cpus={cpus}", f"--dom0-pages={dom0_pages}", self.path],
+            [str(self.build / "hospes-sim"), f"--ram={ram}", f"--cpus={cpus}", f"--dom0-pages={dom0_pages}",
+             *([f"--log={log}"] if log else []), self.path],
             stdout=subprocess.PIPE, stderr=open(self.folder / "sim.err", "wb"))
         if self.process.stdout.readline() != b"ready\n":
             raise RuntimeError("hospes-sim did not start: " + self.errors())

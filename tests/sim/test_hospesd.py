@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import signal
 import struct
 import sys
 
@@ -102,6 +103,21 @@ def test_policies():
         told = w.call("domain.explain", domain="dump")
         assert any("no-core-dump" in line for line in told["lines"]), told
         assert not w.leftovers(), w.leftovers()
+
+
+def test_end_before_the_create_is_over():
+    """A guest that ends while its creation still has a step to go: its end is not passed over, and comes after the answer."""
+    with Lives() as w:
+        w.hospesd.kill(signal.SIGTERM)
+        w.start(HOSPESD_STOP_AT="create.done")
+        ask = w.rpc.send("domain.create", config=w.config("brief"), file="brief.cfg", paused=False)
+        pid = w.hospesd.process.pid
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        w.sim.shutdown(1, POWEROFF)
+        # The store has told of it when this watch of the same name has fired.
+        os.kill(pid, signal.SIGCONT)
+        assert w.rpc.wait(ask)["domid"] == 1
+        w.event("destroyed", 1)
 
 
 def test_shutdown_request():

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import xl_lab
-from sim import POWEROFF
-from xl_lab import XL, XlWorld, good
+from sim import POWEROFF, Sim
+from xl_lab import BUILD, XL, XlWorld, good
 
 
 def domid(w, name):
@@ -137,6 +137,19 @@ def test_metrics():
             samples.add((m[1], m[2]))
             family["seen"] = True
         assert 'xen_domain_memory_bytes{domid="1",name="web"}' in text and "xen_cpus 4" in text
+
+
+def test_last_words():
+    """What a boot said before it crashed is told apart from what this one says; without it there is a problem that says so."""
+    def dmesg(sim, *words):
+        return subprocess.run([str(XL), "dmesg", *words], env=sim.env | {"ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True, text=True, timeout=60)
+    with Sim(BUILD, log="(previous) Panic on CPU 0: why\n(previous) \n(previous) the end\nof this boot\n") as sim:
+        said = dmesg(sim, "--previous")
+        assert (said.returncode, said.stdout) == (0, "Panic on CPU 0: why\n\nthe end\n"), said
+        assert "of this boot\n" in dmesg(sim).stdout
+    with Sim(BUILD) as sim:
+        said = dmesg(sim, "--previous")
+        assert said.returncode == 1 and "did not end in a crash" in said.stderr and "next: " in said.stderr, said
 
 
 def on_terminal(w, *words):

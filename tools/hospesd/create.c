@@ -499,6 +499,8 @@ static void create_end(struct op *op)
 	if (!op->problem.err) {
 		answer(c);
 		create_free(c);
+		if (d)
+			dom_look_again(d);
 		return;
 	}
 	if (d)

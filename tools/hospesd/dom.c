@@ -242,6 +242,14 @@ static void changed(void *arg, const char *path)
 	doms.refresh_due = true;
 }
 
+void dom_look_again(struct dom *d)
+{
+	struct xen_domctl_getdomaininfo info;
+	/* One hypercall tells whether there is anything to do, however many domains there are. */
+	if (!d->gone && !hv_info(d->id, &info) && (info.flags & XEN_DOMINF_shutdown))
+		changed(NULL, NULL);
+}
+
 int dom_open(void)
 {
 	doms.introduced = xs_watch("@introduceDomain", changed, NULL);

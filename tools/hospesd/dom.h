@@ -37,6 +37,8 @@ void dom_close(void);
 
 /* Compare what there is with what is known. */
 void dom_refresh(void);
+/* Nothing is under way on @d any more: what happened to it meanwhile was passed over, so look at it once again, soon. */
+void dom_look_again(struct dom *d);
 struct dom *dom_first(void);
 struct dom *dom_find(uint32_t id);
 struct dom *dom_find_name(const char *name);

@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "base/text.h"
 #include "cmd.h"
 #include "conf.h"
 #include "console.h"
@@ -111,9 +112,16 @@ static void print_timings(struct json_object *result)
 	printf("%-24s %10lld\n", "all", (long long)total / 1000);
 }
 
+/* Waiting for a domain's end. It may come before the answer that says which domain it is: until then events are kept. */
 struct death {
 	uint32_t domid;
 	bool gone;
+	struct early {
+		char *event;
+		uint32_t domid;
+		struct json_object *params;
+	} * early;
+	unsigned nr_early;
 };
 
 static void on_event(void *arg, const char *event, uint32_t domid, struct json_object *params)
@@ -121,6 +129,11 @@ static void on_event(void *arg, const char *event, uint32_t domid, struct json_o
 	struct death *d = arg;
 	struct json_object *reason = NULL;
 
+	if (d->domid == PROBLEM_NO_DOMID) {
+		d->early = xrealloc(d->early, (d->nr_early + 1) * sizeof(*d->early));
+		d->early[d->nr_early++] = (struct early){ xstrdup(event), domid, json_object_get(params) };
+		return;
+	}
 	if (domid != d->domid)
 		return;
 	if (strcmp(event, "shutdown") == 0) {
@@ -130,6 +143,23 @@ static void on_event(void *arg, const char *event, uint32_t domid, struct json_o
 		fprintf(stderr, "Domain %u has been destroyed.\n", domid);
 		d->gone = true;
 	}
+}
+
+/* It is @domid we wait for (PROBLEM_NO_DOMID: none, it was not made): go through what came too early. */
+static void death_of(struct death *d, uint32_t domid)
+{
+	unsigned nr = d->nr_early;
+
+	d->domid = domid;
+	for (unsigned i = 0; i < nr; i++) {
+		if (domid != PROBLEM_NO_DOMID)
+			on_event(d, d->early[i].event, d->early[i].domid, d->early[i].params);
+		free(d->early[i].event);
+		json_object_put(d->early[i].params);
+	}
+	free(d->early);
+	d->early = NULL;
+	d->nr_early = 0;
 }
 
 /* -F: stay until the domain is gone. */
@@ -145,7 +175,7 @@ static int wait_for_death(struct death *d)
 static int make(const struct create *r, struct domain_config *c)
 {
 	struct json_object *params = json_object_new_object(), *result, *v;
-	struct death death = { PROBLEM_NO_DOMID, false };
+	struct death death = { .domid = PROBLEM_NO_DOMID };
 	struct problem p;
 
 	if (r->quiet)
@@ -170,12 +200,13 @@ static int make(const struct create *r, struct domain_config *c)
 	problem_init(&p);
 	result = xl_ask("domain.create", params, &p);
 	if (!result) {
+		death_of(&death, PROBLEM_NO_DOMID);
 		problem_domain(&p, c->name, PROBLEM_NO_DOMID);
 		xl_problem(&p);
 		return CREATE_FAILED;
 	}
 	if (json_object_object_get_ex(result, "domid", &v))
-		death.domid = (uint32_t)json_object_get_int64(v);
+		death_of(&death, (uint32_t)json_object_get_int64(v));
 	if (xl_json())
 		xl_print_json(json_object_get(result));
 	else if (r->timings)

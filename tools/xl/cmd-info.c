@@ -236,17 +236,36 @@ int cmd_info(int argc, char **argv)
 	return json ? xl_print_json(json) : XL_OK;
 }
 
+/* Of the hypervisor's log the last words of the boot before this one: lines behind the mark it puts there (hv/core/crash.c). */
+static void previous_boot(const struct text *all, struct text *previous)
+{
+	static const char mark[] = "(previous) ";
+	const char *line = all->s, *end;
+
+	for (; line && *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		if (!strncmp(line, mark, sizeof(mark) - 1))
+			text_printf(previous, "%.*s\n", (int)(end - line - (long)sizeof(mark) + 1),
+				    line + sizeof(mark) - 1);
+	}
+}
+
 int cmd_dmesg(int argc, char **argv)
 {
+	static const struct option longs[] = { { "help", no_argument, NULL, 'h' },
+					       { "previous", no_argument, NULL, 'p' },
+					       { 0 } };
 	size_t size = 16384;
 	struct text t = { 0 };
-	bool clear = false;
+	bool clear = false, previous = false;
 	uint32_t index = 0;
 	char *buf;
 	int opt, rc;
 
-	while ((opt = xl_option(xl_command(), argc, argv, "c", XL_NO_LONG, 0)) >= 0)
+	while ((opt = xl_option(xl_command(), argc, argv, "c", longs, 0)) >= 0) {
 		clear |= opt == 'c';
+		previous |= opt == 'p';
+	}
 	buf = hcall_alloc(xl_hcall(), size);
 	if (!buf)
 		return xl_fail(ENOMEM, "out-of-memory", "dmesg", "free memory in this domain",
@@ -269,6 +288,19 @@ int cmd_dmesg(int argc, char **argv)
 		/* Somebody who prints faster than we read must not keep us here. */
 		if (clear || t.len > 64u << 20)
 			break;
+	}
+	if (previous) {
+		struct text all = t;
+
+		t = (struct text){ 0 };
+		previous_boot(&all, &t);
+		text_free(&all);
+		if (!t.len) {
+			hcall_free(xl_hcall(), buf, size);
+			return xl_fail(ENOENT, "no-crash-record", "dmesg",
+				       "see what it logs somewhere else: a serial line (com1=), or the firmware's log",
+				       "the boot before this one did not end in a crash, or left no record of it");
+		}
 	}
 	if (xl_json()) {
 		struct json_object *o = json_object_new_object();
