@@ -137,6 +137,23 @@ def test_shutdown_request():
         w.call("domain.destroy", domain="deaf")
 
 
+def test_ends_while_the_store_is_silent():
+    """Told to end while operations wait for answers of the store: it ends in order, and the next one goes on."""
+    with Lives() as w:
+        w.create("one", disks=1, nics=1)
+        os.kill(w.xenstored.process.pid, signal.SIGSTOP)
+        w.rpc.send("domain.destroy", domain="one")
+        while not w.call("daemon.status")["pending"]:
+            pass
+        w.hospesd.process.send_signal(signal.SIGTERM)
+        w.hospesd.wait()
+        os.kill(w.xenstored.process.pid, signal.SIGCONT)
+        assert w.hospesd.process.returncode == 0, (w.hospesd.process.returncode, w.hospesd.output())
+        w.start()
+        w.call("domain.destroy", domain="one") if w.domains() > 1 else None
+        assert not w.leftovers(), w.leftovers()
+
+
 def test_refusals_explain_themselves():
     """Every refusal comes with a code and what to do, and leaves nothing."""
     with Lives() as w:

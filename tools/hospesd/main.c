@@ -221,6 +221,7 @@ int main(int argc, char **argv)
 	notify("STOPPING=1");
 	server_close();
 	work_close();
+	xs_stop();
 	dom_close();
 	xs_close();
 	loop_remove(signals);

@@ -146,9 +146,8 @@ int xs_open(void)
 	return 0;
 }
 
-void xs_close(void)
+void xs_stop(void)
 {
-	struct xs_watch *w;
 	timer_cancel(&xs.retry);
 	xs.up = NULL;
 	loop_remove(xs.fd);
@@ -157,6 +156,11 @@ void xs_close(void)
 	if (xs.a)
 		store_async_close(xs.a);
 	xs.a = NULL;
+}
+
+void xs_close(void)
+{
+	struct xs_watch *w;
 	while ((w = xs.watches)) {
 		xs.watches = w->next;
 		free(w->path);

@@ -18,6 +18,8 @@ typedef void xs_done(void *arg, int err, const char *body, size_t len);
 /* Connect; if nobody is there, go on trying. 0 or -errno. */
 int xs_open(void);
 void xs_close(void);
+/* The connection's end, before xs_close(): what is unanswered is told EIO, so all it is for must still be there. */
+void xs_stop(void);
 bool xs_up(void);
 /* Call @fn(@arg) each time the store is there (again). One function. */
 void xs_on_up(void (*fn)(void *arg), void *arg);
