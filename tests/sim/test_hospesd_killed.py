@@ -130,6 +130,43 @@ def test_create_store_killed():
     creations("store")
 
 
+def test_killed_before_the_record():
+    """The configuration lies on the disk and nothing else tells of it yet: not of a new domain, nor of the name and UUID of one that is kept."""
+    with Case("hospesd") as c:
+        w, point = c.w, "userdata.written"
+        c.at(point, lambda w: w.rpc.send("domain.create", config=w.config("new", disks=1, nics=1)))
+        assert c.domain("new") is None
+        c.clean()
+        d = w.create("new", disks=1, nics=1, on_reboot="restart")
+        c.at(point, lambda w: w.sim.shutdown(d["domid"], REBOOT))
+        assert c.whole("new") != d["domid"]
+        c.clean("new")
+        d = w.create("new", disks=1, nics=1, on_crash="restart_rename")
+        c.at(point, lambda w: w.sim.shutdown(d["domid"], CRASH))
+        assert c.whole("new") != d["domid"]
+        c.clean("new", w.store.read(f"/local/domain/{d['domid']}/name"))
+
+
+def test_files_of_nobody():
+    """Configurations whose domains are no more go when hospesd comes; those of living domains stay, whoever made them, and so does all else."""
+    with Case("hospesd") as c:
+        w, uuid = c.w, "01234567-89ab-4cde-8f01-23456789abcd"
+        other = w.sim.guest().domid  # as another toolstack makes one
+        lib = w.folder / "lib"
+        stay = [f"userdata-{kind}.{other}.{uuid}.{name}" for kind, name in (("d", "libxl-json"), ("l", "domain-userdata-lock"))]
+        stay += [f"userdata-d.0.{uuid}.libxl-json", f"userdata-d.{c.witness['domid']}.{uuid}.libxl-json", f"userdata-d.999.{uuid}", "userdata-d.999.x.libxl-json",
+                 f"userdata-d.x.{uuid}.libxl-json", f"other-d.999.{uuid}.libxl-json"]
+        go = [f"userdata-{kind}.{id}.{uuid}.{name}" for id in (999, other + 1) for kind, name in
+              (("d", "libxl-json"), ("d", "libxl-json.new"), ("l", "domain-userdata-lock"))]
+        kept = {p.name for p in lib.iterdir()}
+        for name in stay + go:
+            (lib / name).write_text("{}")
+        w.hospesd.kill()
+        w.start()
+        c.settle()
+        assert {p.name for p in lib.iterdir()} == kept | set(stay), sorted(p.name for p in lib.iterdir())
+
+
 def destructions(kill):
     with Case(kill) as c:
         for point in DESTROY:

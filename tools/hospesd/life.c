@@ -241,6 +241,8 @@ static void kill_unknown(const uint8_t uuid[16])
 			continue;
 		fprintf(stderr, "hospesd: domain %u was left half-built: destroyed\n", list[i].domain);
 		hv_destroy(hv_handle(), list[i].domain);
+		/* Its configuration is written before it is made known. */
+		userdata_remove(list[i].domain, uuid);
 	}
 	if (nr > 0)
 		free(list);
@@ -491,6 +493,17 @@ static void look_at_loop(void *arg, const char *device, const char *tag)
 	host_loop_detach(device, NULL);
 }
 
+/* May there be a domain of that number, of ours or of others? */
+static bool may_live(void *arg, uint32_t id)
+{
+	struct xen_domctl_getdomaininfo info;
+	char name[16];
+	(void)arg;
+	snprintf(name, sizeof(name), "%u", id);
+	/* One with a record is taken down by an operation, which may need its configuration. */
+	return !id || xs_node_find(recover.hospes, name) || hv_info(id, &info) != -ESRCH;
+}
+
 static void got_disks(void *arg, int err, struct xs_node *disks)
 {
 	const struct xs_node *n;
@@ -509,6 +522,7 @@ static void got_disks(void *arg, int err, struct xs_node *disks)
 	n = xs_node_find(recover.hospes, "pending");
 	for (n = n ? n->children : NULL; n; n = n->next)
 		recover_pending(n);
+	userdata_sweep(may_live, NULL);
 	looked();
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/text.h"
 #include "dom.h"
 #include "domain/config.h"
+#include "op.h"
 #include "settings.h"
 
 static char *userdata_path(uint32_t domid, const uint8_t uuid[16])
@@ -64,7 +66,9 @@ static struct json_object *read_json(char *path)
 
 int userdata_write(uint32_t domid, const uint8_t uuid[16], struct json_object *json)
 {
-	return write_json(userdata_path(domid, uuid), json);
+	int rc = write_json(userdata_path(domid, uuid), json);
+	op_die_here("userdata", "written");
+	return rc;
 }
 
 struct json_object *userdata_read(uint32_t domid, const uint8_t uuid[16])
@@ -110,6 +114,34 @@ void userdata_remove(uint32_t domid, const uint8_t uuid[16])
 void userdata_remove_all(uint32_t domid)
 {
 	remove_matching(xasprintf("%s/userdata-?.%u.*", settings->lib_dir, domid));
+}
+
+void userdata_sweep(bool (*lives)(void *arg, uint32_t domid), void *arg)
+{
+	char *pattern = xasprintf("%s/userdata-?.*.*.*", settings->lib_dir);
+	glob_t g;
+	if (!glob(pattern, GLOB_NOSORT, NULL, &g)) {
+		for (size_t i = 0; i < g.gl_pathc; i++) {
+			const char *name = strrchr(g.gl_pathv[i], '/') + 1, *dot;
+			char text[UUID_TEXT];
+			uint8_t uuid[16];
+			uint32_t domid;
+			int at = 0;
+			if (sscanf(name, "userdata-%*c.%5" SCNu32 ".%n", &domid, &at) != 1 || !at)
+				continue;
+			dot = strchr(name + at, '.');
+			if (!dot || dot - (name + at) != UUID_TEXT - 1)
+				continue;
+			memcpy(text, name + at, UUID_TEXT - 1);
+			text[UUID_TEXT - 1] = '\0';
+			if (!uuid_parse(uuid, text) || lives(arg, domid))
+				continue;
+			fprintf(stderr, "hospesd: %s is of a domain that is no more: taken away\n", name);
+			unlink(g.gl_pathv[i]);
+		}
+		globfree(&g);
+	}
+	free(pattern);
 }
 
 static char *pending_path(const uint8_t uuid[16])

@@ -2,6 +2,7 @@
 #ifndef HOSPESD_USERDATA_H
 #define HOSPESD_USERDATA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct domain_config;
@@ -17,6 +18,8 @@ int userdata_config(struct domain_config *c, uint32_t domid, const uint8_t uuid[
 /* All files kept for the domain, by whomever; also those of other UUIDs it had. */
 void userdata_remove(uint32_t domid, const uint8_t uuid[16]);
 void userdata_remove_all(uint32_t domid);
+/* All files of domains that @lives denies. It is asked after the file was found: files come after their domains. */
+void userdata_sweep(bool (*lives)(void *arg, uint32_t domid), void *arg);
 
 /* The configuration a domain will have in its next life: <state-dir>/<uuid>.json. */
 int pending_write(const uint8_t uuid[16], struct json_object *json);
