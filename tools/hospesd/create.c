@@ -510,10 +510,13 @@ static void create_end(struct op *op)
 	if (!c->published && !c->resumed) {
 		for (struct device *dev = c->devices; dev; dev = dev->next)
 			device_unprepare(dev);
-		uuid_format(uuid, c->config.uuid);
-		path = xasprintf(CREATE_PENDING "/%s", uuid);
-		xs_rm(path, NULL, NULL);
-		free(path);
+		/* With a domain the note goes after that: if we die before, who comes next must find it. */
+		if (!d) {
+			uuid_format(uuid, c->config.uuid);
+			path = xasprintf(CREATE_PENDING "/%s", uuid);
+			xs_rm(path, NULL, NULL);
+			free(path);
+		}
 		pending_remove(c->config.uuid);
 	}
 	if (d)
