@@ -34,6 +34,8 @@ class Consoles(SimWorld):
         if console:
             self.offer(g)
             g.tty = self.store.wait_for(f"/local/domain/{g.domid}/console/tty", lambda v: v)
+            # The daemon connects as soon as the hypervisor knows the ring: that the terminal is there does not say that the name was read.
+            self.until("the name", lambda: self.name(g) == name)
         return g
 
     def offer(self, g):
@@ -85,6 +87,11 @@ class Consoles(SimWorld):
             s.sendall(b"list\n")
             return s.makefile("rb").read().decode()
 
+    def name(self, g):
+        """By which the daemon knows a living domain."""
+        found = re.search(rf"^{g.domid} 0 alive \d+ (.*)$", self.listed(), re.M)
+        return found and found[1]
+
 
 def read_tty(fd, wanted):
     data = b""
@@ -94,6 +101,17 @@ def read_tty(fd, wanted):
             raise AssertionError(f"terminal said only {data[-200:]!r}")
         data += os.read(fd, 65536)
     return data
+
+
+def terminals(pid):
+    """How many a process has open."""
+    count = 0
+    for n in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += "ptmx" in os.readlink(f"/proc/{pid}/fd/{n}")
+        except FileNotFoundError:  # closed since it was listed
+            pass
+    return count
 
 
 def test_terminal_log_and_history():
@@ -246,6 +264,35 @@ def test_store_dies():
         w.until("the log", lambda: w.log(g) == b"alone no more")
 
 
+def test_named_late():
+    """What is said before the name is known reaches the log with the name, or, if none comes in time, under the id: nothing is lost."""
+    with Consoles(history=4) as w:
+        late, never = SimWorld.guest(w), SimWorld.guest(w)
+        for g in late, never:
+            w.store.wait_for(f"/local/domain/{g.domid}/console/tty", lambda v: v)
+            g.name = g.domid
+        w.say(late, b"early")
+        w.until("history", lambda: w.history(late.domid) == b"early")
+        assert w.log(late) == b""
+        late.name = "late"
+        w.store.write(f"/local/domain/{late.domid}/name", late.name)
+        w.offer(late)
+        w.until("the log, without another word", lambda: w.log(late) == b"early")
+        w.xenstored.kill()
+        data = b"".join(b"%07d\n" % n for n in range(4096))
+        w.say(never, data)
+        w.until("history", lambda: w.history(never.domid) == data[-4096:])
+        w.until("the log under the id", lambda: w.log(never) == data)
+        w.xenstored.start()
+        w.reconnect()
+        w.store.write(f"/local/domain/{never.domid}/name", "named")
+        w.offer(never)
+        w.until("the name", lambda: w.name(never) == "named")
+        never.name = "named"
+        w.say(never, b"more")
+        w.until("the log under the name", lambda: w.log(never) == b"more")
+
+
 def test_boot_time_domain():
     """A domain no toolstack has records of: where its console is, the hypervisor says."""
     with Consoles() as w:
@@ -344,8 +391,7 @@ def test_come_and_go():
             assert before[key] == after[key], (before, after)
         assert len(list((w.folder / "history").iterdir())) == 10
         assert w.history("d59") == b"I was 59" and w.history("d50") == b"I was 50" and w.history("d49").startswith("error")
-        w.until("terminals closed", lambda: sum("ptmx" in os.readlink(f"/proc/{w.consoled.process.pid}/fd/{n}")
-                                                for n in os.listdir(f"/proc/{w.consoled.process.pid}/fd")) == 0)
+        w.until("terminals closed", lambda: terminals(w.consoled.process.pid) == 0)
 
 
 def client(w, *args):

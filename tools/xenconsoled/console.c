@@ -127,17 +127,14 @@ static void pty_ready(struct source *s, unsigned what)
 
 /* Log ------------------------------------------------------------------------------------ */
 
-void console_open_log(struct console *c)
+static void open_log(struct console *c, const char *domain)
 {
 	char name[128];
 
-	log_close(&c->log);
-	if (!options.log_guest || !c->d->name[0])
-		return;
 	if (c->nr)
-		snprintf(name, sizeof(name), "guest-%s-%u", c->d->name, c->nr);
+		snprintf(name, sizeof(name), "guest-%s-%u", domain, c->nr);
 	else
-		snprintf(name, sizeof(name), "guest-%s", c->d->name);
+		snprintf(name, sizeof(name), "guest-%s", domain);
 	log_open(&c->log, name, options.time_guest, options.replace_escape);
 }
 
@@ -147,13 +144,28 @@ static void feed_log(struct console *c)
 	char buf[2048];
 	size_t n;
 
-	if (options.log_guest && c->log.fd < 0 && !c->d->name[0])
-		return; /* its name will be known soon, and this is still there then */
+	if (options.log_guest && c->log.fd < 0 && !c->d->name[0]) {
+		/* Its name may come yet, but not all have one, and the store may be away: wait while the next ring overwrites nothing of this. */
+		if (history_end(c->history) - at + RING_OUT_SIZE <= history_size(c->history))
+			return;
+		snprintf(buf, sizeof(buf), "%u", c->d->id);
+		open_log(c, buf);
+	}
 	while ((n = history_read(c->history, &at, buf, sizeof(buf)))) {
 		log_write(&c->log, buf, n);
 		die_here("log");
 		history_set_logged(c->history, at);
 	}
+}
+
+void console_open_log(struct console *c)
+{
+	log_close(&c->log);
+	if (!options.log_guest || !c->d->name[0])
+		return;
+	open_log(c, c->d->name);
+	/* What was said before the name was known: the domain may never say more. */
+	feed_log(c);
 }
 
 /* Ring ----------------------------------------------------------------------------------- */
