@@ -205,7 +205,7 @@ def granted_pages(iommu, arguments=""):
     return got, want
 
 
-@boot_test("system", weight=100)
+@boot_test("soak", weight=100)
 def devices_and_granted_pages():
     """Without an IOMMU: a disk and a network card of the machine read and write a guest's own pages through dom0; every byte both ways."""
     got, want = granted_pages(iommu=False)
