@@ -33,7 +33,7 @@ struct launch_instance {
 	bool restarting;
 	stime_t started;      /* when it last began to run */
 	stime_t not_before;   /* when it may begin again */
-	unsigned short_lives; /* so often in a row it ended right after its start */
+	unsigned short_lives; /* so often it ended right after its start, less what longer lives made up for */
 	bool had_focus;	      /* what is typed went to it: goes to its next self too */
 };
 

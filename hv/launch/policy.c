@@ -14,9 +14,13 @@
 #define RETRY_DELAY MILLISECS(100)
 #define RETRY_MAX 100u
 
-/* A domain that ends again and again right after its start is let back in ever more slowly: building it is work for all. */
-#define SHORT_LIFE MILLISECS(1000)
-#define SHORT_LIVES 3u /* so many in a row are nobody's business */
+/*
+ * A domain that ends again and again right after its start is let back in ever more slowly: building it is work for all.
+ * One longer life does not wipe out the others, or a busy machine, where every life is long, would never brake.
+ */
+#define SHORT_LIFE MILLISECS(10000) /* a life that lasts n times as long makes up for n short ones */
+#define SHORT_LIVES 3u		    /* so many are nobody's business */
+#define SHORT_LIVES_MAX 12u	    /* the longest delay is reached */
 #define DELAY_FIRST MILLISECS(250)
 #define DELAY_MAX MILLISECS(60000)
 
@@ -89,15 +93,14 @@ static bool wants_restart(const struct launch_instance *in, enum shutdown_code c
 /* When the domain of @in, whose life has just ended, may come back. */
 static void limit_restarts(struct launch_instance *in)
 {
-	stime_t t = now(), delay = DELAY_FIRST;
+	stime_t t = now(), life = t - in->started, delay = DELAY_FIRST;
 
-	if (t - in->started >= SHORT_LIFE) {
-		in->short_lives = 0;
-		in->not_before = t;
-		return;
-	}
-	in->short_lives++;
-	if (in->short_lives <= SHORT_LIVES) {
+	if (life >= SHORT_LIFE)
+		in->short_lives -=
+			(uint64_t)life / SHORT_LIFE < in->short_lives ? (unsigned)(life / SHORT_LIFE) : in->short_lives;
+	else if (in->short_lives < SHORT_LIVES_MAX)
+		in->short_lives++;
+	if (life >= SHORT_LIFE || in->short_lives <= SHORT_LIVES) {
 		in->not_before = t;
 		return;
 	}
