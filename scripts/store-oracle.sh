@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetch Debian's unmodified store daemons, xenstore tools, libxenstore and pyxs into DIR/store-oracle (a root, nothing is installed).
+# Fetch Debian's unmodified toolstack, store daemons, xenstore tools, libxenstore and pyxs into DIR/store-oracle (a root, nothing is installed).
 #
 #   store-oracle.sh DIR
 set -eu
@@ -7,7 +7,7 @@ set -eu
 dir=$1
 mkdir -p "$dir/cache"
 dir=$(cd "$dir" && pwd)
-packages="xen-utils-4.17 libxenmisc4.17 libxenstore4 libxentoolcore1 libxencall1 libxenevtchn1 libxengnttab1 libxendevicemodel1
+packages="xen-utils-4.17 xen-utils-common libxenmisc4.17 libxenstore4 libxentoolcore1 libxencall1 libxenevtchn1 libxengnttab1 libxendevicemodel1
  libxenforeignmemory1 libxentoollog1 libxenhypfs1 xenstore-utils libyajl2 libfdt1 python3-pyxs"
 key=$(apt-cache policy $packages | grep -E '^[a-z]|Candidate' | cat - "$0" | sha256sum | cut -c1-16)
 root="$dir/cache/store-oracle_$key"

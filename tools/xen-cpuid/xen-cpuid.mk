@@ -1,0 +1,2 @@
+# Shows featuresets and CPU policies.
+$(eval $(call small_tool,xen-cpuid,hcall))

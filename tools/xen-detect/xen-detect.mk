@@ -1,0 +1,2 @@
+# Tells whether this system runs on Xen's interface.
+$(eval $(call small_tool,xen-detect))

@@ -1,0 +1,2 @@
+# Prints how much of its grant table a domain uses.
+$(eval $(call small_tool,xen-diag,hcall))
