@@ -3,13 +3,14 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import sys
 
 import tap
 from lives import Lives, Problem, Rpc
-from sim import CRASH, MAP_GRANTS, POWEROFF, REBOOT, UNMAP, WATCHDOG
+from sim import CRASH, MAP_GRANTS, POWEROFF, REBOOT, SOFT_RESET, UNMAP, WATCHDOG
 from store_lab import TX_END
 from world import StoreError
 
@@ -101,7 +102,15 @@ def test_policies():
         d = end("dump", WATCHDOG, on_watchdog="coredump_destroy")
         w.event("destroyed", d["domid"])
         told = w.call("domain.explain", domain="dump")
-        assert any("no-core-dump" in line for line in told["lines"]), told
+        core = w.folder / "lib/dump/dump"
+        assert any(str(core) in line for line in told["lines"]) and core.stat().st_size > 1 << 20, told
+        shutil.rmtree(core.parent)
+        assert not w.leftovers(), w.leftovers()
+
+        d = end("soft", SOFT_RESET, on_soft_reset="soft_reset")
+        w.event("destroyed", d["domid"])
+        told = w.call("domain.explain", domain="soft")
+        assert told["problem"]["step"] == "soft-reset" and "on_soft_reset" in told["problem"]["next"], told
         assert not w.leftovers(), w.leftovers()
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """hospesd, or the store under it, is killed at each step of each operation: what was begun is finished or undone, and nothing is left."""
 import os
+import shutil
 import signal
 import sys
 import time
@@ -213,6 +214,27 @@ def test_rename_restart_hospesd_killed():
 
 def test_rename_restart_store_killed():
     restarts("store", RENAME, CRASH, on_crash="restart_rename")
+
+
+def dumps(kill):
+    """The core is written anew by the next daemon; then the domain begins again."""
+    with Case(kill) as c:
+        core = c.w.folder / "lib/dump/phoenix"
+        for point in ["dump.write", *RESTART]:
+            d = c.w.create("phoenix", disks=1, nics=1, on_crash="coredump_restart")
+            c.at(point, lambda w: w.sim.shutdown(d["domid"], CRASH))
+            assert c.whole("phoenix") != d["domid"], point
+            assert core.read_bytes()[:4] == b"\x7fELF", point
+            shutil.rmtree(core.parent)
+            c.clean("phoenix")
+
+
+def test_dump_hospesd_killed():
+    dumps("hospesd")
+
+
+def test_dump_store_killed():
+    dumps("store")
 
 
 def attachments(kill):

@@ -28,15 +28,6 @@
  * A domain ended.
  */
 
-static void refuse_coredump(struct dom *d)
-{
-	struct problem p;
-	problem_init(&p);
-	problem_set(&p, ENOTSUP, "no-core-dump", "coredump", "use on_crash = 'preserve' to look at it",
-		    "core dumps cannot be written yet; the rest of the action is done");
-	dom_problem(d, &p);
-}
-
 struct renaming {
 	struct op op; /* first */
 	struct domain_config config;
@@ -139,12 +130,63 @@ static void rename_restart(struct dom *d, struct domain_config *config)
 	op_start(&r->op, &rename_type, 0);
 }
 
+/* Do what its configuration says. @config (which may be NULL) is taken over. */
+static void follow(struct dom *d, enum domain_action action, struct domain_config *config)
+{
+	switch (action) {
+	case ACTION_PRESERVE:
+		break;
+	case ACTION_RESTART:
+	case ACTION_COREDUMP_RESTART:
+		dom_event(d, "rebooted", NULL);
+		destroy_start(NULL, d, DESTROY_RESTART, config);
+		memset(config, 0, sizeof(*config));
+		break;
+	case ACTION_RENAME_RESTART:
+		rename_restart(d, config);
+		break;
+	default:
+		destroy_start(NULL, d, DESTROY_ONLY, NULL);
+		break;
+	}
+	if (config)
+		domain_config_free(config);
+}
+
+/* What follows when the core is written. */
+struct after_dump {
+	enum domain_action action;
+	struct domain_config config;
+};
+
+static void dumped(struct dom *d, void *arg)
+{
+	struct after_dump *a = arg;
+	if (d)
+		follow(d, a->action, &a->config);
+	else
+		domain_config_free(&a->config);
+	free(a);
+}
+
+/* A kernel of its own choosing takes the domain over, which needs the hypervisor's help. */
+static void refuse_soft_reset(struct dom *d)
+{
+	struct problem p;
+	problem_init(&p);
+	problem_set(&p, ENOTSUP, "not-supported", "soft-reset",
+		    "set on_soft_reset = 'restart', or use kexec without it",
+		    "this hypervisor cannot begin a domain anew with its memory kept: the domain is destroyed");
+	dom_problem(d, &p);
+}
+
 static void act(struct dom *d, unsigned reason)
 {
 	struct domain_config config;
 	struct problem p;
 	enum domain_action action;
 	struct json_object *o = json_object_new_object();
+	struct after_dump *after;
 	int rc;
 	problem_init(&p);
 	rc = userdata_config(&config, d->id, d->uuid, &p);
@@ -155,26 +197,15 @@ static void act(struct dom *d, unsigned reason)
 	json_object_object_add(o, "reason", json_object_new_string(life_reason_name(reason)));
 	dom_event(d, "shutdown", o);
 	shutdown_seen(d);
-	if (action == ACTION_COREDUMP_DESTROY || action == ACTION_COREDUMP_RESTART)
-		refuse_coredump(d);
-	switch (action) {
-	case ACTION_PRESERVE:
-		break;
-	case ACTION_RESTART:
-	case ACTION_COREDUMP_RESTART:
-		dom_event(d, "rebooted", NULL);
-		destroy_start(NULL, d, DESTROY_RESTART, &config);
-		memset(&config, 0, sizeof(config));
-		break;
-	case ACTION_RENAME_RESTART:
-		rename_restart(d, &config);
-		break;
-	default:
-		destroy_start(NULL, d, DESTROY_ONLY, NULL);
-		break;
+	if (action == ACTION_SOFT_RESET)
+		refuse_soft_reset(d);
+	if (rc || (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)) {
+		follow(d, action, rc ? NULL : &config);
+		return;
 	}
-	if (!rc)
-		domain_config_free(&config);
+	after = xmalloc(sizeof(*after));
+	*after = (struct after_dump){ action, config };
+	coredump_start(d, dumped, after);
 }
 
 void life_seen(struct dom *d, const struct xen_domctl_getdomaininfo *info)
@@ -422,6 +453,12 @@ static void recover_one(const struct xs_node *n)
 		xs_rm(path, NULL, NULL);
 		operation = NULL;
 		dom_refresh();
+	}
+	/* Its core was being written: its end is looked at anew, and then what it says follows. */
+	if (operation && !strncmp(operation, "dump", 4)) {
+		snprintf(path, sizeof(path), "/hospes/%u/operation", id);
+		xs_rm(path, NULL, NULL);
+		operation = NULL;
 	}
 	d = dom_find(id);
 	if (d && memcmp(d->uuid, uuid, 16)) { /* the number has a new owner */

@@ -57,6 +57,12 @@ const char *device_list_name(const struct device *device);
 void plug_start(struct op *parent, struct dom *d, struct device *device);
 void unplug_start(struct op *parent, struct dom *d, struct device *device, bool force, void (*late)(struct op *parent));
 
+/*
+ * Write the core of a domain that has shut down to <lib_dir>/dump/<name>, then call @done, also if that failed (the problem is the domain's then); with
+ * NULL for @d if somebody has begun to take the domain down meanwhile.
+ */
+void coredump_start(struct dom *d, void (*done)(struct dom *d, void *arg), void *arg);
+
 /* control/shutdown. */
 void shutdown_start(struct caller *caller, struct dom *d, const char *command, bool fallback, bool wait);
 /* Tell whoever waits for the end of @d that it is down. */

@@ -13,8 +13,6 @@ static const struct later {
 	{ "restore", "restoring domains comes with a later release", "start the domain anew: xl create" },
 	{ "migrate", "migration comes with a later release", "shut the domain down here and create it there" },
 	{ "remus", "replication comes with a later release", "use the replication of the guest's storage" },
-	{ "dump-core", "core dumps come with a later release",
-	  "set on_crash=\"preserve\" and look at xl console --log" },
 	{ "pci-", "passing PCI devices to domains comes with a later release",
 	  "give the domain disk= and vif= devices instead" },
 	{ "cd-", "changing media is for HVM domains, which come with a later release",
@@ -38,9 +36,13 @@ int cmd_later(int argc, char **argv)
 {
 	const char *verb = xl_command()->name;
 
-	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 0) >= 0)
-		;
-	(void)argv;
+	/* Other options are those of the feature, and none of them is at fault. */
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-h") && strcmp(argv[i], "--help"))
+			continue;
+		command_help(xl_command());
+		return XL_OK;
+	}
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (strncmp(verb, later[i].prefix, strlen(later[i].prefix)) == 0)
 			return xl_fail(ENOSYS, "comes-later", verb, later[i].next, "%s", later[i].what);

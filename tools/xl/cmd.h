@@ -52,6 +52,7 @@ CMD(network_detach);
 CMD(channel_list);
 CMD(console);
 CMD(explain);
+CMD(dump_core);
 CMD(later);
 #undef CMD
 

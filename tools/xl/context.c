@@ -204,7 +204,26 @@ struct rpc *xl_rpc(void)
 	return context.rpc;
 }
 
-/* What hospesd tells while it works: one line that is drawn over itself. */
+void xl_draw(const char *step, uint64_t done, uint64_t total)
+{
+	if (!xl_progress())
+		return;
+	if (total)
+		fprintf(stderr, "\r\033[K%s: %llu of %llu", step, (unsigned long long)done, (unsigned long long)total);
+	else
+		fprintf(stderr, "\r\033[K%s", step);
+	fflush(stderr);
+	context.drawn = true;
+}
+
+void xl_draw_end(void)
+{
+	if (context.drawn)
+		fprintf(stderr, "\r\033[K");
+	context.drawn = false;
+}
+
+/* What hospesd tells while it works. */
 static void on_notification(void *arg, const char *method, struct json_object *params)
 {
 	struct json_object *step = NULL, *done = NULL, *total = NULL;
@@ -219,20 +238,14 @@ static void on_notification(void *arg, const char *method, struct json_object *p
 					 (uint32_t)json_object_get_int64(domid), params);
 		return;
 	}
-	if (strcmp(method, "progress") || !params || !xl_progress())
+	if (strcmp(method, "progress") || !params)
 		return;
 	json_object_object_get_ex(params, "step", &step);
 	json_object_object_get_ex(params, "done", &done);
 	json_object_object_get_ex(params, "total", &total);
-	if (!step)
-		return;
-	if (total && json_object_get_int64(total) > 0)
-		fprintf(stderr, "\r\033[K%s: %lld of %lld", json_object_get_string(step),
-			(long long)(done ? json_object_get_int64(done) : 0), (long long)json_object_get_int64(total));
-	else
-		fprintf(stderr, "\r\033[K%s", json_object_get_string(step));
-	fflush(stderr);
-	context.drawn = true;
+	if (step)
+		xl_draw(json_object_get_string(step), done ? (uint64_t)json_object_get_int64(done) : 0,
+			total ? (uint64_t)json_object_get_int64(total) : 0);
 }
 
 int xl_events(xl_event *fn, void *arg)
@@ -263,10 +276,7 @@ struct json_object *xl_ask(const char *method, struct json_object *params, struc
 	if (!p)
 		problem_init(&own);
 	result = rpc_call(xl_rpc(), method, params, -1, on_notification, NULL, p ? p : &own);
-	if (context.drawn) {
-		fprintf(stderr, "\r\033[K");
-		context.drawn = false;
-	}
+	xl_draw_end();
 	if (!result && !p)
 		xl_problem(&own);
 	return result;

@@ -41,6 +41,9 @@ bool xl_json(void);
 void xl_set_options(bool dry_run, bool force, int verbose, bool json, bool progress);
 /* True if progress may be drawn: errors go to a terminal, or -t was given. */
 bool xl_progress(void);
+/* One line of progress, drawn over the last; then take it away, before anything else is printed. */
+void xl_draw(const char *step, uint64_t done, uint64_t total);
+void xl_draw_end(void);
 /* Nothing is drawn: -q was given. */
 void xl_set_quiet(void);
 
