@@ -9,6 +9,7 @@ CC      ?= gcc
 HOSTCC  ?= $(CC)
 LD      := ld
 OBJCOPY := objcopy
+STRIP   := strip
 NM      := nm
 PYTHON  := python3
 BUILD   := build
@@ -21,11 +22,31 @@ XEN_BUILD_TIME    ?= $(shell LC_ALL=C date -u -d @$(SOURCE_DATE_EPOCH) '+%H:%M:%
 XEN_BUILD_HOST    ?= hospes
 XEN_WHOAMI        ?= builder
 XEN_DOMAIN        ?= localdomain
+# Recipes for Xen set these too; no firmware is built here that would carry them, but $(BOOT_DIR)/xen-*.config records them.
+SMBIOS_REL_DATE   ?= $(shell LC_ALL=C date -u -d @$(SOURCE_DATE_EPOCH) '+%m/%d/%Y')
+VGABIOS_REL_DATE  ?= $(shell LC_ALL=C date -u -d @$(SOURCE_DATE_EPOCH) '+%d %b %Y')
 
+# Where things go. `make install` puts them below DESTDIR, `make dist` below DISTDIR.
 DESTDIR ?=
-PREFIX  ?= /usr
-BOOT_DIR ?= /boot
 DISTDIR ?= dist
+PREFIX  ?= /usr
+# What tells this hypervisor's files from another's of the same version: /boot/xen-$(XEN_NAME).gz, $(PREFIX)/lib/xen-$(XEN_NAME)/bin.
+XEN_NAME         ?= $(XEN_VERSION).$(XEN_SUBVERSION)-hospes
+BOOT_DIR         ?= /boot
+DEBUG_DIR        ?= $(PREFIX)/lib/debug
+LIBEXEC_DIR      ?= $(PREFIX)/lib/xen-$(XEN_NAME)/bin
+DOC_DIR          ?= $(PREFIX)/share/doc/hospes
+CONFIG_DIR       ?= /etc/xen
+SYSCONFIG_DIR    ?= /etc/default
+INITD_DIR        ?= /etc/init.d
+SYSTEMD_DIR      ?= $(PREFIX)/lib/systemd
+MODULES_LOAD_DIR ?= $(PREFIX)/lib/modules-load.d
+UDEV_DIR         ?= $(PREFIX)/lib/udev
+# The modules of a control domain's Linux, and the QEMU of xen-qemu-dom0-disk-backend.
+LINUX_BACKEND_MODULES ?= xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkback xen-netback xen-pciback
+QEMU_XEN         ?= /usr/libexec/xen-qemu-system-i386
+# What starts services here: systemd, sysv or both.
+INIT ?= $(if $(wildcard /run/systemd/system),systemd,sysv)
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)

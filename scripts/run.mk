@@ -1,7 +1,7 @@
 # What one types: run, test, check and friends.
 IMAGES := $(BUILD)/images
 
-.PHONY: setup images oracle-images run check test test-oracle soak bench lint format iso gdb install dist help
+.PHONY: setup images oracle-images run check test test-oracle soak bench lint format iso gdb help
 
 setup:
 	@sh scripts/setup.sh
@@ -70,26 +70,6 @@ gdb: all guests
 	@echo "in another terminal: gdb -ex 'target remote :1234' $(BUILD)/hospes-syms"
 	@BUILD=$(BUILD) $(PYTHON) scripts/run.py -s -S
 
-install: all
-	install -D -m 644 $(BUILD)/hospes $(DESTDIR)$(BOOT_DIR)/hospes-$(XEN_VERSION).$(XEN_SUBVERSION)
-	install -D -m 644 $(BUILD)/hospes-syms $(DESTDIR)$(PREFIX)/lib/debug/hospes-syms-$(XEN_VERSION).$(XEN_SUBVERSION)
-	install -D -m 755 $(BUILD)/hospes-launch $(DESTDIR)$(PREFIX)/sbin/hospes-launch
-	install -D -m 755 $(BUILD)/xenstored $(DESTDIR)$(PREFIX)/sbin/xenstored
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	@sed 's,@PREFIX@,$(PREFIX),g' tools/xenstored/xenstored.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/xenstored.service
-	install -D -m 755 $(BUILD)/xenconsoled $(DESTDIR)$(PREFIX)/sbin/xenconsoled
-	install -D -m 755 $(BUILD)/xenconsole $(DESTDIR)$(PREFIX)/sbin/xenconsole
-	install -D -m 755 $(BUILD)/xen-init-dom0 $(DESTDIR)$(PREFIX)/sbin/xen-init-dom0
-	install -D -m 755 $(BUILD)/xl $(DESTDIR)$(PREFIX)/sbin/xl
-	@ln -sf xl $(DESTDIR)$(PREFIX)/sbin/xentop
-	install -D -m 755 $(BUILD)/hospesd $(DESTDIR)$(PREFIX)/sbin/hospesd
-	install -D -m 755 $(BUILD)/xenstore $(DESTDIR)$(PREFIX)/bin/xenstore
-	@for n in $(XENSTORE_NAMES); do ln -sf xenstore $(DESTDIR)$(PREFIX)/bin/xenstore-$$n; done
-
-# Everything `install` would put on a machine, below dist/.
-dist: all
-	@$(MAKE) --no-print-directory install DESTDIR=$(DISTDIR)/install
-
 help:
 	@echo 'make            build $(BUILD)/hospes, $(BUILD)/hospes-syms and the tools'
 	@echo 'make run        set up, build, boot in QEMU: Debian as dom0, our daemons and xl make two domains with disk and network'
@@ -99,5 +79,6 @@ help:
 	@echo 'make bench      compare speed with Debian'\''s Xen 4.17 in one run; BENCH=quick, or some of: calls boot create devices drivers many'
 	@echo 'make bench-store  the store daemon beside Debian'\''s two; make store-oracle fetches them'
 	@echo 'make soak       long runs; make lint, format: style'
-	@echo 'make iso, gdb, install, dist, clean'
-	@echo 'variables: BUILD CC debug=y DESTDIR PREFIX BOOT_DIR DISTDIR SOURCE_DATE_EPOCH XEN_BUILD_{DATE,TIME,HOST} (config.mk)'
+	@echo 'make install    onto this machine, or below DESTDIR; uninstall; dist: everything for any machine, below DISTDIR; deb: Debian packages'
+	@echo 'make iso, gdb, clean, src-tarball, xenversion'
+	@echo 'variables: BUILD CC debug=y DESTDIR PREFIX BOOT_DIR DISTDIR INIT SOURCE_DATE_EPOCH XEN_BUILD_{DATE,TIME,HOST} and more: config.mk'

@@ -44,7 +44,7 @@ STORE_HOOK = """#!/bin/sh
 [ "$1" = prereqs ] && exit 0
 mount -o remount,rw $rootmnt
 cp /ours/xenstored $rootmnt/usr/local/sbin/xenstored
-cp /ours/xenstore $rootmnt/usr/local/bin/xenstore
+cp /ours/xenstore $rootmnt/usr/local/sbin/xenstore
 cp /ours/xenstored.service $rootmnt/etc/systemd/system/
 chmod 644 $rootmnt/etc/systemd/system/xenstored.service
 mkdir -p $rootmnt/etc/systemd/system/multi-user.target.wants
@@ -56,7 +56,9 @@ mount -o remount,ro $rootmnt
 
 def our_store(path):
     """Debian's initial RAM disk with our store: the archive goes to @path."""
-    unit = (ROOT / "tools" / "xenstored" / "xenstored.service.in").read_bytes().replace(b"@PREFIX@", b"/usr/local")
+    unit = (ROOT / "packaging" / "systemd" / "xenstored.service.in").read_text()
+    # Beside Debian's daemons, on either hypervisor.
+    unit = re.sub(r"ExecCondition=.*\n", "", unit).replace("@LIBEXEC_DIR@", "/usr/local/sbin").encode()
     files = {"ours/xenstored": (machine.BUILD / "xenstored").read_bytes(), "ours/xenstore": (machine.BUILD / "xenstore").read_bytes(),
              "ours/xenstored.service": unit, "scripts/init-bottom/store": STORE_HOOK.encode(),
              "scripts/init-bottom/ORDER": b'/scripts/init-bottom/store "$@"\n/scripts/init-bottom/udev "$@"\n'}
