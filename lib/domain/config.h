@@ -134,6 +134,8 @@ int disk_vdev_number(const char *vdev);
 /* "all", "0-3,^2,5", "nodes:0", "node:1": of @nr_cpus CPUs. 0 or -EINVAL. Node forms need a map: node_of(arg, cpu). */
 int cpu_list_parse(struct cpu_list *l, const char *text, unsigned nr_cpus);
 void cpu_list_free(struct cpu_list *l);
+/* Only those that are in @mask too stay in @l; both were given. False: none is left. */
+bool cpu_list_and(struct cpu_list *l, const struct cpu_list *mask);
 /* "0-3,5" or "all", as xl prints. */
 char *cpu_list_format(const struct cpu_list *l, unsigned nr_cpus);
 

@@ -103,6 +103,22 @@ void cpu_list_free(struct cpu_list *l)
 	*l = (struct cpu_list){ 0 };
 }
 
+bool cpu_list_and(struct cpu_list *l, const struct cpu_list *mask)
+{
+	bool any = false, all = l->all;
+
+	for (unsigned i = 0; i < l->nr_bits; i++) {
+		bool stays = (l->all || l->bits[i / 8] >> i % 8 & 1) &&
+			     (mask->all || (i < mask->nr_bits && (mask->bits[i / 8] >> i % 8 & 1)));
+
+		set_range(l, i, i, stays);
+		any |= stays;
+		all &= stays;
+	}
+	l->all = all && mask->all;
+	return any;
+}
+
 static bool has(const struct cpu_list *l, unsigned cpu)
 {
 	return cpu < l->nr_bits && l->bits && (l->bits[cpu / 8] >> cpu % 8 & 1);

@@ -114,6 +114,18 @@ def test_policies():
         assert not w.leftovers(), w.leftovers()
 
 
+def test_random_ids():
+    """domid_policy of xl.conf."""
+    with Lives(start=False) as w:
+        (w.folder / "xl.conf").write_text('domid_policy="random"\n')
+        w.start()
+        ids = [w.create(f"d{i}")["domid"] for i in range(3)]
+        assert ids != [1, 2, 3] and all(0 < i < 0x7ff0 for i in ids) and len(set(ids)) == 3, ids
+        for i in range(3):
+            w.call("domain.destroy", domain=f"d{i}")
+        assert not w.leftovers(), w.leftovers()
+
+
 def test_end_before_the_create_is_over():
     """A guest that ends while its creation still has a step to go: its end is not passed over, and comes after the answer."""
     with Lives() as w:

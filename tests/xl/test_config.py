@@ -122,14 +122,56 @@ def test_whole_file_of_keys():
         assert quiet.stderr == "" and quiet.stdout == r.stdout
 
 
-def test_xl_conf():
+CONFS = [
+    'vif.default.bridge="br7"\nvif.default.script="vif-x"\nmax_grant_frames=33\nclaim_mode=0\nrun_hotplug_scripts=0', 'max_grant_version=1\nmax_maptrack_frames=9',
+    'defaultbridge="b2"\nvifscript="vs"', 'defaultbridge="b2"\nvif.default.bridge="b3"\nvifscript="vs"\nvif.default.script="vt"',
+    'vif.default.backend="dom1"\nvif.default.gatewaydev="eth9"', 'vm.cpumask="0-1"', 'vm.hvm.cpumask="2-3"\nvm.cpumask="1-2"', 'autoballoon="on"', 'autoballoon="off"',
+    'domid_policy="random"', 'lockfile="/nonexistent/lock"', 'claim_mode=5', 'blkdev_start="xvdc"', 'remus.default.netbufscript="/x"\ncolo.default.proxyscript="/y"',
+    'output_format="json"', 'bogus=5', 'max_grant_frames="x"', 'bogus=', 'max_grant_version="a"',
+]
+
+
+def test_xl_conf_as_debians():
+    """The same file makes the same of a configuration, and what Debian's refuses is refused."""
     with XlWorld(hands=False, start=False) as w:
-        (w.folder / "xl.conf").write_text('vif.default.bridge="br7"\nvif.default.script="vif-x"\nmax_grant_frames=33\nclaim_mode=0\nrun_hotplug_scripts=0\n')
-        path = w.folder / "c.cfg"
-        path.write_text(HEAD + 'vif=["", "bridge=own"]\n')
-        out = w.xl("create", "-n", path).stdout
-        for what in ('"bridge": "br7"', '"bridge": "own"', '"script": "vif-x"', '"max_grant_frames": 33', '"claim_mode": "False"', '"run_hotplug_scripts": "False"'):
-            assert what in out, (what, out)
+        wrong = []
+        for conf in CONFS:
+            (w.folder / "xl.conf").write_text(conf + "\n")
+            compare(w, HEAD + 'vif=["", "bridge=own"]\n', wrong)
+        assert not wrong, "\n".join(wrong)
+
+
+def test_xl_conf_faults():
+    """What is wrong in it is told with file and line."""
+    with XlWorld(hands=False, start=False) as w:
+        conf, path = w.folder / "xl.conf", w.folder / "c.cfg"
+        path.write_text(HEAD)
+        for text, where, what, status in (('a=1\nb=', ":2: ", "(syntax)", 1), ('claim_mode="often"', ":1: ", "(bad-value)", 1), ('\nvm.cpumask="zz"', ":2: ", "(bad-value)", 1),
+                                          ('vifscript="x"', ":1: ", "please use vif.default.script", 0), ('output_format="sxp"', ":1: ", "JSON is printed", 0),
+                                          ('remus.default.netbufscript="x"', ":1: ", "later release", 0), ('claimmode=1', ":1: ", "unknown setting claimmode", 0)):
+            conf.write_text(text)
+            r = w.xl("create", "-n", path)
+            assert r.returncode == status and f"{conf}{where}" in r.stderr and what in r.stderr and bool(r.stdout) == (not status), (text, r)
+
+
+def test_xl_conf_cpus():
+    """vm.cpumask and its like: at creation, by vcpu-pin, not with --ignore-global-affinity-masks; none left is a fault."""
+    with XlWorld() as w:
+        def cpus(name):
+            return [line.rsplit("  ", 1)[1].split(" / ")[0].strip() for line in w.xl("vcpu-list", name).stdout.strip().split("\n")[1:]]
+        (w.folder / "xl.conf").write_text('vm.cpumask="0-2"\nvm.hvm.cpumask="1-3"\nvm.pv.cpumask="3"\n')
+        for name, more, wanted in (("none", [], ["1-2", "1-2"]), ("some", ['cpus="2-3"'], ["2", "2"]), ("each", ['cpus=["0-1","all"]'], ["1", "1-2"]),
+                                   ("free", ["--ignore-global-affinity-masks", 'cpus="3"'], ["3", "3"])):
+            made = w.xl("create", "-q", w.file(name), "vcpus=2", *more)
+            assert made.returncode == 0 and cpus(name) == wanted, (name, made, cpus(name))
+        r = w.xl("create", "-q", w.file("nowhere"), 'cpus="3"')
+        assert r.returncode == 1 and "(bad-cpus)" in r.stderr and "--ignore-global-affinity-masks" in r.stderr, r
+        for world in (w.xl, w.oracle):
+            assert world("vcpu-pin", "none", "0", "0-1").returncode == 0 and cpus("none")[0] == "1"
+            assert world("vcpu-pin", "none", "0", "all").returncode == 0 and cpus("none")[0] == "1-2"
+            assert world("vcpu-pin", "--ignore-global-affinity-masks", "none", "0", "3").returncode == 0 and cpus("none")[0] == "3"
+            r = world("vcpu-pin", "none", "0", "3")
+            assert r.returncode == 1 and "vcpu hard affinity map is empty" in r.stderr, r
 
 
 if __name__ == "__main__":

@@ -229,6 +229,16 @@ static void build_done(struct work *w)
 	op_next(&c->op);
 }
 
+/* A number no domain has or had as far as is known; 0: let the hypervisor count. */
+static uint32_t choose_domid(void)
+{
+	uint16_t id;
+	for (unsigned tries = 0; settings->random_domid && tries < 64; tries++)
+		if (getrandom(&id, sizeof(id), 0) == sizeof(id) && id && id < DOMID_FIRST_RESERVED && !dom_find(id))
+			return id;
+	return 0;
+}
+
 static void build(struct op *op)
 {
 	struct create *c = (struct create *)op;
@@ -239,6 +249,7 @@ static void build(struct op *op)
 	memset(&c->build, 0, sizeof(c->build));
 	c->build.kernel_cache = settings->cache_dir;
 	c->build.cpupool = c->pool;
+	c->build.domid = choose_domid();
 	problem_init(&c->build_problem);
 	c->work.run = build_run;
 	c->work.done = build_done;

@@ -173,6 +173,10 @@ void settings_read_conf(void)
 	s.vif_backend = string_of(&cfg, "vif.default.backend");
 	v = xlcfg_get(&cfg, "run_hotplug_scripts");
 	s.run_hotplug_scripts = !v || v->kind != XLCFG_NUMBER || v->number;
+	v = xlcfg_get(&cfg, "domid_policy");
+	s.random_domid = v && v->kind == XLCFG_STRING && !strcmp(v->string, "random");
+	if (v && !s.random_domid && (v->kind != XLCFG_STRING || strcmp(v->string, "xen")))
+		fprintf(stderr, "hospesd: %s:%d: domid_policy is neither \"xen\" nor \"random\"\n", s.conf, v->line);
 	xlcfg_free(&cfg);
 	text_free(&t);
 }

@@ -17,6 +17,7 @@ struct settings {
 	/* Of xl.conf. */
 	char *vif_script, *vif_bridge, *vif_gatewaydev, *vif_backend;
 	bool run_hotplug_scripts;
+	bool random_domid; /* ids of new domains are chosen by chance, not counted up */
 	/* Waits, in milliseconds. */
 	unsigned backend_ms;  /* for a back end to take notice of a device, and to let go of it */
 	unsigned script_ms;   /* for a hotplug script */

@@ -23,7 +23,7 @@ enum { CREATE_FAILED = 3, CREATE_NO_FILE = 6 };
 struct create {
 	const char *file;
 	char **overrides;
-	bool quiet, paused, console, foreground, dry, timings;
+	bool quiet, paused, console, foreground, dry, timings, all_cpus;
 };
 
 struct remarks {
@@ -75,8 +75,7 @@ static int read_config(const struct create *r, struct domain_config *c)
 		xl_problem(&p);
 		return XL_FAILED;
 	}
-	conf_apply(c);
-	return XL_OK;
+	return conf_apply(c, r->all_cpus || r->dry); /* Debian's dry run does not look at CPUs either */
 }
 
 static void print_config(const struct domain_config *c)
@@ -249,6 +248,7 @@ int cmd_create(int argc, char **argv)
 		r.paused |= opt == 'p';
 		r.quiet |= opt == 'q';
 		r.timings |= opt == 'T';
+		r.all_cpus |= opt == 'i';
 		viewer |= opt == 'V' || opt == 'A';
 		if (opt == 'f')
 			r.file = optarg;

@@ -281,8 +281,9 @@ int cmd_network_attach(int argc, char **argv)
 	if (nic_config_parse(&n, spec, &p)) {
 		rc = xl_problem(&p);
 	} else {
-		conf_apply_nic(&n);
-		rc = attach(domid, "nic", nic_config_json(&n));
+		rc = conf_apply_nic(&n);
+		if (rc == XL_OK)
+			rc = attach(domid, "nic", nic_config_json(&n));
 		nic_config_free(&n);
 	}
 	free(spec);

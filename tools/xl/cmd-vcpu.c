@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "cmd.h"
+#include "conf.h"
 #include "domains.h"
 #include "hcall/hcall.h"
 #include "machine.h"
@@ -206,13 +207,15 @@ int cmd_vcpu_pin(int argc, char **argv)
 	struct cpu_list hard, soft = { 0 };
 	struct domain d;
 	uint32_t flags = 0, first, last;
-	bool force = false, all;
+	bool force = false, all, all_cpus = false, empty = false;
 	unsigned nr;
 	char *end;
 	int opt, rc = 0;
 
-	while ((opt = xl_option(xl_command(), argc, argv, "f", longs, 3)) >= 0)
+	while ((opt = xl_option(xl_command(), argc, argv, "f", longs, 3)) >= 0) {
 		force |= opt == 'f';
+		all_cpus |= opt == 'i';
+	}
 	argv += optind;
 	argc -= optind;
 	if (!domain_get(domain_find(argv[0]), &d))
@@ -247,6 +250,16 @@ int cmd_vcpu_pin(int argc, char **argv)
 		free(h);
 		free(s);
 		return XL_OK;
+	}
+	if (hard.bits && !all_cpus &&
+	    conf_mask(d.info.flags & XEN_DOMINF_hvm_guest ? DOMAIN_PVH : DOMAIN_PV, &hard, &empty))
+		return XL_FAILED;
+	if (empty) {
+		if (!xl_json())
+			fprintf(stderr, "vcpu hard affinity map is empty\n");
+		return xl_fail(EINVAL, "bad-cpus", "vcpu-pin",
+			       "name CPUs that vm.cpumask of xl.conf leaves, or add --ignore-global-affinity-masks",
+			       "vm.cpumask and its like leave none of these CPUs");
 	}
 	if (all) {
 		first = 0;
