@@ -16,8 +16,8 @@
 
 /* A client that reads nothing gets no more answers than this at once. */
 #define OUT_PAUSE (256u << 10)
-/* What one turn does for guests, in ordinary requests. */
-#define TURN_WORK 32
+/* What is done for guests before others are looked at again: a ring is looked at, and one ordinary request served. */
+#define PIECE 2
 
 static struct {
 	struct conn_io *all;
@@ -136,14 +136,25 @@ void conn_ready(struct conn_io *io)
 	conn_list_add(io, conn_privileged(io->c) ? LIST_READY : LIST_GUESTS);
 }
 
+void conn_go_on(struct conn_io *io)
+{
+	conn_list_remove(io, LIST_GUESTS);
+	io->on_list[LIST_GUESTS] = true;
+	io->list_next[LIST_GUESTS] = conns.list[LIST_GUESTS];
+	if (!conns.list[LIST_GUESTS])
+		conns.last[LIST_GUESTS] = &io->list_next[LIST_GUESTS];
+	conns.list[LIST_GUESTS] = io;
+	conns.on_list[LIST_GUESTS]++;
+}
+
 void conn_turn_begin(void)
 {
-	conns.work_left = TURN_WORK / 2;
+	conns.work_left = 0;
 }
 
 void conn_turn_of_guests(void)
 {
-	conns.work_left = (conns.work_left > 0 ? conns.work_left : 0) + TURN_WORK / 2;
+	conns.work_left = PIECE;
 }
 
 bool conn_turn_over(void)
@@ -156,7 +167,7 @@ void conn_work(unsigned units)
 	const struct conn *c = conns.current;
 
 	if (conns.for_guest || (c && !conn_privileged(c)))
-		conns.work_left -= (int)(units < TURN_WORK ? units : TURN_WORK);
+		conns.work_left -= (int)(units < PIECE ? units : PIECE);
 }
 
 void conn_taken(uint32_t domain, uint32_t id)
@@ -182,7 +193,7 @@ bool conn_may_serve(struct conn *c)
 	if (queue_load(&c->io->out) > OUT_PAUSE)
 		return false;
 	if (conn_turn_over() && !conn_privileged(c)) {
-		conn_ready(c->io);
+		c->io->cut_short = true;
 		return false;
 	}
 	if (c->kind == CONN_GUEST && c->outstanding) {

@@ -62,6 +62,8 @@ struct conn_io {
 	uint32_t reply_done;   /* of the last one put into the ring */
 	bool notify;
 	bool was_reset; /* while its own request was being served */
+	bool cut_short; /* there is more input, and it could be served but for the others */
+	uint8_t pieces; /* of its input served in a row, without an answer yet */
 };
 
 /* conn.c. NULL: out of memory. @id 0: a new one. */
@@ -85,13 +87,14 @@ struct conn_io *conn_list_pop(enum conn_list list); /* NULL: empty */
 unsigned conn_list_count(enum conn_list list);
 /* It may have input, or room for output: to be served in its turn. */
 void conn_ready(struct conn_io *io);
+/* A guest whose batch of requests was cut short: the next piece is its own, too. */
+void conn_go_on(struct conn_io *io);
 /*
- * A turn of the loop does so much for unprivileged guests; the rest of them come first in the next one. So a request of anybody else
- * waits for that much at most, however many guests there are and whatever they do.
+ * Work for unprivileged guests is done in pieces, each about one ordinary request; between two of them the loop looks whether anybody else
+ * wants something. So a request of those waits for one piece at most, however many guests there are and whatever they do.
  */
-void conn_turn_begin(void);
-/* Half of it is theirs, whatever others send them. */
-void conn_turn_of_guests(void);
+void conn_turn_begin(void);	/* nothing is left for guests until it is their turn */
+void conn_turn_of_guests(void); /* a piece begins */
 bool conn_turn_over(void);
 void conn_guest_turn(struct conn_io *io);
 /* End of a turn: send what is queued, finish closed connections. The time in ms until something must be done, -1: none. */

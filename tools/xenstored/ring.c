@@ -21,6 +21,10 @@
 #define RING XENSTORE_RING_SIZE
 #define MESSAGE_MAX (sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX)
 #define PORTS_MAX (1u << 20)
+/* Of a guest's requests that have come together so many are served before another guest has its turn, and answered together. */
+#define BATCH 32
+/* Bytes put into a guest's ring at once: one piece of work, if they are events to be made. */
+#define OUT_PIECE (RING / 2)
 
 static struct {
 	struct conn **by_port;
@@ -271,7 +275,10 @@ static bool ring_write(struct conn *c)
 		conn_close(c, XENSTORE_ERROR_RINGIDX);
 		return false;
 	}
-	n = (uint32_t)queue_ready(c, RING - used);
+	n = RING - used;
+	if (n > OUT_PIECE && q->owed_bytes && !conn_privileged(c))
+		n = OUT_PIECE;
+	n = (uint32_t)queue_ready(c, n);
 	if (!n)
 		return false;
 	ring_copy_in(r->rsp, prod, q->bytes + q->head, n);
@@ -331,7 +338,7 @@ void ring_service(struct conn *c)
 	if (io->ignored)
 		return;
 	/* Room first: what waits for it may be what keeps us from serving more. */
-	if (ring_write(c))
+	if (!io->pieces && ring_write(c))
 		io->notify = true;
 	cons = load(&r->req_cons);
 	avail = load(&r->req_prod) - cons;
@@ -340,6 +347,7 @@ void ring_service(struct conn *c)
 		return;
 	}
 	io->seen = cons + avail;
+	io->cut_short = false;
 	if (avail || io->in_len) {
 		ring_copy_out(r->req, cons, copy, avail);
 		io->cons_page = io->cons = cons;
@@ -355,5 +363,12 @@ void ring_service(struct conn *c)
 			io->notify = true;
 		}
 	}
+	if (io->cut_short && ++io->pieces < BATCH) {
+		conn_go_on(io);
+		return;
+	}
+	if (io->cut_short)
+		conn_ready(io);
+	io->pieces = 0;
 	ring_flush(c);
 }

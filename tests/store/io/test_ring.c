@@ -622,7 +622,7 @@ static void leaves_cut_answer(void)
 	for (unsigned i = 0; i < 3; i++)
 		guest_push(idle_guest, msg, message(msg, XS_READ, i, 0, "data/x", 7));
 	guest_kick(idle_guest);
-	loop_turn(10);
+	world_settle();
 	_exit(0);
 }
 
@@ -633,11 +633,12 @@ static void leaves_cut_event(void)
 	world_start();
 	guest_push(idle_guest, msg, message(msg, XS_WATCH, 9, 0, "data\0t", 7));
 	guest_kick(idle_guest);
-	loop_turn(10);
+	world_settle();
 	for (unsigned i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "/local/domain/3/data/%0*u", 500, i);
 		CHECK(!write0(path, ""));
 	}
+	world_settle();
 	_exit(0);
 }
 

@@ -141,7 +141,8 @@ void world_start(void)
 
 void world_settle(void)
 {
-	for (int i = 0; i < 10; i++)
+	/* Until nothing is left to be done at once. */
+	for (int i = 0; i < 1000 && (i < 10 || !conn_timeout()); i++)
 		loop_turn(0);
 }
 
@@ -277,6 +278,7 @@ int ask0(uint32_t type, const void *body, size_t len, char *answer, size_t *answ
 		*answer_len = h.len;
 	}
 	conn_destroy(c);
+	conn_turn_of_guests();
 	conn_flush_all();
 	return err;
 }
