@@ -21,7 +21,9 @@ class Installer:
         self.destdir, self.packages, self.variants = destdir, packages, variants
         self.variables = variables | {"MODULE_LINES": "\n".join(variables["MODULES"].split())}
         self.programs = {pathlib.PurePath(t).name: t for t in variables["TOOLS"].split()}
-        self.called = set(self.programs)  # what a name can lead to: programs, and links to them beside them
+        # What a name can lead to: programs, and links to them beside them.
+        beside = re.findall(r"^\S+ +link +@LIBEXEC_DIR@/(\S+)", (HERE / "manifest").read_text(), re.M)
+        self.called = {*self.programs, *beside}
 
     def expand(self, text):
         """@text with each @NAME@ replaced; an unknown one is a fault of the manifest or the file."""
@@ -53,8 +55,6 @@ class Installer:
             elif kind == "program" and pathlib.PurePath(words[3]).name not in self.programs:
                 continue
             else:
-                if kind == "link" and os.path.dirname(path) == self.variables["LIBEXEC_DIR"]:
-                    self.called.add(os.path.basename(path))
                 yield kind, path, words[3]
 
     def caller(self, path, program):

@@ -7,7 +7,7 @@ INSTALL = $(PYTHON) packaging/install.py
 FOR_ALL = 'NAMES=direct' $(INSTALL_FACTS)
 INIT_VARIANTS = $(subst $(eval ) ,$(comma),$(strip $(INIT)))
 
-.PHONY: build world install install-xen install-tools install-guest uninstall dist distclean mrproper src-tarball debball xenversion
+.PHONY: build world install install-xen install-tools install-guest uninstall dist distclean mrproper src-tarball deb debball xenversion
 build world: all
 
 # The image, packed as boot loaders unpack it, and what it was built with.
@@ -43,3 +43,9 @@ xenversion:
 src-tarball:
 	@mkdir -p '$(DISTDIR)'
 	git archive --format=tar --prefix=hospes-$(HOSPES_VERSION)/ HEAD | gzip -9n >'$(DISTDIR)/hospes-$(HOSPES_VERSION).tar.gz'
+
+# Debian packages, below DISTDIR/deb.
+DEB_VERSION := $(HOSPES_VERSION)$(PKG_RELEASE:%=-%)
+XEN_FULL := $(XEN_VERSION).$(XEN_SUBVERSION)$(firstword $(subst -, ,$(XEN_EXTRAVERSION)))
+deb debball: all
+	@$(PYTHON) packaging/deb.py '$(DISTDIR)/deb' $(DEB_VERSION) $(XEN_FULL) $(SOURCE_DATE_EPOCH) $(INSTALL_FACTS)

@@ -35,7 +35,7 @@ gzip -dc "$tmp/dist/install/boot/xen-4.17-hospes.gz" | cmp - "$BUILD/hospes"
 # Scripts.
 root=$tmp/dist/install
 bin=$root/usr/lib/xen-4.17-hospes/bin
-for f in "$root"/etc/init.d/* "$bin/control-domain" "$root/usr/sbin/xen" "$root/usr/lib/systemd/system-sleep/xen-watchdog" packaging/debian/*.in; do
+for f in "$root"/etc/init.d/* "$bin/control-domain" "$root/usr/sbin/xen" "$root/usr/lib/systemd/system-sleep/xen-watchdog" packaging/debian/*.in packaging/debian/*.p*; do
 	sh -n "$f"
 done
 for f in "$root"/etc/init.d/*; do

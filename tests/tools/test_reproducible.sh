@@ -1,5 +1,6 @@
 #!/bin/sh
-# The same tree, built in two directories: the same bytes of the hypervisor and of hospes-launch. `install` puts all of it in place.
+# The same tree, built in two directories by users with other habits, the second without a network: the same bytes of the hypervisor, its symbols and
+# every Debian package, and nothing of where they were built. `dist` puts all of it in place.
 set -eu
 cd "$(dirname "$0")/../.."
 command -v git >/dev/null && git rev-parse HEAD >/dev/null 2>&1 || { echo "not a git repository"; exit 77; }
@@ -11,17 +12,26 @@ for d in one second_tree; do
 	git ls-files -z --cached hv abi lib loader tools scripts packaging docs 'tests/*.mk' Makefile config.mk |
 		xargs -0 tar cf - | tar xf - -C "$tmp/$d"
 done
-for d in one second_tree; do
-	make -s -C "$tmp/$d" BUILD=build SOURCE_DATE_EPOCH="$date" all >"$tmp/$d.log" 2>&1 || { tail -20 "$tmp/$d.log"; exit 1; }
+# Root's namespace, or one of our own.
+if unshare -n true 2>/dev/null; then alone="unshare -n"; else alone="unshare -r -n"; fi
+$alone true 2>/dev/null || alone=
+build() { # directory, command to run make by
+	tree=$1
+	shift
+	"$@" make -s -j2 -C "$tmp/$tree" BUILD=build DISTDIR=dist SOURCE_DATE_EPOCH="$date" deb >"$tmp/$tree.log" 2>&1 || { tail -20 "$tmp/$tree.log"; exit 1; }
+}
+build one env TZ=UTC LC_ALL=C
+(umask 077; build second_tree env TZ=Asia/Tokyo LC_ALL=C.UTF-8 LOGNAME=somebody $alone)
+for f in build/hospes build/hospes-syms build/hospes-launch $(cd "$tmp/one" && ls dist/deb/*.deb); do
+	cmp "$tmp/one/$f" "$tmp/second_tree/$f"
 done
-for f in hospes hospes-syms hospes-launch; do
-	cmp "$tmp/one/build/$f" "$tmp/second_tree/build/$f"
+for f in "$tmp"/one/dist/deb/*.deb; do
+	if dpkg-deb --fsys-tarfile "$f" | grep -aq "$tmp"; then
+		echo "the build's directory is in $(basename "$f")"
+		exit 1
+	fi
 done
-if grep -aq "$tmp" "$tmp/one/build/hospes" "$tmp/one/build/hospes-launch"; then
-	echo "the build's directory is in the result"
-	exit 1
-fi
 make -s -C "$tmp/one" BUILD=build SOURCE_DATE_EPOCH="$date" DISTDIR="$tmp/dist" dist >"$tmp/dist.log" 2>&1 || { tail -20 "$tmp/dist.log"; exit 1; }
 gzip -dc "$tmp/dist/install/boot/xen-4.17-hospes.gz" | cmp - "$tmp/one/build/hospes"
 test -x "$tmp/dist/install/usr/sbin/hospes-launch"
-echo "hospes, hospes-syms, hospes-launch: same bytes from two directories"
+echo "$(ls "$tmp/one/dist/deb" | wc -l) packages and the hypervisor: same bytes from two directories${alone:+, one without a network}"
