@@ -27,6 +27,8 @@ UNIT_LIBS_test_launch_build := -lfdt
 # Code the fake machine has a stand-in for, and the test of it the real one.
 UNIT_OBJS_test_pci_owners := $(BUILD)/host/hv/drivers/pci.o
 $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)
+# A part of the real machine: its own headers, and its file within the test.
+$(BUILD)/unit/test_svm_event: private HOST_CPPFLAGS := -Ihv/arch/x86/include $(HOST_CPPFLAGS)
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"

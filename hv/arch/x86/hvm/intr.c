@@ -73,7 +73,9 @@ bool arch_vcpu_event_pending(struct vcpu *v)
 	if (read_once(v->arch.nmi_pending) || read_once(v->arch.init_pending) ||
 	    __atomic_load_n(&v->arch.sipi_vector, __ATOMIC_SEQ_CST) >= 0)
 		return true;
-	return (v->arch.regs.rflags & RFLAGS_IF) && (callback_pending(v) || vlapic_pending(v->arch.vlapic) >= 0);
+	/* One that is acknowledged and still on its way in is in no register of the APIC any more. */
+	return (v->arch.regs.rflags & RFLAGS_IF) &&
+	       (callback_pending(v) || vlapic_pending(v->arch.vlapic) >= 0 || (virt->blocked(v) & BLOCK_EVENT));
 }
 
 void arch_event_upcall(struct vcpu *v)

@@ -215,7 +215,8 @@ void svm_event_collect(struct vcpu *v)
 	case EVENT_INTR:
 	case EVENT_NMI:
 		b->eventinj = e;
-		if (left)
+		/* The same one: its delivery was interrupted, and QEMU keeps V_IRQ until it is through. */
+		if (left && ((e & EVENT_TYPE) != EVENT_INTR || ((e ^ left) & EVENT_VECTOR)))
 			s->held = left;
 		break;
 	}
