@@ -23,6 +23,7 @@ static struct {
 	struct hcall *hcall;
 	struct store *store;
 	struct rpc *rpc;
+	void (*before_complaints)(void);
 	bool drawn; /* a line of progress stands on the terminal */
 	xl_event *on_event;
 	void *event_arg;
@@ -67,10 +68,17 @@ bool xl_progress(void)
 	return !context.json && !context.quiet && (context.progress || isatty(STDERR_FILENO));
 }
 
+void xl_before_complaints(void (*fn)(void))
+{
+	context.before_complaints = fn;
+}
+
 int xl_problem(const struct problem *p)
 {
 	char text[1400];
 
+	if (context.before_complaints)
+		context.before_complaints();
 	fflush(stdout);
 	if (context.json) {
 		struct json_object *o = problem_json(p);

@@ -10,6 +10,14 @@
 
 #define BACKENDS "/sys/bus/xen-backend/devices"
 
+/* Where the kernel shows them: "", or for tests the directory XL_SYSROOT. */
+static const char *root(void)
+{
+	const char *dir = getenv("XL_SYSROOT");
+
+	return dir ? dir : "";
+}
+
 static struct stats *find(struct stats *s, unsigned nr, unsigned domid)
 {
 	for (unsigned i = 0; i < nr; i++)
@@ -20,9 +28,11 @@ static struct stats *find(struct stats *s, unsigned nr, unsigned domid)
 
 static void read_nets(struct stats *s, unsigned nr)
 {
-	FILE *f = fopen("/proc/net/dev", "re");
-	char line[512];
+	char line[512], path[512];
+	FILE *f;
 
+	snprintf(path, sizeof(path), "%s/proc/net/dev", root());
+	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
 		unsigned domid, id;
 		struct net_stats n = { 0 };
@@ -50,7 +60,7 @@ static uint64_t read_count(const char *device, const char *name)
 	unsigned long long n = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), BACKENDS "/%s/statistics/%s", device, name);
+	snprintf(path, sizeof(path), "%s" BACKENDS "/%s/statistics/%s", root(), device, name);
 	f = fopen(path, "re");
 	if (f) {
 		if (fscanf(f, "%llu", &n) != 1)
@@ -62,9 +72,12 @@ static uint64_t read_count(const char *device, const char *name)
 
 static void read_vbds(struct stats *s, unsigned nr)
 {
-	DIR *dir = opendir(BACKENDS);
 	struct dirent *e;
+	char path[512];
+	DIR *dir;
 
+	snprintf(path, sizeof(path), "%s" BACKENDS, root());
+	dir = opendir(path);
 	while (dir && (e = readdir(dir))) {
 		struct vbd_stats v = { 0 };
 		unsigned domid;

@@ -56,6 +56,8 @@ struct store *xl_store_try(void);
 
 /* Say what is wrong, as text or with --json as an object, on stderr. Returns XL_FAILED. */
 int xl_problem(const struct problem *p);
+/* To be called before anything is said: by who has the terminal in a state in which it could not be read. */
+void xl_before_complaints(void (*fn)(void));
 /* The same for a cause found here. */
 int xl_fail(int err, const char *code, const char *step, const char *next, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
