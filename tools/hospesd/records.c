@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "dom.h"
@@ -123,10 +124,12 @@ void records_domain(struct xs_batch *b, const struct domain_config *config, cons
 
 void records_rename(struct xs_batch *b, uint32_t domid, const uint8_t uuid[16], const char *name)
 {
+	static const uint8_t none[16];
 	char text[UUID_TEXT];
 	uuid_format(text, uuid);
 	home(b, domid, "name", name);
-	xs_batch_write(b, name, "/vm/%s/name", text);
+	if (memcmp(uuid, none, sizeof(none))) /* domain 0 has none, nor what is kept under it */
+		xs_batch_write(b, name, "/vm/%s/name", text);
 }
 
 void records_uuid(struct xs_batch *b, uint32_t domid, const uint8_t old[16], const uint8_t new[16], const char *name)

@@ -8,6 +8,10 @@ $(BUILD)/unit/test_guest_kernel: tests/tools/guest/test_kernel.c tests/tools/gue
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
 	$(Q)$(HOSTCC) $(LIB_CPPFLAGS) $(GUEST_HV_CPPFLAGS) $(TOOL_CFLAGS) $(SANITIZE) $< -o $@ $(filter %.a,$^) $(GUEST_TEST_LIBS)
+$(BUILD)/unit/test_guest_kernel_child: tests/tools/guest/test_kernel_child.c $(BUILD)/san/libguest.a $(BUILD)/san/libbase.a
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) $(SANITIZE) -Wl,--wrap=unpack,--wrap=confine_run $< -o $@ $(filter %.a,$^) $(GUEST_TEST_LIBS)
 $(BUILD)/unit/test_guest_cpuid: tests/tools/guest/test_cpuid.c $(BUILD)/san/libguest.a
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
@@ -19,6 +23,6 @@ $(BUILD)/sim/create: tests/tools/guest/create.c $(GUEST_SAN_LIBS)
 $(BUILD)/dom0-create: tests/tools/guest/create.c $(GUEST_TOOL_LIBS)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) -static $< -o $@ $(GUEST_TOOL_LIBS) $(GUEST_TOOL_LIBS) $(filter-out -lcmocka,$(GUEST_TEST_LIBS))
-UNIT_BINS += $(BUILD)/unit/test_guest_kernel $(BUILD)/unit/test_guest_cpuid
+UNIT_BINS += $(BUILD)/unit/test_guest_kernel $(BUILD)/unit/test_guest_kernel_child $(BUILD)/unit/test_guest_cpuid
 SIM_BINS += $(BUILD)/sim/create
 tests: $(BUILD)/sim/create $(BUILD)/dom0-create
