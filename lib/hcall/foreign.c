@@ -71,16 +71,23 @@ static int call_copy(struct hcall *h, struct hospes_copy *op)
 	return (int)hcall(h, __HYPERVISOR_hospes_op, HOSPES_copy, hcall_address(h, op), 0, 0, 0);
 }
 
-/* Make the next pages of the buffer present, if the kernel had them elsewhere. */
-static void touch(const struct hospes_copy *op)
+/*
+ * Make the buffer's pages present, if the kernel had them elsewhere or never mapped them: all at once, so that the next call gets through. Kernels
+ * before Linux 5.14 do not know how; there the next few are touched.
+ */
+static void make_present(const struct hospes_copy *op)
 {
+	bool writes = !(op->flags & HOSPES_COPY_to_domain);
+	uint64_t start = op->buffer - op->buffer % HCALL_PAGE, len = op->buffer + op->len - start;
 	volatile uint8_t *p = (volatile uint8_t *)(uintptr_t)op->buffer;
-	uint64_t len = op->len < BOUNCE * HCALL_PAGE ? op->len : BOUNCE * HCALL_PAGE;
 
+	if (!madvise((void *)(uintptr_t)start, len, writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ))
+		return;
+	len = op->len < BOUNCE * HCALL_PAGE ? op->len : BOUNCE * HCALL_PAGE;
 	for (uint64_t at = 0; at < len; at += at ? HCALL_PAGE : HCALL_PAGE - op->buffer % HCALL_PAGE) {
 		uint8_t byte = p[at];
 
-		if (!(op->flags & HOSPES_COPY_to_domain))
+		if (writes)
 			p[at] = byte;
 	}
 }
@@ -109,7 +116,7 @@ static int copy_bounced(struct hcall *h, struct hospes_copy *op)
 
 /*
  * One call for the whole range. It may meet pages of ours that the kernel has not mapped just now, which looks like a hole in the domain: then
- * they are touched and it goes on, and what still does not work goes through a buffer, whose answer counts.
+ * they are made present and it goes on, and what still does not work goes through a buffer, whose answer counts.
  */
 static int copy_called(struct hcall *h, struct hospes_copy *op)
 {
@@ -123,7 +130,7 @@ static int copy_called(struct hcall *h, struct hospes_copy *op)
 			break;
 		if (op->len < before && !hcall_is_sim(h)) {
 			before = op->len;
-			touch(op);
+			make_present(op);
 			rc = 0;
 		} else {
 			rc = copy_bounced(h, op);

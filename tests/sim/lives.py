@@ -92,9 +92,10 @@ class Rpc:
 class Hands(threading.Thread):
     """Plays all back ends of domain 0, the console daemon and the guests' front ends: whatever comes is taken notice of."""
 
-    def __init__(self, world):
+    def __init__(self, world, consoles=True):
         super().__init__(daemon=True)
         self.world = world
+        self.plays_consoles = consoles
         self.stop = False
         self.wedged = set()      # back end paths that do not react any more
         self.connect = True      # front ends connect
@@ -123,7 +124,8 @@ class Hands(threading.Thread):
                         continue
                     raise
                 if path == "@introduceDomain":
-                    self.consoles(s)
+                    if self.plays_consoles:
+                        self.consoles(s)
                 elif path == "/local/domain/0/backend":
                     for kind in s.list(path):
                         for dom in s.list(f"{path}/{kind}"):
@@ -169,7 +171,9 @@ class Hands(threading.Thread):
 
 
 class Lives(SimWorld):
-    def __init__(self, build=tap.BUILD, hands=True, start=True, options=(), **keys):
+    """@program: hospesd with the sanitizers, or as it is installed. @consoles: the console daemon is played, not a real one."""
+
+    def __init__(self, build=tap.BUILD, hands=True, start=True, options=(), program="hospesd-san", consoles=True, **keys):
         super().__init__(build, **keys)
         self.rpcs = []
         self.host = self.folder / "host"
@@ -181,7 +185,8 @@ class Lives(SimWorld):
         self.options = ["--foreground", "--socket", self.socket, "--lib-dir", self.folder / "lib", "--log-dir", self.folder / "log",
                         "--state-dir", self.folder / "pending", "--cache-dir", self.folder / "cache", "--scripts", self.folder / "scripts",
                         "--config", self.folder / "xl.conf", "--fake-host", self.host, *options]
-        self.hands = Hands(self) if hands else None
+        self.program = program
+        self.hands = Hands(self, consoles) if hands else None
         self.hospesd = None
         try:
             if start:
@@ -192,7 +197,7 @@ class Lives(SimWorld):
 
     def start(self, **env):
         if self.hospesd is None:
-            self.hospesd = self.daemon("hospesd-san", *self.options, env=env)
+            self.hospesd = self.daemon(self.program, *self.options, env=env)
         else:
             self.hospesd.start(env)
         return self.client()
