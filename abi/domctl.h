@@ -250,10 +250,20 @@ struct xen_domctl_sched_credit2 {
 	uint16_t cap;
 };
 struct xen_domctl_sched_rtds {
-	uint32_t period;
+	uint32_t period; /* us, as the next */
 	uint32_t budget;
-	uint32_t flags;
+	uint32_t flags; /* XEN_DOMCTL_SCHEDRT_* */
 };
+#define XEN_DOMCTL_SCHEDRT_extra 1U
+struct xen_domctl_schedparam_vcpu {
+	union {
+		struct xen_domctl_sched_credit credit;
+		struct xen_domctl_sched_credit2 credit2;
+		struct xen_domctl_sched_rtds rtds;
+	} u;
+	uint32_t vcpuid;
+};
+ABI_SIZE(struct xen_domctl_schedparam_vcpu, 16);
 
 #define XEN_DOMCTL_SCHEDOP_putinfo 0
 #define XEN_DOMCTL_SCHEDOP_getinfo 1

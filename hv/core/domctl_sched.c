@@ -1,6 +1,8 @@
 /* Control: where vCPUs may run, and how much of the machine a domain gets. */
 #include "control.h"
 #include "hv/errno.h"
+#include "hv/guest.h"
+#include "hv/hypercall.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 
@@ -126,14 +128,12 @@ static int put_share(struct domain *d, const struct xen_domctl_sched_credit2 *s)
 	return sched_adjust(d, true, &weight, &cap);
 }
 
-/* Weight and cap; there are no parameters of single vCPUs. -EINVAL also for another scheduler than the pool's. */
-long domctl_scheduler(struct domctl *c)
+/* Weight and cap; there are no parameters of single vCPUs. */
+static int fair_op(struct domctl *c)
 {
 	struct xen_domctl_scheduler_op *op = &c->op.u.scheduler_op;
 	int rc;
 
-	if (op->sched_id != (uint32_t)sched_policy()->id)
-		return err(-EINVAL);
 	switch (op->cmd) {
 	case XEN_DOMCTL_SCHEDOP_getinfo:
 		rc = sched_adjust(c->d, false, &op->u.credit2.weight, &op->u.credit2.cap);
@@ -146,6 +146,104 @@ long domctl_scheduler(struct domctl *c)
 	}
 	c->copyback = rc == 0;
 	return rc;
+}
+
+/* Promises of vCPUs: microseconds outside, ns inside. */
+static struct sched_reservation from_abi(const struct xen_domctl_sched_rtds *p)
+{
+	return (struct sched_reservation){ .period = MICROSECS(p->period),
+					   .budget = MICROSECS(p->budget),
+					   .extra = p->flags & XEN_DOMCTL_SCHEDRT_extra };
+}
+
+static struct xen_domctl_sched_rtds to_abi(const struct sched_reservation *p)
+{
+	return (struct xen_domctl_sched_rtds){ .period = (uint32_t)(p->period / MICROSECS(1)),
+					       .budget = (uint32_t)(p->budget / MICROSECS(1)),
+					       .flags = p->extra ? XEN_DOMCTL_SCHEDRT_extra : 0 };
+}
+
+/* The same promise to each vCPU there is. */
+static int put_promises(struct domain *d, const struct xen_domctl_sched_rtds *params)
+{
+	struct sched_reservation p = from_abi(params);
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < d->max_vcpus; i++) {
+		struct vcpu *v = __atomic_load_n(&d->vcpu[i], __ATOMIC_ACQUIRE);
+
+		if (v)
+			rc = sched_reservation(v, true, &p);
+	}
+	return rc;
+}
+
+/*
+ * The promises of the vCPUs a list names; how many of it are done is told, and callers come again for the rest. -EFAULT; -EINVAL: no such
+ * vCPU, or a promise out of range.
+ */
+static long promises_of_vcpus(struct domctl *c, bool set)
+{
+	struct xen_domctl_scheduler_op *op = &c->op.u.scheduler_op;
+	uint32_t i;
+
+	for (i = 0; i < op->u.v.nr_vcpus && (i == 0 || i % 64 || !hypercall_preempt_check()); i++) {
+		struct xen_domctl_schedparam_vcpu e;
+		uint64_t at = op->u.v.vcpus + (uint64_t)i * sizeof(e);
+		struct sched_reservation p;
+		struct vcpu *v;
+
+		if (copy_from_guest(c->v, &e, at, sizeof(e)))
+			return err(-EFAULT);
+		if (find_vcpu(c->d, e.vcpuid, &v))
+			return err(-EINVAL);
+		p = from_abi(&e.u.rtds);
+		if (sched_reservation(v, set, &p))
+			return err(-EINVAL);
+		e.u.rtds = to_abi(&p);
+		if (!set && copy_to_guest(c->v, at, &e, sizeof(e)))
+			return err(-EFAULT);
+	}
+	op->u.v.nr_vcpus = i;
+	c->copyback = true;
+	return 0;
+}
+
+static long realtime_op(struct domctl *c)
+{
+	struct xen_domctl_scheduler_op *op = &c->op.u.scheduler_op;
+	struct sched_reservation p = sched_reservation_default();
+
+	switch (op->cmd) {
+	case XEN_DOMCTL_SCHEDOP_getinfo:
+		op->u.rtds = to_abi(&p);
+		c->copyback = true;
+		return 0;
+	case XEN_DOMCTL_SCHEDOP_putinfo:
+		return put_promises(c->d, &op->u.rtds);
+	case XEN_DOMCTL_SCHEDOP_getvcpuinfo:
+	case XEN_DOMCTL_SCHEDOP_putvcpuinfo:
+		return promises_of_vcpus(c, op->cmd == XEN_DOMCTL_SCHEDOP_putvcpuinfo);
+	default:
+		return err(-EINVAL);
+	}
+}
+
+/* What the scheduler of the domain's pool can be told. -EINVAL also for another scheduler; -EOPNOTSUPP: that one has nothing to tell. */
+long domctl_scheduler(struct domctl *c)
+{
+	const struct sched_policy *policy = sched_domain_policy(c->d);
+
+	if (c->op.u.scheduler_op.sched_id != (uint32_t)policy->id)
+		return err(-EINVAL);
+	switch (policy->index) {
+	case SCHED_FAIR:
+		return fair_op(c);
+	case SCHED_REALTIME:
+		return realtime_op(c);
+	default:
+		return err(-EOPNOTSUPP);
+	}
 }
 
 /* Memory comes from wherever it is: the wish is checked, and there is nothing to keep. -EINVAL without a node that exists. */

@@ -77,17 +77,20 @@ long sysctl_cpupool(struct sysctl *c)
 	}
 }
 
-/* The rate limit of a pool: microseconds, 0 for none. -ESRCH, -EINVAL. */
+/* The rate limit of a pool: microseconds, 0 for none. -ESRCH; -EINVAL: another scheduler; -EOPNOTSUPP: its scheduler has none. */
 long sysctl_scheduler(struct sysctl *c)
 {
 	struct xen_sysctl_scheduler_op *op = &c->op.u.scheduler_op;
 	uint32_t *us = &op->u.sched_credit2.ratelimit_us, now_us;
 	int rc = cpupool_ratelimit(op->cpupool_id, false, &now_us);
+	struct cpupool_info info;
 
 	if (rc)
 		return rc;
-	if (op->sched_id != XEN_SCHEDULER_CREDIT2 || sched_policy()->id != XEN_SCHEDULER_CREDIT2)
+	if (cpupool_info(op->cpupool_id, &info) || op->sched_id != (uint32_t)info.sched_id)
 		return err(-EINVAL);
+	if (info.sched_id != XEN_SCHEDULER_CREDIT2)
+		return err(-EOPNOTSUPP);
 	switch (op->cmd) {
 	case XEN_SYSCTL_SCHEDOP_getinfo:
 		*us = now_us;

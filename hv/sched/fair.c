@@ -60,9 +60,16 @@ struct fair_rq {
 	int64_t running;     /* v of the running one when last looked at */
 };
 
+_Static_assert(sizeof(struct fair_unit) <= sizeof(((struct sched_unit *)0)->priv), "room in a unit");
+
 static struct fair_rq *rq_of(unsigned cpu)
 {
-	return sched_cpu(cpu)->priv;
+	return sched_cpu(cpu)->queue[SCHED_FAIR];
+}
+
+static struct fair_unit *of(struct sched_unit *u)
+{
+	return (struct fair_unit *)u->priv;
 }
 
 static int64_t weight_of(const struct fair_unit *f)
@@ -248,51 +255,35 @@ static void settle_caps(struct fair_rq *rq, stime_t t)
 
 /* Policy ----------------------------------------------------------------------------------------- */
 
-static int fair_cpu_add(unsigned cpu)
+static void *fair_queue_alloc(void)
 {
 	struct fair_rq *rq = xzalloc(struct fair_rq);
 
-	if (!rq)
-		return err(-ENOMEM);
-	list_init(&rq->units);
-	sched_cpu(cpu)->priv = rq;
-	return 0;
+	if (rq)
+		list_init(&rq->units);
+	return rq;
 }
 
-static int fair_unit_init(struct sched_unit *u)
+/* A CPU that was elsewhere begins with the time of the others: by its own all of them would be far ahead, or behind. */
+static void fair_cpu_join(unsigned cpu)
 {
-	struct fair_unit *f = xzalloc(struct fair_unit);
+	struct fair_rq *rq = rq_of(cpu);
+	unsigned other;
 
-	if (!f)
-		return err(-ENOMEM);
+	for_each_cpu(other, sched_peers(cpu))
+		if (other != cpu) {
+			rq->floor = read_once(rq_of(other)->floor);
+			break;
+		}
+}
+
+static void fair_unit_init(struct sched_unit *u)
+{
+	struct fair_unit *f = of(u);
+
 	list_init(&f->link);
 	f->unit = u;
 	f->slice = SLICE_MAX;
-	u->priv = f;
-	return 0;
-}
-
-static void fair_unit_free(struct sched_unit *u)
-{
-	xfree(u->priv);
-	u->priv = NULL;
-}
-
-static bool is_idle(unsigned cpu)
-{
-	return !read_once(sched_cpu(cpu)->curr) && !read_once(rq_of(cpu)->nr);
-}
-
-static unsigned idle_cpu(const cpumask_t *mask, unsigned last)
-{
-	unsigned cpu;
-
-	if (cpumask_test(mask, last) && is_idle(last))
-		return last;
-	for_each_cpu(cpu, mask)
-		if (is_idle(cpu))
-			return cpu;
-	return NR_CPUS;
 }
 
 /* Should a unit rather go to CPU @a than to @b, both busy? Where who runs is further ahead: he has the least reason to stay. */
@@ -306,11 +297,8 @@ static unsigned fair_pick_cpu(struct sched_unit *u)
 {
 	cpumask_t allowed = cpumask_and(&u->hard, sched_unit_cpus(u));
 	cpumask_t liked = cpumask_and(&allowed, &u->soft);
-	unsigned last = read_once(u->vcpu->processor), best, cpu;
+	unsigned last = read_once(u->vcpu->processor), best = sched_idle_cpu(u), cpu;
 
-	best = idle_cpu(&liked, last);
-	if (best == NR_CPUS)
-		best = idle_cpu(&allowed, last);
 	if (best != NR_CPUS)
 		return best;
 	if (cpumask_empty(&liked))
@@ -326,7 +314,7 @@ static unsigned fair_pick_cpu(struct sched_unit *u)
 static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool waking)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	struct fair_unit *f = u->priv;
+	struct fair_unit *f = of(u);
 
 	account(rq, t);
 	settle_caps(rq, t);
@@ -345,7 +333,7 @@ static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wak
 static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	struct fair_unit *f = u->priv;
+	struct fair_unit *f = of(u);
 
 	account(rq, t);
 	f->lag = virtual_time(rq) - f->v;
@@ -491,7 +479,7 @@ static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *pre
 static bool fair_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	struct fair_unit *f = u->priv, *c = curr->priv;
+	struct fair_unit *f = of(u), *c = of(curr);
 
 	account(rq, t);
 	if (f->throttled)
@@ -502,7 +490,7 @@ static bool fair_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit 
 static void fair_yield(unsigned cpu, struct sched_unit *u, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	struct fair_unit *f = u->priv;
+	struct fair_unit *f = of(u);
 
 	account(rq, t);
 	new_deadline(f);
@@ -517,7 +505,7 @@ static bool own_least(unsigned cpu, struct sched_unit *curr, stime_t t, int64_t 
 
 	*least = read_once(rq->min_waiting);
 	if (curr) {
-		struct fair_unit *f = curr->priv;
+		struct fair_unit *f = of(curr);
 		stime_t ran = t - read_once(rq->exec_start);
 		int64_t v = f->v + (rq->curr == f && ran > 0 ? to_virtual(f, ran) : 0);
 
@@ -565,7 +553,8 @@ static struct sched_unit *fair_steal(unsigned victim, unsigned cpu, stime_t t)
 	return best->unit;
 }
 
-static int fair_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
+/* See hv/sched.h. What is set holds wherever the domain is in a pool that shares fairly. */
+int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
 {
 	struct sched_domain *s = d->sched;
 
@@ -589,9 +578,10 @@ static int fair_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *c
 const struct sched_policy sched_fair = {
 	.name = "fair",
 	.id = XEN_SCHEDULER_CREDIT2,
-	.cpu_add = fair_cpu_add,
+	.index = SCHED_FAIR,
+	.queue_alloc = fair_queue_alloc,
+	.cpu_join = fair_cpu_join,
 	.unit_init = fair_unit_init,
-	.unit_free = fair_unit_free,
 	.pick_cpu = fair_pick_cpu,
 	.enqueue = fair_enqueue,
 	.dequeue = fair_dequeue,
@@ -600,5 +590,4 @@ const struct sched_policy sched_fair = {
 	.yield = fair_yield,
 	.overloaded = fair_overloaded,
 	.steal = fair_steal,
-	.adjust = fair_adjust,
 };

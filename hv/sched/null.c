@@ -2,10 +2,8 @@
  * The null policy: each vCPU has a CPU of its own, so there is nothing to decide and nothing to account. With more vCPUs than CPUs, those
  * that share a CPU take turns. For machines whose vCPUs are counted out, where the only wish is to be left alone.
  */
-#include "hv/errno.h"
 #include "hv/list.h"
 #include "hv/mm.h"
-#include "hv/printk.h"
 #include "hv/sched.h"
 #include "sched_cpu.h"
 
@@ -23,33 +21,34 @@ struct null_rq {
 	unsigned homes; /* atomic: units that were given this CPU */
 };
 
+_Static_assert(sizeof(struct null_unit) <= sizeof(((struct sched_unit *)0)->priv), "room in a unit");
+
 static struct null_rq *rq_of(unsigned cpu)
 {
-	return sched_cpu(cpu)->priv;
+	return sched_cpu(cpu)->queue[SCHED_NULL];
 }
 
-static int null_cpu_add(unsigned cpu)
+static struct null_unit *of(struct sched_unit *u)
+{
+	return (struct null_unit *)u->priv;
+}
+
+static void *null_queue_alloc(void)
 {
 	struct null_rq *rq = xzalloc(struct null_rq);
 
-	if (!rq)
-		return err(-ENOMEM);
-	list_init(&rq->units);
-	sched_cpu(cpu)->priv = rq;
-	return 0;
+	if (rq)
+		list_init(&rq->units);
+	return rq;
 }
 
-static int null_unit_init(struct sched_unit *u)
+static void null_unit_init(struct sched_unit *u)
 {
-	struct null_unit *n = xzalloc(struct null_unit);
+	struct null_unit *n = of(u);
 
-	if (!n)
-		return err(-ENOMEM);
 	list_init(&n->link);
 	n->unit = u;
 	n->home = NR_CPUS;
-	u->priv = n;
-	return 0;
 }
 
 static void leave_home(struct null_unit *n)
@@ -59,18 +58,16 @@ static void leave_home(struct null_unit *n)
 	n->home = NR_CPUS;
 }
 
-static void null_unit_free(struct sched_unit *u)
+static void null_unit_leave(struct sched_unit *u)
 {
-	leave_home(u->priv);
-	xfree(u->priv);
-	u->priv = NULL;
+	leave_home(of(u));
 }
 
 /* Its home while affinity allows, else the allowed CPU that is home to the fewest. Callers hold the unit's run queue lock, or it is new. */
 static unsigned null_pick_cpu(struct sched_unit *u)
 {
 	cpumask_t allowed = cpumask_and(&u->hard, sched_unit_cpus(u));
-	struct null_unit *n = u->priv;
+	struct null_unit *n = of(u);
 	unsigned cpu, best;
 
 	if (n->home < NR_CPUS && cpumask_test(&allowed, n->home))
@@ -90,7 +87,7 @@ static unsigned null_pick_cpu(struct sched_unit *u)
 static void null_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool waking)
 {
 	struct null_rq *rq = rq_of(cpu);
-	struct null_unit *n = u->priv;
+	struct null_unit *n = of(u);
 
 	list_add_tail(&rq->units, &n->link);
 	rq->nr++;
@@ -98,7 +95,7 @@ static void null_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wak
 
 static void null_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 {
-	struct null_unit *n = u->priv;
+	struct null_unit *n = of(u);
 
 	list_del(&n->link);
 	rq_of(cpu)->nr--;
@@ -133,7 +130,7 @@ static bool null_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit 
 
 static void null_yield(unsigned cpu, struct sched_unit *u, stime_t t)
 {
-	struct null_unit *n = u->priv;
+	struct null_unit *n = of(u);
 
 	list_del(&n->link);
 	list_add_tail(&rq_of(cpu)->units, &n->link);
@@ -149,28 +146,13 @@ static struct sched_unit *null_steal(unsigned victim, unsigned cpu, stime_t t)
 	return NULL;
 }
 
-/* Shares mean nothing here, but are remembered. */
-static int null_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
-{
-	if (set && *weight == 0)
-		return err(-EINVAL);
-	spin_lock(&d->sched->lock);
-	if (set) {
-		d->sched->weight = *weight;
-		d->sched->cap = *cap;
-	}
-	*weight = d->sched->weight;
-	*cap = d->sched->cap;
-	spin_unlock(&d->sched->lock);
-	return 0;
-}
-
 const struct sched_policy sched_null = {
 	.name = "null",
 	.id = XEN_SCHEDULER_NULL,
-	.cpu_add = null_cpu_add,
+	.index = SCHED_NULL,
+	.queue_alloc = null_queue_alloc,
 	.unit_init = null_unit_init,
-	.unit_free = null_unit_free,
+	.unit_leave = null_unit_leave,
 	.pick_cpu = null_pick_cpu,
 	.enqueue = null_enqueue,
 	.dequeue = null_dequeue,
@@ -179,5 +161,4 @@ const struct sched_policy sched_null = {
 	.yield = null_yield,
 	.overloaded = null_overloaded,
 	.steal = null_steal,
-	.adjust = null_adjust,
 };

@@ -24,7 +24,7 @@ static struct {
 } pools;
 
 /* Begin with pool 0 alone, without CPUs. Boot. */
-void pool_init(void)
+void pool_init(const struct sched_policy *policy)
 {
 	memset(&pools, 0, sizeof(pools));
 	spin_lock_init(&pools.lock, RANK_CPUPOOL);
@@ -32,6 +32,7 @@ void pool_init(void)
 	list_init(&pools.spare);
 	list_add_tail(&pools.list, &pools.zero.link);
 	pools.zero.ratelimit = RATELIMIT_DEFAULT;
+	pools.zero.policy = policy;
 	pools.nr = 1;
 }
 
@@ -39,7 +40,7 @@ void pool_init(void)
 void pool_cpu_up(unsigned cpu)
 {
 	spin_lock(&pools.lock);
-	sched_cpu(cpu)->pool = &pools.zero;
+	sched_cpu_assign(cpu, &pools.zero);
 	cpumask_set_atomic(&pools.zero.cpus, cpu);
 	spin_unlock(&pools.lock);
 }
@@ -58,19 +59,24 @@ static struct cpupool *find(unsigned id)
 	return NULL;
 }
 
-/* @d is a new member of pool @id. -ESRCH. */
+/* @d is a new member of pool @id. -ESRCH: no such pool; -ENODEV: it has no CPU. */
 int pool_domain_join(struct domain *d, unsigned id)
 {
 	struct cpupool *p;
+	int rc = 0;
 
 	spin_lock(&pools.lock);
 	p = find(id);
-	if (p) {
+	if (!p) {
+		rc = err(-ESRCH);
+	} else if (cpumask_empty(&p->cpus)) {
+		rc = err(-ENODEV);
+	} else {
 		__atomic_fetch_add(&p->nr_domains, 1, __ATOMIC_RELAXED);
 		d->sched->pool = p;
 	}
 	spin_unlock(&pools.lock);
-	return p ? 0 : err(-ESRCH);
+	return rc;
 }
 
 /* The dead @d is a member no more. Takes no lock. */
@@ -125,6 +131,7 @@ static struct cpupool *alloc_pool(void)
 /* See hv/cpupool.h. */
 int cpupool_create(unsigned *id, int sched_id)
 {
+	const struct sched_policy *policy = sched_find_id(sched_id);
 	unsigned wanted = *id;
 	struct cpupool *p;
 	struct list *pos;
@@ -134,12 +141,13 @@ int cpupool_create(unsigned *id, int sched_id)
 	pos = place(&wanted);
 	if (!pos) {
 		rc = err(-EEXIST);
-	} else if (sched_id != sched_policy()->id) {
-		rc = err(-EINVAL);
+	} else if (!policy) {
+		rc = err(-ENOENT);
 	} else if (!(p = alloc_pool())) {
 		rc = err(-ENOMEM);
 	} else {
 		p->id = *id = wanted;
+		p->policy = policy;
 		p->ratelimit = RATELIMIT_DEFAULT;
 		list_add_tail(pos, &p->link);
 	}
@@ -181,7 +189,7 @@ int cpupool_info(unsigned id, struct cpupool_info *info)
 			continue;
 		info->id = p->id;
 		info->nr_domains = read_once(p->nr_domains);
-		info->sched_id = sched_policy()->id;
+		info->sched_id = p->policy->id;
 		info->cpus = p->cpus;
 		rc = 0;
 		break;
@@ -234,7 +242,7 @@ int cpupool_add_cpu(unsigned id, unsigned cpu)
 	} else if (!cpumask_test(&free, cpu)) {
 		rc = err(-EBUSY);
 	} else {
-		__atomic_store_n(&sched_cpu(cpu)->pool, p, __ATOMIC_RELEASE);
+		sched_cpu_assign(cpu, p);
 		cpumask_set_atomic(&p->cpus, cpu);
 	}
 	spin_unlock(&pools.lock);
@@ -283,9 +291,10 @@ int cpupool_remove_cpu(unsigned id, unsigned cpu)
 		rc = err(-EBUSY);
 		goto out;
 	}
+	/* From now on nobody is queued there; who was is found below. */
 	cpumask_unset_atomic(&p->cpus, cpu);
+	sched_cpu_assign(cpu, NULL);
 	settle_domains(p);
-	__atomic_store_n(&sched_cpu(cpu)->pool, NULL, __ATOMIC_RELEASE);
 out:
 	spin_unlock(&pools.lock);
 	return rc;

@@ -11,6 +11,10 @@
  *
  * No wake-up is lost: a waker takes the reason away and then looks at the unit under its run queue lock; schedule() looks at the reasons
  * under the same lock, after clearing its softirq.
+ *
+ * Each pool has a policy. A CPU has a run queue for every policy there is, of which it serves the one of its pool; a unit changes its policy on
+ * its way from one pool to another, when it is on no queue (adopt()). A unit is queued only where it is at home: on a CPU of its pool, by
+ * that pool's policy.
  */
 #include "hv/sched.h"
 
@@ -26,9 +30,15 @@
 
 #define VMASST_RUNSTATE_UPDATE (1UL << 5)
 
+static const struct sched_policy *const policies[NR_SCHEDS] = {
+	[SCHED_FAIR] = &sched_fair,
+	[SCHED_NULL] = &sched_null,
+	[SCHED_REALTIME] = &sched_realtime,
+};
+
 static struct {
-	const struct sched_policy *policy;
-	cpumask_t cpus; /* that schedule */
+	const struct sched_policy *policy; /* of pool 0 */
+	cpumask_t cpus;			   /* that schedule */
 } sched;
 
 /* Set-up ---------------------------------------------------------------------------------------- */
@@ -38,24 +48,38 @@ int sched_init(const struct sched_policy *policy)
 {
 	sched.policy = policy;
 	cpumask_clear(&sched.cpus);
-	pool_init();
+	pool_init(policy);
 	return 0;
 }
 
 /* See sched.h. */
 const struct sched_policy *sched_find(const char *name)
 {
-	if (strcmp(name, "null") == 0)
-		return &sched_null;
-	if (strcmp(name, "credit2") == 0 || strcmp(name, "credit") == 0 || strcmp(name, "fair") == 0)
-		return &sched_fair;
+	for (unsigned i = 0; i < NR_SCHEDS; i++)
+		if (strcmp(name, policies[i]->name) == 0)
+			return policies[i];
+	return strcmp(name, "credit2") == 0 || strcmp(name, "credit") == 0 ? &sched_fair : NULL;
+}
+
+/* See hv/sched.h. */
+const struct sched_policy *sched_find_id(int id)
+{
+	for (unsigned i = 0; i < NR_SCHEDS; i++)
+		if (policies[i]->id == id)
+			return policies[i];
 	return NULL;
 }
 
-/* The policy in use. */
+/* The policy of pool 0. */
 const struct sched_policy *sched_policy(void)
 {
 	return sched.policy;
+}
+
+/* See hv/sched.h. */
+const struct sched_policy *sched_domain_policy(const struct domain *d)
+{
+	return __atomic_load_n(&d->sched->pool, __ATOMIC_ACQUIRE)->policy;
 }
 
 /* CPUs that schedule. */
@@ -85,28 +109,56 @@ static void slice_over(void *data)
 	softirq_raise(this_cpu(), SOFTIRQ_SCHED);
 }
 
+static void free_cpu(struct sched_cpu *c)
+{
+	for (unsigned i = 0; i < NR_SCHEDS; i++)
+		xfree(c->queue[i]);
+	xfree(c);
+}
+
 /* Let CPU @cpu, registered and with timers, run vCPUs. -ENOMEM. */
 int sched_cpu_init(unsigned cpu)
 {
 	struct sched_cpu *c = xzalloc(struct sched_cpu);
-	int rc;
 
 	if (!c)
 		return err(-ENOMEM);
+	for (unsigned i = 0; i < NR_SCHEDS; i++) {
+		c->queue[i] = policies[i]->queue_alloc();
+		if (!c->queue[i]) {
+			free_cpu(c);
+			return err(-ENOMEM);
+		}
+	}
 	spin_lock_init(&c->lock, RANK_SCHED);
 	c->until = STIME_MAX;
 	c->changed = now();
+	c->policy = sched.policy;
 	timer_init(&c->slice, slice_over, NULL, cpu);
-	pcpu_get(cpu)->sched = c;
-	rc = sched.policy->cpu_add(cpu);
-	if (rc) {
-		pcpu_get(cpu)->sched = NULL;
-		xfree(c);
-		return rc;
-	}
+	__atomic_store_n(&pcpu_get(cpu)->sched, c, __ATOMIC_RELEASE);
 	cpumask_set_atomic(&sched.cpus, cpu);
 	pool_cpu_up(cpu);
 	return 0;
+}
+
+/* See sched_cpu.h. */
+void sched_cpu_assign(unsigned cpu, struct cpupool *p)
+{
+	struct sched_cpu *c = sched_cpu(cpu);
+
+	spin_lock(&c->lock);
+	__atomic_store_n(&c->pool, p, __ATOMIC_RELEASE);
+	if (p) {
+		__atomic_store_n(&c->policy, p->policy, __ATOMIC_RELEASE);
+		if (p->policy->cpu_join)
+			p->policy->cpu_join(cpu);
+	}
+	spin_unlock(&c->lock);
+}
+
+static const struct sched_policy *cpu_policy(unsigned cpu)
+{
+	return __atomic_load_n(&sched_cpu(cpu)->policy, __ATOMIC_ACQUIRE);
 }
 
 /* See hv/sched.h. */
@@ -137,24 +189,68 @@ void sched_domain_destroy(struct domain *d)
 	d->sched = NULL;
 }
 
+/* Let the policy of @u's pool have it. It is new, or on no queue, not running, and the lock of its CPU held. */
+static void adopt(struct sched_unit *u)
+{
+	const struct sched_policy *policy = sched_unit_pool(u)->policy;
+
+	if (u->policy == policy)
+		return;
+	if (u->policy && u->policy->unit_leave)
+		u->policy->unit_leave(u);
+	memset(u->priv, 0, sizeof(u->priv));
+	u->policy = policy;
+	policy->unit_init(u);
+}
+
+/* May @u be queued on CPU @c? The lock of @c held. */
+static bool at_home(const struct sched_cpu *c, const struct sched_unit *u)
+{
+	return c->pool == sched_unit_pool(u) && c->policy == u->policy;
+}
+
+static bool is_idle(unsigned cpu)
+{
+	const struct sched_cpu *c = sched_cpu(cpu);
+
+	return !read_once(c->curr) && !read_once(c->nr_queued);
+}
+
+static unsigned idle_in(const cpumask_t *mask, unsigned last)
+{
+	unsigned cpu;
+
+	if (cpumask_test(mask, last) && is_idle(last))
+		return last;
+	for_each_cpu(cpu, mask)
+		if (is_idle(cpu))
+			return cpu;
+	return NR_CPUS;
+}
+
+/* See sched_cpu.h. */
+unsigned sched_idle_cpu(const struct sched_unit *u)
+{
+	cpumask_t allowed = cpumask_and(&u->hard, sched_unit_cpus(u));
+	cpumask_t liked = cpumask_and(&allowed, &u->soft);
+	unsigned last = read_once(u->vcpu->processor), cpu = idle_in(&liked, last);
+
+	return cpu != NR_CPUS ? cpu : idle_in(&allowed, last);
+}
+
 /* Give @v, not runnable yet, a unit that may run anywhere. -ENOMEM. */
 int sched_vcpu_init(struct vcpu *v)
 {
 	struct sched_unit *u = xzalloc(struct sched_unit);
-	int rc;
 
 	if (!u)
 		return err(-ENOMEM);
 	u->vcpu = v;
 	cpumask_fill(&u->hard);
 	cpumask_fill(&u->soft);
-	rc = sched.policy->unit_init(u);
-	if (rc) {
-		xfree(u);
-		return rc;
-	}
+	adopt(u);
 	v->sched = u;
-	v->processor = sched.policy->pick_cpu(u);
+	v->processor = u->policy->pick_cpu(u);
 	return 0;
 }
 
@@ -166,15 +262,16 @@ void sched_vcpu_destroy(struct vcpu *v)
 	if (!u)
 		return;
 	ASSERT(!u->queued && !v->running);
-	sched.policy->unit_free(u);
+	if (u->policy->unit_leave)
+		u->policy->unit_leave(u);
 	xfree(u);
 	v->sched = NULL;
 }
 
 /* Run states ------------------------------------------------------------------------------------ */
 
-/* Lock the run queue @v belongs to. */
-static struct sched_cpu *rq_lock(const struct vcpu *v)
+/* See sched_cpu.h. */
+struct sched_cpu *sched_lock(const struct vcpu *v)
 {
 	for (;;) {
 		unsigned cpu = read_once(v->processor);
@@ -208,7 +305,7 @@ static enum runstate stopped_state(const struct vcpu *v)
 /* Consistent copy of @v's run state with the current state counted up to now. Takes the run queue lock. */
 void vcpu_runstate_get(struct vcpu *v, enum runstate *state, stime_t *entry, uint64_t out[4])
 {
-	struct sched_cpu *c = rq_lock(v);
+	struct sched_cpu *c = sched_lock(v);
 	stime_t t = now();
 
 	*state = v->runstate;
@@ -270,21 +367,22 @@ uint64_t sched_idle_time(unsigned cpu)
 /* Waking and sleeping ----------------------------------------------------------------------------- */
 
 /*
- * Somebody waits now: CPUs that run without an end of slice must look again, so that all share alike, and one idle CPU that may
- * take the waiting one is told. No lock held.
+ * Somebody waits now for CPU @at: CPUs of its pool that run without an end of slice must look again, so that all share alike, and one idle CPU
+ * that may take the waiting one is told. No lock held.
  */
-static void spread_wait(void)
+static void spread_wait(unsigned at)
 {
+	const struct sched_policy *policy = cpu_policy(at);
 	bool told = false;
 	unsigned cpu;
 
-	for_each_cpu(cpu, &sched.cpus) {
+	for_each_cpu(cpu, sched_peers(at)) {
 		struct sched_cpu *c = sched_cpu(cpu);
 
 		if (read_once(c->curr)) {
-			if (read_once(c->until) == STIME_MAX)
+			if (read_once(c->until) == STIME_MAX || (policy->outranked && policy->outranked(cpu)))
 				softirq_raise(cpu, SOFTIRQ_SCHED);
-		} else if (!told && sched.policy->overloaded(cpu, NULL, now()) != NR_CPUS) {
+		} else if (!told && policy->overloaded(cpu, NULL, now()) != NR_CPUS) {
 			softirq_raise(cpu, SOFTIRQ_SCHED);
 			told = true;
 		}
@@ -298,33 +396,54 @@ static bool enqueue(struct sched_cpu *c, struct vcpu *v, bool waking)
 	stime_t t = now();
 
 	u->queued = true;
-	sched.policy->enqueue(u, v->processor, t, waking);
+	c->nr_queued++;
+	u->policy->enqueue(u, v->processor, t, waking);
 	if (v->runstate != RUNSTATE_RUNNING)
 		runstate_set(v, RUNSTATE_RUNNABLE, t);
-	if (!c->curr || sched.policy->preempts(v->processor, u, c->curr->sched, t)) {
+	/* Somebody of another policy, whom the CPU's change of pool found here, is about to leave. */
+	if (!c->curr || c->curr->sched->policy != u->policy ||
+	    u->policy->preempts(v->processor, u, c->curr->sched, t)) {
 		softirq_raise(v->processor, SOFTIRQ_SCHED);
-		return c->curr;
+		return c->nr_queued > 1;
 	}
 	return true;
+}
+
+/* Take @u off the queue of its CPU @c, locked. */
+static void unqueue(struct sched_cpu *c, struct sched_unit *u, stime_t t)
+{
+	u->queued = false;
+	c->nr_queued--;
+	u->policy->dequeue(u, u->vcpu->processor, t);
 }
 
 static void wake(struct vcpu *v, bool place, bool waking)
 {
 	struct sched_unit *u = v->sched;
 	bool waits = false;
+	unsigned cpu;
 
 	for (;;) {
-		struct sched_cpu *c = rq_lock(v);
-		unsigned cpu;
+		struct sched_cpu *c = sched_lock(v);
+		bool home = at_home(c, u), running = __atomic_load_n(&v->running, __ATOMIC_ACQUIRE);
 
+		cpu = v->processor;
 		if (u->queued || u->moving || !vcpu_runnable(v)) {
 			spin_unlock(&c->lock);
 			break;
 		}
-		cpu = place && !__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) ? sched.policy->pick_cpu(u) :
-										 v->processor;
+		if (!home && running) {
+			u->moving = true;
+			softirq_raise(cpu, SOFTIRQ_SCHED);
+			spin_unlock(&c->lock);
+			break;
+		}
+		if (!home)
+			adopt(u);
+		if (!home || (place && !running))
+			cpu = u->policy->pick_cpu(u);
 		place = false;
-		if (cpu != v->processor) {
+		if (cpu != v->processor || !home) {
 			write_once(v->processor, cpu);
 			spin_unlock(&c->lock);
 			continue;
@@ -334,7 +453,7 @@ static void wake(struct vcpu *v, bool place, bool waking)
 		break;
 	}
 	if (waits)
-		spread_wait();
+		spread_wait(cpu);
 }
 
 /* A reason for @v not to run went away: if none is left it waits for a CPU. Any context but interrupts. */
@@ -346,14 +465,13 @@ void vcpu_wake(struct vcpu *v)
 /* A reason for @v not to run appeared. If it is on a CPU, that CPU will take it off soon. */
 void vcpu_sleep_nosync(struct vcpu *v)
 {
-	struct sched_cpu *c = rq_lock(v);
+	struct sched_cpu *c = sched_lock(v);
 
 	if (!vcpu_runnable(v)) {
 		if (v->sched->queued && c->curr != v) {
 			stime_t t = now();
 
-			v->sched->queued = false;
-			sched.policy->dequeue(v->sched, v->processor, t);
+			unqueue(c, v->sched, t);
 			runstate_set(v, stopped_state(v), t);
 		}
 		if (v->running)
@@ -459,11 +577,12 @@ void vcpu_kick(struct vcpu *v)
 /* @v was taken off the CPU it had to leave: give it another one. No lock held. */
 static void send_on(struct vcpu *v)
 {
-	struct sched_cpu *c = rq_lock(v);
+	struct sched_cpu *c = sched_lock(v);
 
 	if (v->sched->moving && !v->running) {
 		v->sched->moving = false;
-		write_once(v->processor, sched.policy->pick_cpu(v->sched));
+		adopt(v->sched);
+		write_once(v->processor, v->sched->policy->pick_cpu(v->sched));
 	}
 	spin_unlock(&c->lock);
 	wake(v, false, false);
@@ -474,12 +593,11 @@ static bool evict(struct sched_cpu *c, struct vcpu *v)
 {
 	struct sched_unit *u = v->sched;
 
-	if (cpumask_test(&u->hard, v->processor) && cpumask_test(sched_unit_cpus(u), v->processor))
+	if (cpumask_test(&u->hard, v->processor) && cpumask_test(sched_unit_cpus(u), v->processor) && at_home(c, u))
 		return false;
 	u->moving = true;
 	if (u->queued && c->curr != v) {
-		u->queued = false;
-		sched.policy->dequeue(u, v->processor, now());
+		unqueue(c, u, now());
 	}
 	if (!v->running)
 		return true;
@@ -504,7 +622,7 @@ int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *s
 
 	if (rc)
 		return rc;
-	c = rq_lock(v);
+	c = sched_lock(v);
 	if (hard && u->pinned)
 		u->saved_hard = *hard;
 	else if (hard)
@@ -522,7 +640,7 @@ int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *s
 void sched_get_affinity(struct vcpu *v, cpumask_t *hard, cpumask_t *soft)
 {
 	struct sched_unit *u = v->sched;
-	struct sched_cpu *c = rq_lock(v);
+	struct sched_cpu *c = sched_lock(v);
 
 	*hard = u->pinned ? u->saved_hard : u->hard;
 	*soft = u->soft;
@@ -540,7 +658,7 @@ void sched_domain_settle(struct domain *d, bool anywhere)
 
 		if (!v)
 			continue;
-		c = rq_lock(v);
+		c = sched_lock(v);
 		usable = cpumask_and(&v->sched->hard, sched_unit_cpus(v->sched));
 		if (anywhere || cpumask_empty(&usable)) {
 			if (v->sched->pinned && !anywhere)
@@ -569,7 +687,7 @@ int sched_pin_override(struct vcpu *v, int cpu)
 
 	if (cpu >= 0 && ((unsigned)cpu >= NR_CPUS || !cpumask_test(sched_unit_cpus(u), (unsigned)cpu)))
 		return err(-EINVAL);
-	c = rq_lock(v);
+	c = sched_lock(v);
 	if (cpu < 0 && !u->pinned) {
 		rc = err(-EINVAL);
 	} else if (cpu >= 0 && u->pinned) {
@@ -591,17 +709,12 @@ int sched_pin_override(struct vcpu *v, int cpu)
 	return rc;
 }
 
-/* Read or set a domain's share. -EINVAL for values the policy does not take. */
-int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap)
-{
-	return sched.policy->adjust(d, set, weight, cap);
-}
-
 /* Fetch a waiting unit from a CPU that has too many. False if there is none. No lock held. */
 static bool pull(unsigned cpu, struct sched_unit *curr)
 {
+	const struct sched_policy *policy = cpu_policy(cpu);
 	stime_t t = now();
-	unsigned victim = sched.policy->overloaded(cpu, curr, t);
+	unsigned victim = policy->overloaded(cpu, curr && curr->policy == policy ? curr : NULL, t);
 	struct sched_unit *u;
 	struct sched_cpu *c;
 
@@ -609,13 +722,14 @@ static bool pull(unsigned cpu, struct sched_unit *curr)
 		return false;
 	c = sched_cpu(victim);
 	spin_lock(&c->lock);
-	u = sched.policy->steal(victim, cpu, t);
+	u = policy->steal(victim, cpu, t);
 	if (u) {
 		/* On no queue it is invisible to domain_kill(): hold its domain until it is. A queued unit's domain lives. */
 		bool held = domain_get(u->vcpu->domain);
 
 		ASSERT(held);
 		u->queued = false;
+		c->nr_queued--;
 		write_once(u->vcpu->processor, cpu);
 	}
 	spin_unlock(&c->lock);
@@ -675,11 +789,9 @@ static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t, bool *s
 	struct sched_decision d;
 	struct vcpu *next;
 
-	if (prev && prev->sched->queued && (prev->sched->moving || !vcpu_runnable(prev))) {
-		prev->sched->queued = false;
-		sched.policy->dequeue(prev->sched, p->id, t);
-	}
-	d = sched.policy->pick_next(p->id, prev ? prev->sched : NULL, t);
+	if (prev && prev->sched->queued && (prev->sched->moving || !vcpu_runnable(prev)))
+		unqueue(c, prev->sched, t);
+	d = c->policy->pick_next(p->id, prev && prev->sched->policy == c->policy ? prev->sched : NULL, t);
 	next = d.unit ? d.unit->vcpu : NULL;
 	if (prev && prev != next)
 		runstate_set(prev, prev->sched->queued ? RUNSTATE_RUNNABLE : stopped_state(prev), t);
@@ -721,17 +833,17 @@ struct vcpu *schedule(void)
 		timer_stop(&c->slice);
 	switch_to(p, prev, next);
 	if (spread)
-		spread_wait();
+		spread_wait(p->id);
 	return next;
 }
 
 /* @v, current here, gives way to others for a moment. */
 void vcpu_yield(struct vcpu *v)
 {
-	struct sched_cpu *c = rq_lock(v);
+	struct sched_cpu *c = sched_lock(v);
 
 	if (v->sched->queued)
-		sched.policy->yield(v->processor, v->sched, now());
+		v->sched->policy->yield(v->processor, v->sched, now());
 	spin_unlock(&c->lock);
 	softirq_raise(this_cpu(), SOFTIRQ_SCHED);
 }

@@ -66,7 +66,7 @@ RAW = ['evtchn_alloc_unbound', 'evtchn_bind_interdomain', 'evtchn_bind_virq', 'e
        'xenstore_domain_interface', 'hvm_save_descriptor', 'hvm_save_header', 'hvm_hw_lapic', 'hvm_hw_vioapic', 'hvm_hw_lapic_regs',
        'hvm_hw_mtrr', 'hvm_hw_cpu_xsave', 'hvm_tsc_adjust', 'hvm_one_msr', 'vcpu_hvm_context', 'xenctl_bitmap',
        'xen_domctl', 'xen_domctl_createdomain', 'xen_domctl_getdomaininfo', 'xen_domctl_getpageframeinfo3',
-       'xen_domctl_shadow_op', 'xen_domctl_vcpuaffinity', 'xen_domctl_scheduler_op', 'xen_domctl_getvcpuinfo',
+       'xen_domctl_shadow_op', 'xen_domctl_vcpuaffinity', 'xen_domctl_scheduler_op', 'xen_domctl_schedparam_vcpu', 'xen_domctl_getvcpuinfo',
        'xen_domctl_iomem_permission', 'xen_domctl_hvmcontext', 'xen_domctl_hvmcontext_partial', 'xen_domctl_cpu_policy',
        'xen_domctl_tsc_info', 'xen_domctl_gdbsx_domstatus', 'xen_sysctl', 'xen_sysctl_readconsole', 'xen_sysctl_tbuf_op',
        'xen_sysctl_physinfo', 'xen_sysctl_getdomaininfolist', 'xen_sysctl_debug_keys', 'xen_sysctl_getcpuinfo',

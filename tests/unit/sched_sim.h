@@ -15,7 +15,8 @@ struct sim {
 	stime_t left;	 /* of the burst */
 	stime_t wake_at; /* STIME_MAX while not asleep */
 	stime_t woken, worst_wait;
-	unsigned forbidden; /* times seen on a CPU outside its affinity */
+	stime_t began, worst_response; /* from wake-up to the end of the burst */
+	unsigned forbidden;	       /* times seen on a CPU outside its affinity or its pool */
 	unsigned bursts;
 };
 
@@ -55,7 +56,9 @@ static inline struct sim *sim_add(struct domain *d, unsigned vcpu, stime_t burst
 {
 	struct sim *s = &sim.s[sim.nr++];
 
-	*s = (struct sim){ .v = d->vcpu[vcpu], .burst = burst, .rest = rest, .left = burst, .wake_at = STIME_MAX };
+	*s = (struct sim){
+		.v = d->vcpu[vcpu], .burst = burst, .rest = rest, .left = burst, .wake_at = STIME_MAX, .began = now()
+	};
 	return s;
 }
 
@@ -85,14 +88,16 @@ static inline void sim_react(void)
 	for (unsigned cpu = 0; cpu < sim.cpus; cpu++) {
 		struct vcpu *v = pcpu_get(cpu)->current;
 		struct sim *s = v ? sim_of(v) : NULL;
+		cpumask_t pool;
 
 		if (!v)
 			continue;
+		pool = sched_domain_cpus(v->domain);
 		assert_true(v->running);
 		assert_int_equal(v->processor, cpu);
 		for (unsigned other = cpu + 1; other < sim.cpus; other++)
 			assert_true(pcpu_get(other)->current != v);
-		if (s && !cpumask_test(&v->sched->hard, cpu))
+		if (s && (!cpumask_test(&v->sched->hard, cpu) || !cpumask_test(&pool, cpu)))
 			s->forbidden++;
 		if (s && s->woken) {
 			if (now() - s->woken > s->worst_wait)
@@ -136,6 +141,8 @@ static inline void sim_elapse(stime_t dt)
 		host_set_cpu(cpu);
 		s->left = s->burst;
 		s->bursts++;
+		if (now() - s->began > s->worst_response)
+			s->worst_response = now() - s->began;
 		s->wake_at = now() + s->rest;
 		vcpu_block(v);
 	}
@@ -143,7 +150,7 @@ static inline void sim_elapse(stime_t dt)
 		if (sim.s[i].wake_at <= now()) {
 			host_set_cpu((unsigned)rng(sim.cpus));
 			sim.s[i].wake_at = STIME_MAX;
-			sim.s[i].woken = now();
+			sim.s[i].woken = sim.s[i].began = now();
 			vcpu_unblock(sim.s[i].v);
 		}
 }

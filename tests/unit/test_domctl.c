@@ -531,6 +531,61 @@ static void test_scheduler(void **state)
 	assert_int_equal(domctl(&op), -EINVAL);
 }
 
+/* A domain in a pool of reservations: the same for all its vCPUs, or by a list of some. */
+static void test_reservations(void **state)
+{
+	struct xen_domctl op = domctl_of(XEN_DOMCTL_scheduler_op, 1);
+	struct xen_domctl_schedparam_vcpu *list = gpa_ptr(tools, BUF);
+	struct xen_domctl_scheduler_op *s = &op.u.scheduler_op;
+	struct domain *d = domain_get_by_id(1);
+	unsigned pool = 1;
+
+	assert_int_equal(cpupool_create(&pool, XEN_SCHEDULER_RTDS), 0);
+	assert_int_equal(cpupool_remove_cpu(0, 3), 0);
+	assert_int_equal(cpupool_add_cpu(1, 3), 0);
+	assert_int_equal(cpupool_move_domain(1, d), 0);
+	domain_put(d);
+	s->sched_id = XEN_SCHEDULER_CREDIT2;
+	s->cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	assert_int_equal(domctl(&op), -EINVAL);
+	s->sched_id = XEN_SCHEDULER_RTDS;
+	assert_int_equal(domctl(&op), 0);
+	assert_int_equal(s->u.rtds.period, 10000);
+	assert_int_equal(s->u.rtds.budget, 4000);
+	assert_int_equal(s->u.rtds.flags, XEN_DOMCTL_SCHEDRT_extra);
+	s->cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	s->u.rtds = (struct xen_domctl_sched_rtds){ 5000, 6000, 0 };
+	assert_int_equal(domctl(&op), -EINVAL);
+	s->u.rtds.budget = 1000;
+	assert_int_equal(domctl(&op), 0);
+
+	memset(list, 0, 2 * sizeof(*list));
+	s->cmd = XEN_DOMCTL_SCHEDOP_getvcpuinfo;
+	s->u.v.vcpus = BUF;
+	s->u.v.nr_vcpus = 1;
+	assert_int_equal(domctl(&op), 0);
+	assert_int_equal(s->u.v.nr_vcpus, 1);
+	assert_int_equal(list->u.rtds.period, 5000);
+	assert_int_equal(list->u.rtds.budget, 1000);
+	assert_int_equal(list->u.rtds.flags, 0);
+	list->u.rtds = (struct xen_domctl_sched_rtds){ 20000, 7000, 1 };
+	s->cmd = XEN_DOMCTL_SCHEDOP_putvcpuinfo;
+	assert_int_equal(domctl(&op), 0);
+	list[1] = list[0];
+	list[1].vcpuid = 2;
+	s->u.v.nr_vcpus = 2;
+	assert_int_equal(domctl(&op), -EINVAL);
+	list[0].u.rtds.period = 0;
+	s->cmd = XEN_DOMCTL_SCHEDOP_getvcpuinfo;
+	s->u.v.nr_vcpus = 1;
+	assert_int_equal(domctl(&op), 0);
+	assert_int_equal(list[0].u.rtds.period, 20000);
+	s->u.v.vcpus = 1UL << 40;
+	assert_int_equal(domctl(&op), -EFAULT);
+	s->cmd = 4;
+	assert_int_equal(domctl(&op), -EINVAL);
+}
+
 static void test_nodes(void **state)
 {
 	static const struct {
@@ -553,6 +608,24 @@ static void test_nodes(void **state)
 	assert_int_equal(*map, 1);
 	op.u.nodeaffinity.nodemap.bitmap = 0x100000;
 	assert_int_equal(domctl(&op), -EFAULT);
+}
+
+/* Where vCPUs have CPUs of their own there is nothing to tell. */
+static void test_scheduler_without_parameters(void **state)
+{
+	struct xen_domctl op = domctl_of(XEN_DOMCTL_scheduler_op, 1);
+	struct domain *d = domain_get_by_id(1);
+	unsigned pool = 1;
+
+	assert_int_equal(cpupool_create(&pool, XEN_SCHEDULER_NULL), 0);
+	assert_int_equal(cpupool_move_domain(1, d), -ENOENT);
+	assert_int_equal(cpupool_remove_cpu(0, 3), 0);
+	assert_int_equal(cpupool_add_cpu(1, 3), 0);
+	assert_int_equal(cpupool_move_domain(1, d), 0);
+	domain_put(d);
+	op.u.scheduler_op.sched_id = XEN_SCHEDULER_NULL;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	assert_int_equal(domctl(&op), -EOPNOTSUPP);
 }
 
 static void test_tsc(void **state)
@@ -805,6 +878,8 @@ int main(void)
 		cmocka_unit_test_setup(test_affinity_bad_memory, control_setup),
 		cmocka_unit_test_setup(test_vcpu_info, control_setup),
 		cmocka_unit_test_setup(test_scheduler, control_setup),
+		cmocka_unit_test_setup(test_reservations, control_setup),
+		cmocka_unit_test_setup(test_scheduler_without_parameters, control_setup),
 		cmocka_unit_test_setup(test_nodes, control_setup),
 		cmocka_unit_test_setup(test_tsc, control_setup),
 		cmocka_unit_test_setup(test_trigger, control_setup),

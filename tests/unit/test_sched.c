@@ -503,7 +503,10 @@ static void test_policy_names(void **state)
 	assert_ptr_equal(sched_find("credit2"), &sched_fair);
 	assert_int_equal(sched_find("credit2")->id, 6);
 	assert_ptr_equal(sched_find("null"), &sched_null);
-	assert_null(sched_find("rtds"));
+	assert_ptr_equal(sched_find("rtds"), &sched_realtime);
+	assert_null(sched_find("arinc653"));
+	assert_ptr_equal(sched_find_id(XEN_SCHEDULER_NULL), &sched_null);
+	assert_null(sched_find_id(5));
 }
 
 int main(void)

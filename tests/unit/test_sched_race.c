@@ -1,6 +1,6 @@
 /*
- * Four real threads are the CPUs: they run their loops, block and wake vCPUs, pause, pin and unpin them, arm and move timers, and make and
- * destroy domains, all at once. No vCPU may be loaded on two CPUs, a paused one must be off its CPU, none may be forgotten, and all memory
+ * Four real threads are the CPUs: they run their loops, block and wake vCPUs, pause, pin and unpin them, arm and move timers, make and
+ * destroy domains, and move CPUs and domains between pools of different policies, all at once. No vCPU may be loaded on two CPUs, a paused one must be off its CPU, none may be forgotten, and all memory
  * must be back at the end.
  */
 #include <pthread.h>
@@ -8,6 +8,7 @@
 
 #include "guest_test.h"
 
+#include "hv/cpupool.h"
 #include "hv/sched.h"
 #include "hv/task.h"
 
@@ -20,6 +21,7 @@ static struct {
 	struct domain *d[DOMAINS];
 	unsigned on[DOMAINS][VCPUS]; /* atomic: CPUs that run it now */
 	unsigned done;		     /* atomic: threads that made all their steps */
+	bool pools;		     /* there are two more */
 	pthread_barrier_t start;
 } race;
 
@@ -81,6 +83,24 @@ static void pause_and_look(struct vcpu *v)
 	vcpu_unpause(v);
 }
 
+/* What cannot be, such as taking the last CPU of domains away, is refused. */
+static void move_something(uint32_t *r, struct domain *d)
+{
+	unsigned pool = random_number(r) % 3, cpu = random_number(r) % CPUS;
+	int rc;
+
+	if (random_number(r) % 2) {
+		rc = cpupool_move_domain(pool, d);
+		assert_true(rc == 0 || rc == -ENOENT);
+	}
+	rc = cpupool_remove_cpu(pool, cpu);
+	assert_true(rc == 0 || rc == -EINVAL || rc == -EBUSY);
+	if (rc == 0) {
+		rc = cpupool_add_cpu(random_number(r) % 3, cpu);
+		assert_int_equal(rc, 0);
+	}
+}
+
 static void step(uint32_t *r)
 {
 	struct domain *d = race.d[random_number(r) % DOMAINS];
@@ -98,7 +118,7 @@ static void step(uint32_t *r)
 		break;
 	case 2:
 		rc = sched_set_affinity(v, &mask, NULL);
-		assert_int_equal(rc, 0);
+		assert_true(rc == 0 || (race.pools && rc == -EINVAL));
 		break;
 	case 3:
 		rc = sched_pin_override(v, (int)(random_number(r) % 5) - 1);
@@ -125,6 +145,10 @@ static void step(uint32_t *r)
 			domain_put(x);
 		break;
 	}
+	case 9:
+		if (race.pools)
+			move_something(r, d);
+		break;
 	default:
 		vcpu_kick(v);
 	}
@@ -154,6 +178,30 @@ static void say_where(const struct vcpu *v)
 	fail_msg("d%uv%u on CPU %u got no time: flags %x, pauses %u+%u, running %u, queued %u, moving %u, hard %lx",
 		 v->domain->id, v->id, v->processor, v->pause_flags, v->pause_count, v->domain->pause_count, v->running,
 		 u->queued, u->moving, u->hard.bits[0]);
+}
+
+/* All CPUs and domains are in pool 0 again. */
+static void end_pools(void)
+{
+	for (unsigned i = 0; i < DOMAINS; i++) {
+		int rc = cpupool_move_domain(0, race.d[i]);
+
+		if (rc) { /* it has no CPU */
+			assert_int_equal(cpupool_remove_cpu(domain_cpupool(race.d[i]), CPUPOOL_ANY), -EBUSY);
+			for (unsigned pool = 1; pool < 3; pool++)
+				while (cpupool_remove_cpu(pool, CPUPOOL_ANY) == 0)
+					;
+			assert_int_equal(cpupool_add_cpu(0, CPUPOOL_ANY), 0);
+			i--;
+		}
+	}
+	for (unsigned pool = 1; pool < 3; pool++) {
+		while (cpupool_remove_cpu(pool, CPUPOOL_ANY) == 0)
+			;
+		assert_int_equal(cpupool_destroy(pool), 0);
+	}
+	while (cpupool_add_cpu(0, CPUPOOL_ANY) == 0)
+		;
 }
 
 /* Nobody blocks any more: everybody must get the CPU again. */
@@ -193,7 +241,20 @@ static void check_nobody_forgotten(void)
 		}
 }
 
-static void run_race(const struct sched_policy *policy)
+static void make_pools(void)
+{
+	unsigned id = 1;
+
+	assert_int_equal(cpupool_create(&id, XEN_SCHEDULER_RTDS), 0);
+	id = 2;
+	assert_int_equal(cpupool_create(&id, XEN_SCHEDULER_NULL), 0);
+	for (unsigned cpu = 2; cpu < CPUS; cpu++) {
+		assert_int_equal(cpupool_remove_cpu(0, cpu), 0);
+		assert_int_equal(cpupool_add_cpu(cpu - 1, cpu), 0);
+	}
+}
+
+static void run_race(const struct sched_policy *policy, bool with_pools)
 {
 	pthread_t thread[CPUS];
 	uint64_t bytes, frames;
@@ -209,6 +270,9 @@ static void run_race(const struct sched_policy *policy)
 		host_set_cpu(0);
 		kill_domain(host_domain(id, 1, 1, 0));
 	}
+	race.pools = with_pools;
+	if (with_pools)
+		make_pools();
 	bytes = heap_bytes_used();
 	frames = mm_free_frames();
 	for (unsigned i = 0; i < DOMAINS; i++)
@@ -218,6 +282,8 @@ static void run_race(const struct sched_policy *policy)
 		pthread_create(&thread[cpu], NULL, cpu_thread, (void *)(uintptr_t)cpu);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		pthread_join(thread[cpu], NULL);
+	if (with_pools)
+		end_pools();
 	check_nobody_forgotten();
 	while ((d = domain_next(0))) {
 		int rc = domain_kill(d);
@@ -240,12 +306,22 @@ static void run_race(const struct sched_policy *policy)
 
 static void test_race_fair(void **state)
 {
-	run_race(&sched_fair);
+	run_race(&sched_fair, false);
 }
 
 static void test_race_null(void **state)
 {
-	run_race(&sched_null);
+	run_race(&sched_null, false);
+}
+
+static void test_race_realtime(void **state)
+{
+	run_race(&sched_realtime, false);
+}
+
+static void test_race_pools(void **state)
+{
+	run_race(&sched_fair, true);
 }
 
 int main(void)
@@ -253,6 +329,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_race_fair),
 		cmocka_unit_test(test_race_null),
+		cmocka_unit_test(test_race_realtime),
+		cmocka_unit_test(test_race_pools),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * CPU pools: each CPU belongs to one pool or to none, each domain to one, and runs on that pool's CPUs only. Pool 0 always exists. All
- * pools have the scheduling policy Hospes was started with. hv/sched/pool.c
+ * CPU pools: each CPU belongs to one pool or to none, each domain to one, and runs on that pool's CPUs only. Pool 0 always exists, with
+ * the scheduling policy Hospes was started with; each other pool has its own. CPUs and domains move between pools while they run. hv/sched/pool.c
  */
 #ifndef HV_CPUPOOL_H
 #define HV_CPUPOOL_H
@@ -17,7 +17,7 @@ struct cpupool_info {
 	cpumask_t cpus;
 };
 
-/* -EEXIST, -EINVAL: another scheduler than the one in use, -ENOMEM. */
+/* -EEXIST, -ENOENT: no such scheduler, -ENOMEM. */
 int cpupool_create(unsigned *id, int sched_id) must_check;
 /* -ENOENT, -EBUSY: it has CPUs or domains. */
 int cpupool_destroy(unsigned id) must_check;

@@ -1,5 +1,5 @@
 /*
- * Scheduling. hv/sched/sched.c owns run states, pausing and migration; a policy (fair, null, realtime) decides.
+ * Scheduling. hv/sched/sched.c owns run states, pausing and migration; the policy of a CPU pool (fair, null, realtime) decides.
  * The policy schedules units of one or more vCPUs; today a unit is one vCPU. Everything here also runs on a simulated clock.
  */
 #ifndef HV_SCHED_H
@@ -12,16 +12,20 @@
 
 #define SCHED_DEFAULT_WEIGHT 256u
 #define XEN_SCHEDULER_CREDIT2 6 /* what the fair class calls itself to tools */
+#define XEN_SCHEDULER_RTDS 8
 #define XEN_SCHEDULER_NULL 9
+
+#define SCHED_PRIV_WORDS 12u /* what the largest policy keeps about a unit */
 
 struct sched_unit {
 	struct vcpu *vcpu;
-	cpumask_t hard, soft; /* affinity; hard never empty within online */
-	bool queued;	      /* on the run queue of vcpu->processor; guarded by its lock, as is all below */
-	bool moving;	      /* must leave its CPU: whoever takes it off there sends it on */
-	bool pinned;	      /* SCHEDOP_pin_override holds; saved_hard is to come back */
+	const struct sched_policy *policy; /* changes, with priv, only while the unit is on no queue and not running */
+	cpumask_t hard, soft;		   /* affinity; hard never empty within online */
+	bool queued; /* on the run queue of vcpu->processor; guarded by its lock, as is all below */
+	bool moving; /* must leave its CPU: whoever takes it off there sends it on */
+	bool pinned; /* SCHEDOP_pin_override holds; saved_hard is to come back */
 	cpumask_t saved_hard;
-	void *priv; /* the policy's */
+	uint64_t priv[SCHED_PRIV_WORDS]; /* the policy's */
 };
 
 /* A domain's share, for all policies. */
@@ -39,12 +43,17 @@ struct sched_decision {
 	bool spread;		 /* somebody began to wait who did not before: other CPUs should look */
 };
 
+enum sched_index { SCHED_FAIR, SCHED_NULL, SCHED_REALTIME, NR_SCHEDS };
+
 struct sched_policy {
 	const char *name;
 	int id; /* XEN_SCHEDULER_* */
-	int (*cpu_add)(unsigned cpu);
-	int (*unit_init)(struct sched_unit *u); /* allocates u->priv */
-	void (*unit_free)(struct sched_unit *u);
+	enum sched_index index;
+	void *(*queue_alloc)(void); /* the run queue of a CPU; NULL without memory */
+	/* May be NULL: @cpu joined a pool with others, its queue is empty. Lock of @cpu held. */
+	void (*cpu_join)(unsigned cpu);
+	void (*unit_init)(struct sched_unit *u);  /* u->priv is zero */
+	void (*unit_leave)(struct sched_unit *u); /* may be NULL: undo unit_init() */
 	unsigned (*pick_cpu)(
 		struct sched_unit *u); /* best CPU in affinity; the unit is new, or the lock of its CPU held */
 	/* All below with the run queue lock of @cpu held, unless they say otherwise. */
@@ -59,20 +68,29 @@ struct sched_policy {
 	unsigned (*overloaded)(unsigned cpu, struct sched_unit *curr, stime_t t);
 	/* Lock of @victim held: choose a waiting unit of it that @cpu may run, and dequeue it; NULL if none. */
 	struct sched_unit *(*steal)(unsigned victim, unsigned cpu, stime_t t);
-	int (*adjust)(struct domain *d, bool set, uint16_t *weight,
-		      uint16_t *cap); /* cap in percent of a CPU, 0 = none */
+	/* May be NULL. No lock: somebody waits in the pool whom @cpu should rather run than whom it runs. Hint. */
+	bool (*outranked)(unsigned cpu);
 };
 
-/* Choose the policy. Boot, before sched_cpu_init(). */
+/* What a vCPU is promised under the realtime policy: @budget of each @period, ns; what nobody is promised only with @extra. */
+struct sched_reservation {
+	stime_t period, budget;
+	bool extra;
+};
+
+/* Choose the policy of pool 0. Boot, before sched_cpu_init(). */
 int sched_init(const struct sched_policy *policy);
-/* The policy that `sched=`@name means: "null", or fair for Xen's other names. NULL for an unknown one. */
+/* The policy that `sched=`@name means; Xen's names for sharing fairly are all one. NULL for an unknown one. */
 const struct sched_policy *sched_find(const char *name);
-/* The policy in use. */
+/* The policy that tools know by XEN_SCHEDULER_* @id. NULL: none. */
+const struct sched_policy *sched_find_id(int id);
+/* The policy of pool 0, and of the pool of @d. */
 const struct sched_policy *sched_policy(void);
+const struct sched_policy *sched_domain_policy(const struct domain *d);
 int sched_cpu_init(unsigned cpu);
 int sched_vcpu_init(struct vcpu *v) must_check;
 void sched_vcpu_destroy(struct vcpu *v);
-/* Default share in CPU pool @pool. -ENOMEM, -ESRCH: no such pool. */
+/* Default share in CPU pool @pool. -ENOMEM, -ESRCH: no such pool, -ENODEV: it has no CPU. */
 int sched_domain_init(struct domain *d, unsigned pool) must_check;
 void sched_domain_destroy(struct domain *d);
 /* Hard affinity of @v; moves it if it must. -EINVAL if no CPU of its domain's pool is in it. */
@@ -86,7 +104,12 @@ unsigned domain_cpupool(const struct domain *d);
 uint64_t sched_idle_time(unsigned cpu);
 /* Pin @v to CPU @cpu whatever its affinity, or undo that with @cpu < 0. -EINVAL: no such CPU, or not pinned; -EBUSY: pinned already. */
 int sched_pin_override(struct vcpu *v, int cpu) must_check;
+/* Read or set the share of @d: weight, and cap in percent of a CPU, 0 = none. -EINVAL: a weight of 0. */
 int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) must_check;
+/* Read or set what @v is promised. -EINVAL: not under the realtime policy, or a promise out of range. */
+int sched_reservation(struct vcpu *v, bool set, struct sched_reservation *r) must_check;
+/* What a new vCPU is promised. */
+struct sched_reservation sched_reservation_default(void);
 
 /* Choose and switch on this CPU; returns the vCPU now loaded or NULL for idle. Called by cpu_loop on SOFTIRQ_SCHED. */
 struct vcpu *schedule(void);
@@ -99,5 +122,6 @@ void vcpu_runstate_get(struct vcpu *v, enum runstate *state, stime_t *entry, uin
 
 extern const struct sched_policy sched_fair;
 extern const struct sched_policy sched_null;
+extern const struct sched_policy sched_realtime;
 
 #endif
