@@ -286,8 +286,7 @@ static int domain_init_parts(struct domain *d, const struct domain_config *cfg)
 	rc = evtchn_init(d, cfg->max_evtchn_port);
 	if (rc)
 		goto err_p2m;
-	rc = grant_init(d, cfg->max_grant_frames ? cfg->max_grant_frames : 64,
-			cfg->max_maptrack_frames ? cfg->max_maptrack_frames : 1024);
+	rc = grant_init(d, &cfg->grants);
 	if (rc)
 		goto err_evtchn;
 	rc = shared_info_alloc(d);

@@ -3,6 +3,7 @@
 #include "hv/arch.h"
 #include "hv/boot.h"
 #include "hv/errno.h"
+#include "hv/grant.h"
 #include "hv/hypercall.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
@@ -13,14 +14,6 @@
 /* Flags this build can honour. No PV guests, nested virtualisation, performance counters or trusted boot. */
 #define FLAGS_KNOWN 0xffu
 #define FLAGS_MEANINGFUL (XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap | XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)
-
-/* Limits the command line sets for all domains. */
-static int64_t limit(const char *name, int64_t dflt)
-{
-	int64_t n = param_int(name, dflt);
-
-	return n > 0 && n <= INT32_MAX ? n : dflt;
-}
 
 /* -EINVAL or -EOPNOTSUPP as Xen tells what it does not understand from what it cannot do. */
 static int create_check(const struct xen_domctl_createdomain *cd)
@@ -37,10 +30,10 @@ static int create_check(const struct xen_domctl_createdomain *cd)
 		return err(-EOPNOTSUPP);
 	if (cd->flags & ~FLAGS_MEANINGFUL)
 		return err(-EINVAL);
-	if (cd->grant_opts & ~XEN_DOMCTL_GRANT_version_mask || version < 1 || version > 2)
+	if (cd->grant_opts & ~XEN_DOMCTL_GRANT_version_mask || version < 1 || version > grant_max_version_allowed())
 		return err(-EINVAL);
-	if (cd->max_grant_frames == 0 || cd->max_grant_frames > limit("gnttab_max_frames", 64) ||
-	    cd->max_maptrack_frames > limit("gnttab_max_maptrack_frames", 1024))
+	if (cd->max_grant_frames == 0 || cd->max_grant_frames > (int64_t)grant_default_frames() ||
+	    cd->max_maptrack_frames > (int64_t)grant_default_maptrack_frames())
 		return err(-EINVAL);
 	if (emu & ~XEN_X86_EMU_ALL || cd->arch.misc_flags & ~XEN_X86_MSR_RELAXED)
 		return err(-EINVAL);
@@ -63,10 +56,12 @@ long domctl_create(struct domctl *c)
 		cfg.roles |= ROLE_XENSTORE;
 	memcpy(cfg.handle, cd->handle, sizeof(cfg.handle));
 	cfg.max_evtchn_port = (unsigned)min_u64(cd->max_evtchn_port, INT32_MAX);
-	cfg.max_grant_frames =
-		cd->max_grant_frames < 0 ? (unsigned)limit("gnttab_max_frames", 64) : (unsigned)cd->max_grant_frames;
-	cfg.max_maptrack_frames = cd->max_maptrack_frames < 0 ? (unsigned)limit("gnttab_max_maptrack_frames", 1024) :
-								(unsigned)cd->max_maptrack_frames;
+	cfg.grants = (struct grant_limits){
+		.frames = cd->max_grant_frames < 0 ? 0 : (unsigned)cd->max_grant_frames,
+		.maptrack_frames = cd->max_maptrack_frames < 0 ? 0 : (unsigned)cd->max_maptrack_frames,
+		.max_version = cd->grant_opts & XEN_DOMCTL_GRANT_version_mask,
+		.no_maptrack = cd->max_maptrack_frames == 0,
+	};
 	cfg.cpupool = cd->cpupool_id;
 	rc = domain_create(&cfg, &d);
 	if (rc)

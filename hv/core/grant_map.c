@@ -320,27 +320,6 @@ int grant_unmap_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *do
 
 /* End of a domain --------------------------------------------------------------------------------------- */
 
-/* The shared table goes; pins others hold on its entries stay countable. */
-static void release_table(struct domain *d)
-{
-	struct grant_table *gt = d->grant;
-
-	for (;;) {
-		struct frame *f = NULL;
-
-		spin_lock(&gt->lock);
-		if (gt->nr_frames) {
-			f = gt->frame[--gt->nr_frames];
-			gt->frame[gt->nr_frames] = NULL;
-		}
-		spin_unlock(&gt->lock);
-		if (!f)
-			return;
-		frame_release_allocation(f);
-		frame_put(f);
-	}
-}
-
 /* Undo the mappings dying @d made, then give up its shared table. -ERESTART until done. */
 int grant_release_mappings(struct domain *d)
 {
@@ -363,6 +342,6 @@ int grant_release_mappings(struct domain *d)
 			       gt->next_release, m->gfn.v);
 		unmap_finish(d, gt->next_release, m);
 	}
-	release_table(d);
+	grant_release_tables(d);
 	return 0;
 }

@@ -1,119 +1,45 @@
-/* Hypercall 20: copies, questions, and the dispatch with its slices. */
+/* Hypercall 20: questions, small changes, and the dispatch with its slices. */
 #include "grant_table.h"
 #include "hv/errno.h"
 #include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
 #include "hv/layouts.h"
+#include "hv/memory.h"
 #include "hv/mm.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 
-/* Copy -------------------------------------------------------------------------------------------------- */
-
-/* One side of a copy while it is held. */
-struct copy_side {
-	struct domain *d;
-	struct frame *page;
-	bool by_ref;
-};
-
-/* Hold the page @p names for @user. GNTST_*; on success side_drop() later. */
-static int side_hold(struct domain *user, const struct gnttab_copy_ptr *p, bool by_ref, bool readonly,
-		     struct copy_side *side)
-{
-	int status = GNTST_okay;
-
-	side->by_ref = by_ref;
-	if (p->domid == DOMID_SELF && !by_ref)
-		side->d = domain_get(user) ? user : NULL;
-	else if (!by_ref)
-		return GNTST_permission_denied; /* frames by number only of oneself */
-	else
-		side->d = domain_get_by_id(p->domid == DOMID_SELF ? user->id : p->domid);
-	if (!side->d)
-		return GNTST_bad_domain;
-	if (by_ref) {
-		status = relation_check(user, side->d, RELATION_GRANT) ?
-				 GNTST_permission_denied :
-				 grant_pin(side->d, p->u.ref, user, readonly, &side->page);
-	} else {
-		side->page = p2m_get_frame(user, gfn(p->u.gmfn), !readonly);
-		if (!side->page)
-			status = GNTST_bad_page;
-	}
-	if (status != GNTST_okay)
-		domain_put(side->d);
-	return status;
-}
-
-static void side_drop(const struct gnttab_copy_ptr *p, bool readonly, struct copy_side *side)
-{
-	if (side->by_ref)
-		grant_unpin(side->d, p->u.ref, readonly, side->page);
-	else
-		frame_put(side->page);
-	domain_put(side->d);
-}
-
-static int copy_one(struct domain *d, const struct gnttab_copy *op)
-{
-	struct copy_side src, dst;
-	int status;
-
-	if (op->source.offset + op->len > PAGE_SIZE || op->dest.offset + op->len > PAGE_SIZE)
-		return GNTST_bad_copy_arg;
-	status = side_hold(d, &op->source, op->flags & GNTCOPY_source_gref, true, &src);
-	if (status != GNTST_okay)
-		return status;
-	status = side_hold(d, &op->dest, op->flags & GNTCOPY_dest_gref, false, &dst);
-	if (status == GNTST_okay) {
-		memmove((uint8_t *)mfn_to_virt(frame_to_mfn(dst.page)) + op->dest.offset,
-			(uint8_t *)mfn_to_virt(frame_to_mfn(src.page)) + op->source.offset, op->len);
-		side_drop(&op->dest, false, &dst);
-	}
-	side_drop(&op->source, true, &src);
-	return status;
-}
-
-/* Copy element by element. Statuses are per element; -EFAULT if the array cannot be read or written. */
-int grant_copy_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done)
-{
-	for (*done = 0; *done < count; (*done)++) {
-		struct gnttab_copy op;
-		int rc;
-
-		if (*done && hypercall_preempt_check())
-			return 0;
-		rc = get_element(v, &op, uop, *done, LAYOUT_gnttab_copy);
-		if (rc)
-			return rc;
-		op.status = (int16_t)copy_one(v->domain, &op);
-		rc = put_element(v, uop, *done, &op, LAYOUT_gnttab_copy);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
 /* Swap -------------------------------------------------------------------------------------------------- */
+
+static void swap_bytes(void *a, void *b, size_t n)
+{
+	uint8_t tmp[sizeof(union grant_entry_v2)];
+
+	memcpy(tmp, a, n);
+	memcpy(a, b, n);
+	memcpy(b, tmp, n);
+}
 
 static int swap_one(struct domain *d, const struct gnttab_swap_grant_ref *op)
 {
 	struct grant_table *gt = d->grant;
-	struct grant_entry_v1 *a, *b, tmp;
 	struct active_entry *act_a, *act_b;
+	struct shared_entry a, b;
 	int status = GNTST_okay;
 
 	spin_lock(&gt->lock);
 	if (!grant_entry(gt, op->ref_a, &a, &act_a) || !grant_entry(gt, op->ref_b, &b, &act_b)) {
 		status = GNTST_bad_gntref;
-	} else if (act_a->readers || act_a->writers || act_b->readers || act_b->writers) {
+	} else if (op->ref_a == op->ref_b) {
+		status = GNTST_okay;
+	} else if (active_in_use(act_a) || active_in_use(act_b)) {
 		status = GNTST_eagain;
+	} else if (gt->version == 1) {
+		swap_bytes(a.v1, b.v1, sizeof(*a.v1));
 	} else {
-		tmp = *a;
-		*a = *b;
-		*b = tmp;
+		swap_bytes(a.v2, b.v2, sizeof(*a.v2));
+		swap_bytes(a.marks, b.marks, sizeof(*a.marks));
 	}
 	spin_unlock(&gt->lock);
 	return status;
@@ -167,35 +93,50 @@ static long op_query_size(struct vcpu *v, uint64_t uop, uint32_t count)
 	return copy_to_guest(v, uop, &op, sizeof(op));
 }
 
-/* Version 1 is in force from birth; -ENOSYS for 2, as on a Xen limited to version 1, -EINVAL for others. */
-static long op_set_version(struct vcpu *v, uint64_t uop)
+/* setup_table with the caller's right looked at. GNTST_*; -ENOMEM and the like are told as GNTST_general_error. */
+static int setup_table(struct vcpu *v, struct domain *d, const struct gnttab_setup_table *op)
 {
-	struct gnttab_set_version op;
-	int rc = copy_from_guest(v, &op, uop, sizeof(op)), copied;
+	int status = GNTST_okay;
 
-	if (rc)
-		return rc;
-	if (op.version != 1)
-		rc = op.version == 2 ? err(-ENOSYS) : err(-EINVAL);
-	op.version = 1;
-	copied = copy_to_guest(v, uop, &op, sizeof(op));
-	return copied ? copied : rc;
+	if (op->nr_frames > grant_max_frames(d, GRANT_FRAME_SHARED))
+		return GNTST_general_error;
+	for (uint32_t i = op->nr_frames;
+	     i-- > 0;) { /* the last first: so the table has its size, or nothing is written */
+		struct frame *f;
+		uint64_t place;
+
+		if (grant_table_frame_get(d, GRANT_FRAME_SHARED, i, &f))
+			return GNTST_general_error;
+		place = memory_place_of(d, f).v;
+		frame_put(f);
+		if (put_element(v, op->frame_list, i, &place, LAYOUT_ulong))
+			status = GNTST_bad_virt_addr;
+	}
+	return status;
 }
 
-static long op_get_version(struct vcpu *v, uint64_t uop)
+/* A translated guest is told where it has put the frames itself: the size is what it asks for. -EINVAL for a count that is not 1, -EFAULT; else a status. */
+static long op_setup_table(struct vcpu *v, uint64_t uop, uint32_t count)
 {
-	struct gnttab_get_version op;
+	struct gnttab_setup_table op;
 	struct domain *d;
-	int rc = copy_from_guest(v, &op, uop, sizeof(op));
+	int rc;
 
+	if (count != 1)
+		return v->hc.guest32 && count == 0 ?
+			       0 :
+			       err(-EINVAL); /* the loop of Xen's 32-bit entry has nothing to do */
+	rc = get_struct(v, &op, uop, LAYOUT_gnttab_setup_table);
 	if (rc)
 		return rc;
 	rc = domain_from_guest(v, op.dom, RELATION_CONTROL, &d);
-	if (rc)
-		return rc;
-	domain_put(d);
-	op.version = 1;
-	return copy_to_guest(v, uop, &op, sizeof(op));
+	if (rc == 0) {
+		op.status = (int16_t)setup_table(v, d, &op);
+		domain_put(d);
+	} else {
+		op.status = rc == -EPERM ? GNTST_permission_denied : GNTST_bad_domain;
+	}
+	return put_struct(v, uop, &op, LAYOUT_gnttab_setup_table);
 }
 
 /* Dispatch ------------------------------------------------------------------------------------------------ */
@@ -216,8 +157,8 @@ static long run_batch(struct vcpu *v, batch_fn *fn, uint64_t uop, uint32_t count
 }
 
 /*
- * Hypercall 20: 0, or an error about the call as a whole; each element carries its status. An HVM container has no setup_table here
- * (it places frames with XENMEM_add_to_physmap), no transfer, dump_table, unmap_and_replace, status frames, cache_flush: -ENOSYS.
+ * Hypercall 20: 0, or an error about the call as a whole; each element carries its status. As Xen's, an HVM container's has no transfer, dump_table,
+ * unmap_and_replace, cache_flush, nor a list of status frames (it places them with XENMEM_add_to_physmap): -ENOSYS.
  */
 long do_grant_table_op(struct vcpu *v, const uint64_t *args)
 {
@@ -238,10 +179,12 @@ long do_grant_table_op(struct vcpu *v, const uint64_t *args)
 		return run_batch(v, swap_batch, uop, count, sizeof(struct gnttab_swap_grant_ref));
 	case GNTTABOP_query_size:
 		return op_query_size(v, uop, count);
+	case GNTTABOP_setup_table:
+		return op_setup_table(v, uop, count);
 	case GNTTABOP_set_version:
-		return op_set_version(v, uop);
+		return grant_op_set_version(v, uop);
 	case GNTTABOP_get_version:
-		return op_get_version(v, uop);
+		return grant_op_get_version(v, uop);
 	default:
 		return err(-ENOSYS);
 	}

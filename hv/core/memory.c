@@ -317,6 +317,27 @@ static int place_special(struct domain *d, mfn_t m, gfn_t g)
 	return relocate(&b, d, m, special_place(mfn_to_frame(m)), g);
 }
 
+/* See hv/memory.h. */
+gfn_t memory_place_of(struct domain *d, const struct frame *f)
+{
+	struct p2m_batch b = p2m_begin(d);
+	gfn_t g = special_place(f);
+
+	if (!mfn_eq(p2m_lookup(d, g, NULL, NULL), frame_to_mfn(f)))
+		g = INVALID_GFN;
+	p2m_end(&b);
+	return g;
+}
+
+/* See hv/memory.h. */
+void memory_unplace(struct domain *d, const struct frame *f)
+{
+	struct p2m_batch b = p2m_begin(d);
+
+	(void)!p2m_remove_locked(&b, special_place(f), frame_to_mfn(f)); /* not there: nothing to do */
+	p2m_end(&b);
+}
+
 /* Move a page of @d's own RAM from gfn @from to @to. */
 static int move_gmfn(struct domain *d, gfn_t from, gfn_t to)
 {
@@ -366,7 +387,7 @@ int physmap_add_foreign(struct domain *d, struct domain *owner, gfn_t fgfn, gfn_
 
 int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
 {
-	mfn_t m;
+	struct frame *f;
 	int rc;
 
 	if (g.v > MAX_GFN)
@@ -375,10 +396,12 @@ int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
 	case XENMAPSPACE_shared_info:
 		return idx ? err(-EINVAL) : place_special(d, virt_to_mfn(d->shared_info), g);
 	case XENMAPSPACE_grant_table:
-		if (idx > UINT32_MAX)
-			return err(-EINVAL);
-		rc = grant_table_frame(d, (unsigned)idx, &m);
-		return rc ? rc : place_special(d, m, g);
+		rc = grant_map_space_frame(d, idx, &f);
+		if (rc)
+			return rc;
+		rc = place_special(d, frame_to_mfn(f), g);
+		frame_put(f);
+		return rc;
 	case XENMAPSPACE_gmfn:
 		return idx > MAX_GFN ? err(-EINVAL) : move_gmfn(d, gfn(idx), g);
 	case XENMAPSPACE_dev_mmio: /* the hardware domain has its devices where they are */

@@ -13,9 +13,8 @@
 /* Entries of a memory map a toolstack may set. */
 #define MAX_MEMORY_MAP 1024u
 
-/* Resources: ioreq pages hold a slot of 32 bytes for each vCPU, a status frame 2048 entries of a table whose frames hold 256. */
+/* Resources: ioreq pages hold a slot of 32 bytes for each vCPU. */
 #define IOREQS_PER_FRAME (PAGE_SIZE / 32)
-#define TABLE_FRAMES_PER_STATUS 8u
 #define ACQUIRE_BATCH 32u
 
 /* XENMEM_set_memory_map: what XENMEM_memory_map tells the domain. -EFAULT, -EINVAL too many, -ESRCH, -EPERM, -ENOMEM. */
@@ -169,17 +168,13 @@ long memory_reserved_map(struct vcpu *v, uint64_t arg)
 /* Frames of a resource of @d, 0 if there is no such thing. */
 static uint32_t resource_frames(struct domain *d, const struct xen_mem_acquire_resource *x)
 {
-	uint32_t table = grant_max_frames(d);
-
 	switch (x->type) {
 	case XENMEM_resource_ioreq_server:
 		return 1 + (uint32_t)((d->max_vcpus + IOREQS_PER_FRAME - 1) / IOREQS_PER_FRAME);
 	case XENMEM_resource_grant_table:
 		if (x->id == XENMEM_resource_grant_table_id_shared)
-			return table;
-		return x->id == XENMEM_resource_grant_table_id_status ?
-			       (table + TABLE_FRAMES_PER_STATUS - 1) / TABLE_FRAMES_PER_STATUS :
-			       0;
+			return grant_max_frames(d, GRANT_FRAME_SHARED);
+		return x->id == XENMEM_resource_grant_table_id_status ? grant_max_frames(d, GRANT_FRAME_STATUS) : 0;
 	default:
 		return 0;
 	}
@@ -190,9 +185,8 @@ static int resource_frame(struct domain *d, const struct xen_mem_acquire_resourc
 {
 	if (x->type == XENMEM_resource_ioreq_server)
 		return err(-ENOENT);
-	if (x->type != XENMEM_resource_grant_table || x->id != XENMEM_resource_grant_table_id_shared || i > UINT32_MAX)
-		return err(-EINVAL); /* status frames belong to version 2 */
-	return grant_table_frame_get(d, (unsigned)i, f);
+	return grant_table_frame_get(
+		d, x->id == XENMEM_resource_grant_table_id_shared ? GRANT_FRAME_SHARED : GRANT_FRAME_STATUS, i, f);
 }
 
 /* Put frame @i of the resource where the caller wants it. */

@@ -404,3 +404,25 @@ bool param_list_bool(const char *name, const char *item, bool dflt)
 	}
 	return dflt;
 }
+
+/* Number of item @item of a list option such as gnttab=max-ver:1,transitive; "item:value" or "item=value", the last mention counts. */
+int64_t param_list_int(const char *name, const char *item, int64_t dflt)
+{
+	const char *list = param_string(name, NULL), *s;
+	size_t len, want = strlen(item);
+	char text[24];
+	int64_t val;
+
+	while (parse_item(&list, ',', &s, &len)) {
+		size_t n = len - want - 1;
+
+		if (len <= want + 1 || n >= sizeof(text) || strncmp(s, item, want) ||
+		    (s[want] != ':' && s[want] != '='))
+			continue;
+		memcpy(text, s + want + 1, n);
+		text[n] = '\0';
+		if (parse_int(text, &val) == 0)
+			dflt = val;
+	}
+	return dflt;
+}

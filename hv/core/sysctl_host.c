@@ -3,6 +3,7 @@
 #include "hv/arch.h"
 #include "hv/console.h"
 #include "hv/errno.h"
+#include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
 #include "hv/keyhandler.h"
@@ -115,7 +116,8 @@ long sysctl_physinfo(struct sysctl *c)
 	p->max_cpu_id = control_nr_cpu_ids() - 1;
 	p->nr_nodes = 1;
 	p->max_node_id = 63; /* as large as Xen's tools expect its bitmaps */
-	p->capabilities = XEN_SYSCTL_PHYSCAP_gnttab_v1;
+	p->capabilities =
+		XEN_SYSCTL_PHYSCAP_gnttab_v1 | (grant_max_version_allowed() > 1 ? XEN_SYSCTL_PHYSCAP_gnttab_v2 : 0);
 	p->total_pages = mm_total_frames();
 	p->outstanding_pages = outstanding();
 	p->free_pages = mm_free_frames() + p->outstanding_pages;

@@ -9,11 +9,13 @@
 
 #include "abi/event_channel.h"
 #include "abi/grant_table.h"
+#include "abi/memory.h"
 #include "asm/host.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
 #include "hv/grant.h"
 #include "hv/hypercall.h"
+#include "hv/memory.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/string.h"
@@ -39,9 +41,8 @@ static void *guest(struct domain *d, uint64_t gpa)
 static void birth(unsigned i)
 {
 	struct domain *d = host_domain((domid_t)(i + 1), 2, PAGES, i ? 0 : ROLE_CONTROL);
-	mfn_t m;
 
-	if (grant_table_frame(d, 0, &m) || p2m_set(d, gfn(TABLE_GFN), m, 0, P2M_RAM_RW))
+	if (physmap_add(d, XENMAPSPACE_grant_table, 0, gfn(TABLE_GFN)))
 		abort();
 	world.d[i] = d;
 }
@@ -113,9 +114,28 @@ static void copy_step(struct vcpu *v, const uint8_t *s)
 static void scribble_step(struct domain *d, const uint8_t *s)
 {
 	struct grant_entry_v1 *e = guest(d, TABLE_GFN << PAGE_SHIFT);
+	union grant_entry_v2 *e2 = guest(d, TABLE_GFN << PAGE_SHIFT);
 
-	e[s[2] % 16] = (struct grant_entry_v1){ s[3], 1 + (s[4] & 1), s[5] % 40 };
+	if (s[3] & 0x40)
+		e2[s[2] % 16].sub_page.length = (uint16_t)(s[6] * 17);
+	if (s[3] & 0x20) /* a transitive entry finds the other domain and reference here */
+		e2[s[2] % 16] = (union grant_entry_v2){
+			.transitive = { { s[3] | (s[4] & 2) << 7, 1 + (s[4] & 1) }, 1 + (s[4] >> 2 & 1), 0, s[5] % 40 }
+		};
+	else
+		e[s[2] % 16] = (struct grant_entry_v1){ s[3], 1 + (s[4] & 1), s[5] % 40 };
 	((uint8_t *)d->shared_info)[(s[6] << 8 | s[7]) % PAGE_SIZE] = s[4];
+}
+
+static void version_step(struct vcpu *v, const uint8_t *s)
+{
+	struct gnttab_set_version *op = guest(v->domain, ARG);
+
+	op->version = 1 + (s[1] & 1);
+	(void)host_hypercall(v, HC_grant_table_op, GNTTABOP_set_version, ARG, 1, 0, 0);
+	/* Where the marks of version 2 are is the guest's to choose, and to spoil. */
+	if (physmap_add(v->domain, XENMAPSPACE_grant_table, XENMAPIDX_grant_table_status, gfn(TABLE_GFN + 1)) == 0)
+		((uint16_t *)guest(v->domain, (TABLE_GFN + 1) << PAGE_SHIFT))[s[2] % 16] = s[3];
 }
 
 /* Byte 0: what, and who. */
@@ -153,6 +173,8 @@ static void step(const uint8_t *s)
 		if (s[1] < 16) {
 			death(who);
 			birth(who);
+		} else if (s[1] < 64) {
+			version_step(v, s);
 		} else {
 			d->guest32 = s[1] & 1;
 		}

@@ -331,7 +331,7 @@ static void seeds(void **state)
 	struct xenstore_domain_interface *xs = malloc(sizeof(*xs));
 	struct grant_entry_v1 e[2];
 	struct domain *d;
-	mfn_t m;
+	struct frame *f;
 
 	boot_three();
 	d = domain_get_by_id(1);
@@ -342,8 +342,9 @@ static void seeds(void **state)
 	assert_int_equal(d->hvm_params[HVM_PARAM_CONSOLE_EVTCHN], 2);
 	read_guest(d, xs, 0xfeffc000, sizeof(*xs));
 	assert_int_equal(xs->connection, XENSTORE_RECONNECT);
-	assert_int_equal(grant_table_frame(d, 0, &m), 0);
-	memcpy(e, mfn_to_virt(m), sizeof(e));
+	assert_int_equal(grant_table_frame_get(d, GRANT_FRAME_SHARED, 0, &f), 0);
+	memcpy(e, mfn_to_virt(frame_to_mfn(f)), sizeof(e));
+	frame_put(f);
 	assert_int_equal(e[0].flags & GTF_type_mask, GTF_permit_access);
 	assert_int_equal(e[0].frame, 0xfefff);
 	assert_int_equal(e[1].frame, 0xfeffc);

@@ -7,7 +7,9 @@
 
 #include "abi/event_channel.h"
 #include "abi/grant_table.h"
+#include "abi/memory.h"
 #include "guest_test.h"
+#include "hv/memory.h"
 #include "hv/p2m.h"
 
 #define STEPS 20000u
@@ -207,13 +209,10 @@ static void war(void)
 	pthread_t t[4];
 
 	for (unsigned i = 0; i < 2; i++) {
-		mfn_t m;
-
 		d[i] = host_domain((domid_t)(i + 1), 2, PAGES, 0);
 		d[i]->max_pages = PAGES + 4;
-		assert_int_equal(grant_table_frame(d[i], 0, &m), 0);
-		assert_int_equal(p2m_set(d[i], gfn(TABLE_GFN), m, 0, P2M_RAM_RW), 0);
-		table[i] = mfn_to_frame(m);
+		assert_int_equal(physmap_add(d[i], XENMAPSPACE_grant_table, 0, gfn(TABLE_GFN)), 0);
+		table[i] = mfn_to_frame(p2m_lookup(d[i], gfn(TABLE_GFN), NULL, NULL));
 	}
 	for (uintptr_t i = 0; i < 4; i++)
 		pthread_create(&t[i], NULL, run, (void *)i);

@@ -58,8 +58,8 @@ static void test_physinfo(void **state)
 	assert_int_equal(p->max_cpu_id, 3);
 	assert_int_equal(p->nr_nodes, 1);
 	assert_int_equal(p->cpu_khz, 2000000);
-	assert_int_equal(p->capabilities,
-			 XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_gnttab_v1);
+	assert_int_equal(p->capabilities, XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap |
+						  XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2);
 	assert_int_equal(p->outstanding_pages, 10);
 	assert_int_equal(p->free_pages, mm_free_frames() + 10);
 	assert_int_equal(p->total_pages, mm_total_frames());

@@ -55,6 +55,7 @@ int64_t param_int(const char *name, int64_t dflt);
 const char *param_string(const char *name, const char *dflt); /* "" when bare, "no" for no-name */
 /* Item of a comma list: item, no-item, item=bool; the last mention counts. */
 bool param_list_bool(const char *name, const char *item, bool dflt);
+int64_t param_list_int(const char *name, const char *item, int64_t dflt);
 /* What follows " -- " on the command line. Never NULL. */
 const char *param_extra(void);
 

@@ -34,6 +34,12 @@ enum shutdown_code {
 	SHUTDOWN_MAX = 5,
 };
 
+/* What a domain's grants may use; 0: as the command line says. */
+struct grant_limits {
+	unsigned frames, maptrack_frames, max_version;
+	bool no_maptrack; /* it maps nothing of others */
+};
+
 struct domain_config {
 	domid_t domid; /* DOMID_INVALID: first free */
 	uint32_t roles;
@@ -41,8 +47,8 @@ struct domain_config {
 	uint8_t handle[16]; /* UUID */
 	unsigned max_vcpus;
 	uint64_t max_pages;
-	unsigned max_grant_frames, max_maptrack_frames; /* 0: defaults 64 and 1024 */
-	unsigned max_evtchn_port;			/* 0: the ABI's limit */
+	struct grant_limits grants;
+	unsigned max_evtchn_port; /* 0: the ABI's limit */
 	unsigned cpupool;
 };
 

@@ -11,6 +11,7 @@
 #define LAYOUT_gnttab_map_grant_ref LAYOUT(32, 32, "qiihhiq")
 #define LAYOUT_gnttab_unmap_grant_ref LAYOUT(24, 24, "qqih")
 #define LAYOUT_gnttab_copy LAYOUT(40, 24, "LhhALhhAhhh")
+#define LAYOUT_gnttab_setup_table LAYOUT(24, 16, "hihL")
 #define LAYOUT_sched_poll LAYOUT(24, 16, "Liq")
 #define LAYOUT_vcpu_runstate_info LAYOUT(48, 44, "i5q")
 #define LAYOUT_vcpu_set_singleshot_timer LAYOUT(16, 12, "qi")

@@ -13,4 +13,9 @@ int physmap_release(struct domain *d, gfn_t g) must_check;
 /* XENMEM_add_to_physmap of one page: @space XENMAPSPACE_{shared_info,grant_table,gmfn}. -EINVAL, -ENOMEM. */
 int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g) must_check;
 
+/* A page that Hospes shares with @d leaves the map, wherever it is. */
+void memory_unplace(struct domain *d, const struct frame *f);
+/* Where such a page is mapped; INVALID_GFN: nowhere. */
+gfn_t memory_place_of(struct domain *d, const struct frame *f);
+
 #endif
