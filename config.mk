@@ -37,6 +37,7 @@ DEBUG_DIR        ?= $(PREFIX)/lib/debug
 LIBEXEC_DIR      ?= $(PREFIX)/lib/xen-$(XEN_NAME)/bin
 DOC_DIR          ?= $(PREFIX)/share/doc/hospes
 CONFIG_DIR       ?= /etc/xen
+STATE_DIR        ?= /var
 SYSCONFIG_DIR    ?= /etc/default
 INITD_DIR        ?= /etc/init.d
 SYSTEMD_DIR      ?= $(PREFIX)/lib/systemd

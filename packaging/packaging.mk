@@ -2,7 +2,7 @@
 PACKAGES := hypervisor,guest,utils,common
 comma := ,
 INSTALL_FACTS = 'BUILD=$(BUILD)' 'TOOLS=$(sort $(TOOLS))' 'STRIP=$(STRIP)' 'MODULES=$(LINUX_BACKEND_MODULES)' \
-        $(foreach v,XEN_NAME PREFIX BOOT_DIR DEBUG_DIR LIBEXEC_DIR CONFIG_DIR SYSCONFIG_DIR INITD_DIR SYSTEMD_DIR MODULES_LOAD_DIR UDEV_DIR DOC_DIR QEMU_XEN,'$(v)=$($(v))')
+        $(foreach v,XEN_NAME PREFIX BOOT_DIR DEBUG_DIR LIBEXEC_DIR CONFIG_DIR SYSCONFIG_DIR INITD_DIR SYSTEMD_DIR MODULES_LOAD_DIR UDEV_DIR DOC_DIR STATE_DIR QEMU_XEN,'$(v)=$($(v))')
 INSTALL = $(PYTHON) packaging/install.py
 FOR_ALL = 'NAMES=direct' $(INSTALL_FACTS)
 INIT_VARIANTS = $(subst $(eval ) ,$(comma),$(strip $(INIT)))
@@ -47,5 +47,7 @@ src-tarball:
 # Debian packages, below DISTDIR/deb.
 DEB_VERSION := $(HOSPES_VERSION)$(PKG_RELEASE:%=-%)
 XEN_FULL := $(XEN_VERSION).$(XEN_SUBVERSION)$(firstword $(subst -, ,$(XEN_EXTRAVERSION)))
+# dpkg knows directories by the names Debian 12 has given them: by others it would take those of systemd for ours.
+DEB_FACTS := SYSTEMD_DIR=/lib/systemd UDEV_DIR=/lib/udev
 deb debball: all
-	@$(PYTHON) packaging/deb.py '$(DISTDIR)/deb' $(DEB_VERSION) $(XEN_FULL) $(SOURCE_DATE_EPOCH) $(INSTALL_FACTS)
+	@$(PYTHON) packaging/deb.py '$(DISTDIR)/deb' $(DEB_VERSION) $(XEN_FULL) $(SOURCE_DATE_EPOCH) $(INSTALL_FACTS) $(DEB_FACTS)

@@ -13,7 +13,7 @@ list() { # title directory
 }
 for init in systemd sysv; do make -s BUILD="$BUILD" DESTDIR="$tmp/$init" INIT=$init install; done
 make -s BUILD="$BUILD" DESTDIR="$tmp/guest" INIT=systemd install-guest
-make -s BUILD="$BUILD" DESTDIR="$tmp/prefix" INIT=sysv PREFIX=/opt/hospes BOOT_DIR=/opt/hospes/boot SYSCONFIG_DIR=/opt/etc/default INITD_DIR=/opt/hospes/etc/init.d \
+make -s BUILD="$BUILD" DESTDIR="$tmp/prefix" INIT=sysv PREFIX=/opt/hospes BOOT_DIR=/opt/hospes/boot SYSCONFIG_DIR=/opt/etc/default INITD_DIR=/opt/hospes/etc/init.d STATE_DIR=/opt/hospes/var \
 	CONFIG_DIR=/opt/hospes/etc/xen install
 make -s BUILD="$BUILD" DISTDIR="$tmp/dist" dist
 for l in dist/install guest; do list "${l%/*}" "$tmp/$l"; done >"$tmp/list"

@@ -1,0 +1,3 @@
+(define-module (gnu services base)
+  #:export (file-system-service-type))
+(define file-system-service-type 'file-systems)
