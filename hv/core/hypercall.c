@@ -41,6 +41,7 @@ static const struct hypercall_entry table[NR_HYPERCALLS] = {
 	[HC_sysctl] = { do_sysctl, 1, 0 }, /* each operation names its roles */
 	[HC_domctl] = { do_domctl, 1, 0 },
 	[HC_dm_op] = { do_dm_op, 3, 0 },
+	[HC_hypfs_op] = { do_hypfs_op, 5, ROLE_CONTROL },
 	[HC_hospes_op] = { do_hospes_op, 2, 0 },
 };
 

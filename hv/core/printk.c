@@ -5,6 +5,7 @@
 #include "hv/console.h"
 #include "hv/date.h"
 #include "hv/domain.h"
+#include "hv/errno.h"
 #include "hv/parse.h"
 #include "hv/pcpu.h"
 #include "hv/printf.h"
@@ -33,60 +34,92 @@ static struct {
 	.guest = { 0, SEVERITY_WARNING + 1 },
 };
 
+/* By the number of severities they let through. */
+static const char *const level_names[] = { "none", "error", "warning", "info", "all" };
+static const char *const stamp_names[] = { "none", "date", "datems", "boot", "raw" };
+
 static int level_named(const char *s, size_t len)
 {
-	static const char *const names[] = { "none", "error", "warning", "info", "debug" };
-
-	if (parse_is(s, len, "all"))
+	if (parse_is(s, len, "debug"))
 		return SEVERITY_DEBUG + 1;
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-		if (parse_is(s, len, names[i]))
+	for (unsigned i = 0; i < ARRAY_SIZE(level_names); i++)
+		if (parse_is(s, len, level_names[i]))
 			return (int)i;
 	return -1;
 }
 
-/* "level" or "lower/upper". What is not understood stays as it was. */
-static void parse_threshold(const char *option, struct threshold *t)
+/* "level" or "lower/upper". -EINVAL: not understood, nothing is changed. */
+static int parse_threshold(const char *list, struct threshold *t)
 {
-	const char *list = param_string(option, NULL), *item;
+	const char *item;
 	int lower, upper;
 	size_t len;
 
-	if (!list)
-		return;
 	if (!parse_item(&list, '/', &item, &len))
-		return;
+		return err(-EINVAL);
 	lower = upper = level_named(item, len);
 	if (parse_item(&list, '/', &item, &len))
 		upper = level_named(item, len);
-	if (lower < 0 || upper < 0 || list) {
-		printk(LOG_WARN, "Option %s: no such level\n", option);
-		return;
-	}
-	t->lower = (unsigned)lower;
-	t->upper = (unsigned)(upper < lower ? lower : upper);
+	if (lower < 0 || upper < 0 || list)
+		return err(-EINVAL);
+	write_once(t->lower, (unsigned)lower);
+	write_once(t->upper, (unsigned)(upper < lower ? lower : upper));
+	return 0;
 }
 
-static void parse_stamp(void)
+static void threshold_param(const char *option, struct threshold *t)
 {
-	static const char *const names[] = { "none", "date", "datems", "boot", "raw" };
-	const char *s = param_string("console_timestamps", "none");
-	int on = parse_bool(s, strlen(s));
+	const char *value = param_string(option, NULL);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(s, names[i]))
-			state.stamp = (enum stamp)i;
+	if (value && *value && parse_threshold(value, t))
+		printk(LOG_WARN, "Option %s: no such level\n", option);
+}
+
+int printk_set_level(bool guest, const char *text)
+{
+	/* Nothing means what Hospes begins with. */
+	if (!*text)
+		text = guest ? "none/warning" : "info";
+	return parse_threshold(text, guest ? &state.guest : &state.xen);
+}
+
+void printk_show_level(bool guest, char *buf, size_t size)
+{
+	const struct threshold *t = guest ? &state.guest : &state.xen;
+
+	/* "debug" lets everything through. */
+	hv_snprintf(buf, size, "%s/%s", level_names[read_once(t->lower)], level_names[read_once(t->upper)]);
+}
+
+int printk_set_stamp(const char *text)
+{
+	int on = parse_bool(text, strlen(text));
+
+	for (unsigned i = 0; i < ARRAY_SIZE(stamp_names); i++) {
+		if (!strcmp(text, stamp_names[i])) {
+			write_once(state.stamp, (enum stamp)i);
+			return 0;
+		}
+	}
 	/* As Xen: the bare option means dates. */
-	if (!*s || on == 1)
-		state.stamp = STAMP_DATE;
+	if (*text && on < 0)
+		return err(-EINVAL);
+	write_once(state.stamp, on == 0 ? STAMP_NONE : STAMP_DATE);
+	return 0;
+}
+
+void printk_show_stamp(char *buf, size_t size)
+{
+	str_copy(buf, stamp_names[read_once(state.stamp)], size);
 }
 
 /* Read loglvl=, guest_loglvl=, console_timestamps=. After param_parse(). */
 void printk_init(void)
 {
-	parse_threshold("loglvl", &state.xen);
-	parse_threshold("guest_loglvl", &state.guest);
-	parse_stamp();
+	threshold_param("loglvl", &state.xen);
+	threshold_param("guest_loglvl", &state.guest);
+	if (printk_set_stamp(param_string("console_timestamps", "none")))
+		printk(LOG_WARN, "Option console_timestamps: no such kind\n");
 }
 
 static void make_prefix(char *buf, size_t size)

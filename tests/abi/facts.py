@@ -38,6 +38,7 @@ XEN = '''#define __XEN_TOOLS__ 1
 #include <xen/hvm/dm_op.h>
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
+#include <xen/hypfs.h>
 #include <xen/arch-x86/hvm/start_info.h>
 #include <xen/elfnote.h>
 #include <xen/io/console.h>

@@ -22,7 +22,7 @@ cpupool-rename Pool-0 foo | cpupool-list | cpupool-cpu-remove foo 3 | cpupool-li
 cpupool-create name="p2" cpus=["3"] | cpupool-list | cpupool-migrate 1 p2 | cpupool-migrate x p2 | cpupool-migrate 1 px | cpupool-list | list -c
 cpupool-destroy p2 | cpupool-migrate 1 foo | cpupool-destroy p2 | cpupool-cpu-add foo 3 | cpupool-cpu-add foo 3 | cpupool-cpu-add foo 99
 cpupool-destroy nosuch | cpupool-list | cpupool-numa-split | cpupool-list | cpupool-rename Pool-node0 Pool-0
-pause | sysrq web | sysrq web hh | sysrq web h | debug-keys ? | dmesg
+set-parameters loglvl=all | set-parameters nosuch=1 | set-parameters loglvl=foo | set-parameters | pause | sysrq web | sysrq web hh | sysrq web h | debug-keys ? | dmesg
 vcpu-pin web 0 1 | vcpu-list web | vcpu-pin web all 1-2 3 | vcpu-list web | vcpu-pin web 0 all - | vcpu-list web | vcpu-pin web 1 0,2-3
 vcpu-list web | vcpu-pin web 5 1 | vcpu-pin web 0 foo | vcpu-pin web x 1 | vcpu-pin web | vcpu-set web 9 | vcpu-set web x | vcpu-set web
 mem-set web x | mem-max web 5q | mem-set web | trigger web nmi | trigger web foo | trigger web nmi x | button-press web foo

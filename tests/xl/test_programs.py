@@ -20,6 +20,14 @@ RUNS = (
     ("xen-cpuid", "", "-i", "-d", "-v", "detail", "info", "-d info", "--detail 1", "detail 1", "-h", "-z", "1:2:3", ONES, ONES + ":1", "1 2", "1-2-3", "3 detail",
      "1:zz:3", "-", "-p", "-p 1", "-p 0 1"),
 )
+# Xen's program of another directory.
+HYPFS = ("", "nosuch", "tree", "tree x", "ls", "ls /", "ls /params", "ls /params/", "ls /buildinfo", "ls /buildinfo/compileinfo", "ls /buildinfo/version",
+         "ls /cpupool", "ls /cpupool/0", "ls /nosuch", "ls //", "ls params", "ls /params/loglvl", "cat", "cat /buildinfo/version/major",
+         "cat -b /buildinfo/version/minor", "cat -b /buildinfo/changeset", "cat /buildinfo/compileinfo/compiler", "cat /params", "cat /nosuch", "cat buildinfo",
+         "cat /cpupool/0/sched-gran", "write /cpupool/0/sched-gran cpu", "write", "write /params/loglvl", "write /params/loglvl all", "cat /params/loglvl",
+         "write /params/loglvl foo", "write /params/loglvl error/debug", "cat /params/loglvl", "write /params/nosuch 1", "write /params 1",
+         "write /buildinfo/changeset x", "write /buildinfo/version/major 5", "write /buildinfo/version/major x", "write /params/console_timestamps boot",
+         "cat /params/console_timestamps")
 FAILS = (("lsevtchn", "99"), ("xen-diag", "gnttab_query_size 77"), ("xen-cpuid", "-p nosuch"), ("xen-cpuid", "-p 99"))
 
 
@@ -52,6 +60,21 @@ def test_same_as_debians():
                 if a != b:
                     wrong.append(f"{program} {words}:\n" + "\n".join(difflib.unified_diff(a.split("\n"), b.split("\n"), "Debian's", "ours", lineterm="", n=1)))
         assert not wrong, "\n".join(wrong)
+
+
+def test_hypfs():
+    """Every run beside Debian's on the same hypervisor code, which has Xen's tree as far as its options exist here."""
+    with XlWorld(start=False, hands=False) as theirs, XlWorld(start=False, hands=False) as ours:
+        for words in HYPFS:
+            a = show(theirs.oracle(*words.split(), program="../../../sbin/xenhypfs"))
+            b = show(ours.run("xenhypfs-san", *words.split(), check=False))
+            assert a == b, f"{words}:\n{a}\nours:\n{b}"
+        # The tree itself, as real Xen's: what is there has the same names and types.
+        tree = good(ours.run("xenhypfs-san", "tree")).split()
+        assert tree == ["/", "buildinfo/", "changeset", "compileinfo/", "compile_by", "compile_date", "compile_domain", "compiler", "version/", "extra", "major",
+                        "minor", "cpupool/", "0/", "sched-gran", "params/", "console_timestamps", "guest_loglvl", "loglvl"], tree
+        nobody = ours.run("xenhypfs-san", "tree", check=False, env={"HOSPES_SIM": "/nonexistent"})
+        assert nobody.returncode == 2
 
 
 def test_failures():

@@ -13,6 +13,7 @@
 
 #include "cmd.h"
 #include "hcall/hcall.h"
+#include "hcall/hypfs.h"
 #include "machine.h"
 #include "xl.h"
 
@@ -337,11 +338,38 @@ int cmd_debug_keys(int argc, char **argv)
 	return rc < 0 ? xl_hcall_failed(rc, PROBLEM_NO_DOMID, "debug-keys", "the keys") : XL_OK;
 }
 
+/* "name=value": one option of the running hypervisor. */
+static int set_parameter(const char *word)
+{
+	const char *value = strchr(word, '=');
+	char *path;
+	int rc;
+
+	if (!value)
+		return -EINVAL;
+	path = xasprintf("/params/%.*s", (int)(value - word), word);
+	rc = hypfs_write_text(xl_hcall(), path, value + 1);
+	free(path);
+	return rc;
+}
+
 int cmd_set_parameters(int argc, char **argv)
 {
+	char *words, *word, *rest;
+	int rc = 0;
+
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 1) >= 0)
 		;
-	return xl_fail(ENOSYS, "not-supported", "set-parameters",
-		       "put it on the hypervisor's command line and boot again: docs/command-line.md",
-		       "cannot set parameters: %s: this release changes no option while it runs", argv[optind]);
+	words = xstrdup(argv[optind]);
+	for (word = strtok_r(words, " ", &rest); word && !rc; word = strtok_r(NULL, " ", &rest))
+		rc = set_parameter(word);
+	free(words);
+	if (!rc)
+		return 0;
+	fprintf(stderr, "cannot set parameters: %s\n", argv[optind]);
+	return xl_fail(-rc, rc == -ENOENT ? "no-such-option" : "bad-value", "set-parameters",
+		       rc == -ENOENT ?
+			       "see xenhypfs ls /params for those that can change; others go on the command line" :
+			       "write name=value; docs/command-line.md has the values",
+		       "the hypervisor does not take it: %s", strerror(-rc));
 }

@@ -63,6 +63,7 @@ long do_platform_op(struct vcpu *v, const uint64_t *args);
 long do_sysctl(struct vcpu *v, const uint64_t *args);
 long do_domctl(struct vcpu *v, const uint64_t *args);
 long do_dm_op(struct vcpu *v, const uint64_t *args);
+long do_hypfs_op(struct vcpu *v, const uint64_t *args);
 long do_xen_version(struct vcpu *v, const uint64_t *args);
 long do_console_io(struct vcpu *v, const uint64_t *args);
 long do_vm_assist(struct vcpu *v, const uint64_t *args);

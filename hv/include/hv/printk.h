@@ -21,6 +21,12 @@ void vprintk(enum log_level level, const char *fmt, va_list ap) printf_like(2, 0
 
 /* Levels and time stamps from the command line; console_init() calls it. */
 void printk_init(void);
+/* What is shown now, Hospes' own or what guests cause, in the words of loglvl= and guest_loglvl=; another. -EINVAL: no such level. */
+void printk_show_level(bool guest, char *buf, size_t size);
+int printk_set_level(bool guest, const char *text) must_check;
+/* The same for the time before each line, in the words of console_timestamps=. */
+void printk_show_stamp(char *buf, size_t size);
+int printk_set_stamp(const char *text) must_check;
 
 /* Stop the machine: symbolised backtrace, who was running, then halt or reboot (noreboot). Any context. */
 _Noreturn void panic(const char *fmt, ...) printf_like(1, 2);
