@@ -169,6 +169,7 @@ static const char *const known[] = { "acpi",
 				     "pcid",
 				     "pdx-compress",
 				     "pku",
+				     "placeholder", /* no option: GRUB's menu puts it in front */
 				     "ple_gap",
 				     "ple_window",
 				     "preferred-cstates",
