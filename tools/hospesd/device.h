@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "host.h"
+#include "host/host.h"
 
 struct disk_config;
 struct nic_config;

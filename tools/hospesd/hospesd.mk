@@ -2,7 +2,7 @@
 HOSPESD_SRCS := $(sort $(wildcard tools/hospesd/*.c))
 HOSPESD_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/tool/hospesd/%.o)
 HOSPESD_SAN_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/san/hospesd/%.o)
-HOSPESD_LIBS := guest domain hcall store base
+HOSPESD_LIBS := guest domain hcall store host base
 
 $(BUILD)/tool/hospesd/%.o: %.c
 	@mkdir -p $(@D)

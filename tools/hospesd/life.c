@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
-#include "host.h"
+#include "host/host.h"
 #include "hv.h"
 #include "loop.h"
 #include "ops.h"

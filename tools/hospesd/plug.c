@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
-#include "host.h"
+#include "host/host.h"
 #include "loop.h"
 #include "ops.h"
 #include "script.h"

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "domain/xlcfg.h"
+#include "host/host.h"
 
 static struct settings s = {
 	.lib_dir = "/var/lib/xen",
@@ -114,7 +115,7 @@ int settings_parse(int argc, char **argv)
 			s.conf = optarg;
 			break;
 		case 'H':
-			s.fake_host = optarg;
+			host_fake(optarg);
 			break;
 		case 'w':
 			if (set_wait(optarg))

@@ -12,7 +12,6 @@ struct settings {
 	const char *cache_dir;	/* /var/cache/hospes: unpacked kernels */
 	const char *script_dir; /* /etc/xen/scripts */
 	const char *conf;	/* /etc/xen/xl.conf */
-	const char *fake_host;	/* a directory that stands in for loop devices and bridges; NULL: the real ones */
 	bool foreground;
 	/* Of xl.conf. */
 	char *vif_script, *vif_bridge, *vif_gatewaydev, *vif_backend;

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
-#include "host.h"
+#include "host/host.h"
 
 struct share {
 	struct share *next;

@@ -1,7 +1,7 @@
 # xl, which is xentop too.
 XL_SRCS := $(sort $(wildcard tools/xl/*.c))
 XL_OBJS := $(XL_SRCS:%.c=$(BUILD)/tool/xl/%.o)
-XL_LIBS := $(addprefix $(BUILD)/tool/,libguest.a libdomain.a librpc.a libhcall.a libstore.a libbase.a)
+XL_LIBS := $(addprefix $(BUILD)/tool/,libguest.a libdomain.a librpc.a libhcall.a libstore.a libhost.a libbase.a)
 
 $(BUILD)/tool/xl/%.o: %.c
 	@mkdir -p $(@D)

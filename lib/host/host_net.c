@@ -15,7 +15,6 @@
 #include "base/text.h"
 #include "host.h"
 #include "host_fake.h"
-#include "settings.h"
 
 struct link_request {
 	struct nlmsghdr h;
@@ -93,7 +92,7 @@ bool host_bridge(const char *bridge, unsigned *mtu)
 	bool yes;
 	if (strchr(bridge, '/') || bridge[0] == '.' || !*bridge)
 		return false;
-	if (settings->fake_host)
+	if (fake_folder())
 		return fake_bridge(bridge, mtu);
 	path = xasprintf("/sys/class/net/%s/bridge", bridge);
 	yes = !access(path, F_OK);
@@ -109,7 +108,7 @@ bool host_bridge(const char *bridge, unsigned *mtu)
 
 void host_bridges(char *buf, unsigned size)
 {
-	DIR *dir = settings->fake_host ? NULL : opendir("/sys/class/net");
+	DIR *dir = fake_folder() ? NULL : opendir("/sys/class/net");
 	struct dirent *e;
 	unsigned len = 0;
 	buf[0] = '\0';
@@ -125,7 +124,7 @@ int host_port_add(const char *dev, const char *rename, const char *bridge, unsig
 	static const unsigned char dummy[6] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff };
 	int index, master, rc;
 	const char *what;
-	if (settings->fake_host)
+	if (fake_folder())
 		return fake_port_add(rename ? rename : dev, bridge, mtu, p);
 	index = (int)if_nametoindex(dev);
 	if (!index && rename) /* an earlier try named it */
@@ -168,7 +167,7 @@ int host_port_add(const char *dev, const char *rename, const char *bridge, unsig
 void host_port_remove(const char *dev)
 {
 	int none = 0, index;
-	if (settings->fake_host) {
+	if (fake_folder()) {
 		fake_port_remove(dev);
 		return;
 	}

@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "host.h"
 #include "host_fake.h"
-#include "settings.h"
 
 #define MARK "hospes:" /* begins lo_file_name, which is free text: what file it is the kernel tells in sysfs */
 #define MAX_TRIES 64
@@ -95,7 +94,7 @@ int host_loop_attach(const char *path, bool write, const char *tag, struct host_
 {
 	struct stat st;
 	int control, file, nr;
-	if (settings->fake_host)
+	if (fake_folder())
 		return fake_loop_attach(path, tag, b, p);
 	file = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (file < 0)
@@ -152,7 +151,7 @@ int host_loop_detach(const char *device, const char *file)
 {
 	char tag[LO_NAME_SIZE];
 	int fd, rc;
-	if (settings->fake_host)
+	if (fake_folder())
 		return fake_loop_detach(device);
 	fd = open(device, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -167,7 +166,7 @@ void host_loops(void (*fn)(void *arg, const char *device, const char *tag), void
 	char tag[LO_NAME_SIZE], name[300];
 	struct dirent *e;
 	DIR *dir;
-	if (settings->fake_host) {
+	if (fake_folder()) {
 		fake_loops(fn, arg);
 		return;
 	}

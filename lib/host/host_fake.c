@@ -11,14 +11,25 @@
 #include "base/problem.h"
 #include "base/text.h"
 #include "host.h"
-#include "settings.h"
+
+static const char *folder;
+
+void host_fake(const char *path)
+{
+	folder = path;
+}
+
+const char *fake_folder(void)
+{
+	return folder;
+}
 
 #define LOOP_MAJOR 7
 
 int fake_loop_attach(const char *path, const char *tag, struct host_block *b, struct problem *p)
 {
 	for (unsigned nr = 0; nr < 4096; nr++) {
-		char *name = xasprintf("%s/loop/%u", settings->fake_host, nr);
+		char *name = xasprintf("%s/loop/%u", fake_folder(), nr);
 		int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		free(name);
 		if (fd < 0 && errno == EEXIST)
@@ -38,7 +49,7 @@ int fake_loop_attach(const char *path, const char *tag, struct host_block *b, st
 
 int fake_loop_detach(const char *device)
 {
-	char *name = xasprintf("%s/loop/%s", settings->fake_host, device + strlen("/dev/loop"));
+	char *name = xasprintf("%s/loop/%s", fake_folder(), device + strlen("/dev/loop"));
 	int rc = unlink(name) ? -errno : 0;
 	free(name);
 	return rc;
@@ -46,7 +57,7 @@ int fake_loop_detach(const char *device)
 
 void fake_loops(void (*fn)(void *arg, const char *device, const char *tag), void *arg)
 {
-	char *path = xasprintf("%s/loop", settings->fake_host), device[300];
+	char *path = xasprintf("%s/loop", fake_folder()), device[300];
 	DIR *dir = opendir(path);
 	struct dirent *e;
 	while (dir && (e = readdir(dir))) {
@@ -67,7 +78,7 @@ void fake_loops(void (*fn)(void *arg, const char *device, const char *tag), void
 
 bool fake_bridge(const char *bridge, unsigned *mtu)
 {
-	char *path = xasprintf("%s/net/%s", settings->fake_host, bridge);
+	char *path = xasprintf("%s/net/%s", fake_folder(), bridge);
 	bool yes = !access(path, F_OK);
 	free(path);
 	if (yes && mtu)
@@ -77,7 +88,7 @@ bool fake_bridge(const char *bridge, unsigned *mtu)
 
 int fake_port_add(const char *dev, const char *bridge, unsigned mtu, struct problem *p)
 {
-	char *path = xasprintf("%s/net/%s/%s", settings->fake_host, bridge, dev);
+	char *path = xasprintf("%s/net/%s/%s", fake_folder(), bridge, dev);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	free(path);
 	if (fd < 0)
@@ -91,7 +102,7 @@ int fake_port_add(const char *dev, const char *bridge, unsigned mtu, struct prob
 
 void fake_port_remove(const char *dev)
 {
-	char *path = xasprintf("%s/net", settings->fake_host);
+	char *path = xasprintf("%s/net", fake_folder());
 	DIR *dir = opendir(path);
 	struct dirent *e;
 	while (dir && (e = readdir(dir))) {

@@ -1,14 +1,17 @@
 /*
  * What the machine's kernel does for devices: loop devices over files, bridge ports. By ioctl and netlink, nothing is forked. Errors are -errno with
- * the problem filled in. With --fake-host DIR it is played by files: DIR/loop/N holds a path, DIR/net/BRIDGE/ has a file for each port.
+ * the problem filled in. For tests it is played by files (host_fake()): DIR/loop/N holds a path, DIR/net/BRIDGE/ has a file for each port.
  */
-#ifndef HOSPESD_HOST_H
-#define HOSPESD_HOST_H
+#ifndef HOST_HOST_H
+#define HOST_HOST_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct problem;
+
+/* From now on the host is played by the files in @folder, which must stay. */
+void host_fake(const char *folder);
 
 struct host_block {
 	bool file;	       /* a regular file: it needs a loop device */
