@@ -756,6 +756,21 @@ void p2m_unlisten(struct domain *d, struct p2m_listener *l)
 }
 
 /* See p2m.h. */
+uint64_t p2m_table_pages(struct domain *d)
+{
+	struct list *pos;
+	uint64_t n;
+
+	spin_lock(&d->p2m.lock);
+	n = d->p2m.nr_tables;
+	list_for_each(pos, &d->p2m.listeners) {
+		n += container_of(pos, struct p2m_listener, list)->tables;
+	}
+	spin_unlock(&d->p2m.lock);
+	return n;
+}
+
+/* See p2m.h. */
 bool p2m_is_followed(const struct domain *d)
 {
 	return read_once(d->p2m.listeners.next) != &d->p2m.listeners;

@@ -382,6 +382,7 @@ static void context_flush(struct p2m_listener *l, bool narrowed)
 			iommu.driver->flush(u, c->id, c->first & ~((1UL << order) - 1), order);
 	}
 	io_table_reclaim(&c->table);
+	l->tables = c->table.nr_tables + c->table.nr_reserve;
 	c->first = ~0UL;
 	c->last = 0;
 }

@@ -43,6 +43,7 @@ struct p2m_listener {
 	void (*changed)(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned order, enum p2m_type type);
 	/* The batch ends. @narrowed: some translation was removed, replaced or lost a right. */
 	void (*flush)(struct p2m_listener *l, bool narrowed);
+	uint64_t tables; /* pages that its own tables take; it writes this in flush() */
 };
 
 /*
@@ -203,6 +204,8 @@ void p2m_pod_trim(struct domain *d);
 /* Follow the map from now on; called for everything it maps already, in order. The domain is paused or not yet started. */
 void p2m_listen(struct domain *d, struct p2m_listener *l);
 void p2m_unlisten(struct domain *d, struct p2m_listener *l);
+/* Pages of tables: the map's own and those of who follows. Takes the lock. */
+uint64_t p2m_table_pages(struct domain *d);
 /* Does anybody follow? No lock. */
 bool p2m_is_followed(const struct domain *d);
 
