@@ -1,6 +1,6 @@
 /*
  * What Hospes has and Xen has not: hypercall 63, which no Xen uses, so that one answers -ENOSYS. To negotiate, ask HOSPES_features: a positive set of
- * bits names what there is. The call exists for domains that hold the role control; to all others it is -ENOSYS, as on Xen.
+ * bits names what there is for the caller. HOSPES_grant_notify is for everybody, the others for domains that hold the role control; they are -ENOSYS to all others.
  */
 #ifndef ABI_HOSPES_H
 #define ABI_HOSPES_H
@@ -13,8 +13,15 @@
 #define HOSPES_features 16 /* no argument; HOSPES_FEATURE_* */
 #define HOSPES_copy 17	   /* struct hospes_copy */
 
+#define HOSPES_grant_holders 18 /* struct hospes_grant_holders */
+#define HOSPES_grant_notify 19	/* struct hospes_grant_notify */
+#define HOSPES_grant_revoke 20	/* struct hospes_grant_revoke */
+
 #define HOSPES_FEATURE_copy (1U << 0)
 #define HOSPES_FEATURE_zeroed (1U << 1) /* memory a domain is given holds zeroes */
+#define HOSPES_FEATURE_grant_notify (1U << 2)
+#define HOSPES_FEATURE_grant_holders (1U << 3)
+#define HOSPES_FEATURE_grant_revoke (1U << 4)
 
 /*
  * Copy between the caller's memory and that of a domain it controls, both by page where they lie. The structure tells how far it came: after an error, gpa, buffer and len
@@ -33,5 +40,57 @@ struct hospes_copy {
 };
 ABI_SIZE(struct hospes_copy, 32);
 ABI_OFFSET(struct hospes_copy, gpa, 8);
+
+/* One entry of a domain's grant table that is in use. */
+struct hospes_grant_holder {
+	uint32_t ref;
+	domid_t holder;		   /* by whom */
+	uint16_t readers, writers; /* uses, a copy under way among them */
+	uint16_t pad[3];
+	uint64_t gfn;	/* what was granted; ~0: another domain's grant */
+	uint64_t since; /* system time in nanoseconds when the first of these uses began */
+};
+ABI_SIZE(struct hospes_grant_holder, 32);
+ABI_OFFSET(struct hospes_grant_holder, gfn, 16);
+
+/*
+ * Who uses what @domid grants, dead ones included: fills at most @nr elements at @buffer, from reference @ref on. Sets @nr to how many there are, and @ref to where the
+ * next call goes on, ~0 at the end. -EFAULT, -EINVAL, -ESRCH, -EPERM. The same bytes for callers of both widths.
+ */
+struct hospes_grant_holders {
+	domid_t domid;
+	uint16_t pad;
+	uint32_t ref; /* in, out */
+	uint32_t nr;  /* in, out */
+	uint32_t pad2;
+	uint64_t buffer;
+};
+ABI_SIZE(struct hospes_grant_holders, 24);
+ABI_OFFSET(struct hospes_grant_holders, buffer, 16);
+
+/*
+ * Tell me when entry @ref of @domid's table is used no more: event channel @port of the caller, which it has made with EVTCHNOP_bind_ipi, becomes pending once. DOMID_SELF is allowed to
+ * everybody, another domain to the role control. The last who asks is told; port 0 takes a wish back. -ENOENT: it is not used. -EINVAL: no such port, -ESRCH, -EPERM, -EFAULT.
+ */
+struct hospes_grant_notify {
+	domid_t domid;
+	uint16_t pad;
+	uint32_t ref;
+	uint32_t port;
+};
+ABI_SIZE(struct hospes_grant_notify, 12);
+
+/*
+ * Take the pages of a domain that is being destroyed, or is dead, away from those that have mapped them by grants: each finds a page of zeroes of its own in their place, with the same
+ * rights, until it unmaps it. What only a device has (no address in its map), and foreign mappings, stay: @kept says how many of the former. The structure
+ * is its progress, all zeroes but domid at first. -EBUSY: the domain lives. -ENOMEM, -ESRCH, -EPERM, -EFAULT, -EINVAL.
+ */
+struct hospes_grant_revoke {
+	domid_t domid;
+	domid_t holder; /* progress */
+	uint32_t handle;
+	uint32_t revoked, kept; /* out */
+};
+ABI_SIZE(struct hospes_grant_revoke, 16);
 
 #endif

@@ -638,6 +638,27 @@ void evtchn_notify_from_hv(struct domain *d, evtchn_port_t port)
 	spin_unlock(&p->lock);
 }
 
+/* See hv/evtchn.h. */
+void evtchn_raise_ipi(struct domain *d, evtchn_port_t port)
+{
+	struct port *p = port_get(d, port);
+
+	if (!p)
+		return;
+	spin_lock(&p->lock);
+	if (p->state == PORT_IPI)
+		set_pending(d, p);
+	spin_unlock(&p->lock);
+}
+
+/* See hv/evtchn.h. For a caller who may close the port at any time: a hint. */
+bool evtchn_is_ipi(struct domain *d, evtchn_port_t port)
+{
+	struct port *p = port_get(d, port);
+
+	return p && read_once(p->state) == PORT_IPI;
+}
+
 /* The hypercall ------------------------------------------------------------------------------------- */
 
 static long op_alloc_unbound(struct vcpu *v, uint64_t arg)

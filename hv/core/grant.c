@@ -69,7 +69,7 @@ int grant_init(struct domain *d, const struct grant_limits *l)
 }
 
 /* A page the guest shares with Hospes: its own, and a reference of ours that keeps it. NULL without memory or when @d is dying. */
-static struct frame *shared_frame_alloc(struct domain *d)
+struct frame *grant_shared_frame_alloc(struct domain *d)
 {
 	struct frame *f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
 
@@ -83,7 +83,7 @@ static struct frame *shared_frame_alloc(struct domain *d)
 	return f;
 }
 
-static void shared_frame_free(struct frame *f)
+void grant_shared_frame_free(struct frame *f)
 {
 	if (!f)
 		return;
@@ -102,11 +102,12 @@ void grant_free(struct domain *d)
 	for (unsigned i = 0; i < gt->nr_maptrack_frames; i++)
 		xfree(gt->maptrack[i]);
 	for (unsigned i = 0; i < gt->max_frames; i++) {
-		shared_frame_free(gt->frame[i]);
+		grant_shared_frame_free(gt->frame[i]);
 		xfree(gt->active[i]);
 	}
 	for (unsigned i = 0; i < gt->nr_status; i++)
-		shared_frame_free(gt->status[i]);
+		grant_shared_frame_free(gt->status[i]);
+	grant_shared_frame_free(gt->dummy);
 	table_free(gt);
 }
 
@@ -125,11 +126,14 @@ void grant_release_tables(struct domain *d)
 		} else if (gt->nr_status) {
 			f = gt->status[--gt->nr_status];
 			gt->status[gt->nr_status] = NULL;
+		} else {
+			f = gt->dummy; /* all its mappings are gone by now */
+			gt->dummy = NULL;
 		}
 		spin_unlock(&gt->lock);
 		if (!f)
 			return;
-		shared_frame_free(f);
+		grant_shared_frame_free(f);
 	}
 }
 
@@ -145,7 +149,7 @@ static int frame_add(struct domain *d)
 		if (!gt->active[i])
 			return err(-ENOMEM);
 	}
-	f = shared_frame_alloc(d);
+	f = grant_shared_frame_alloc(d);
 	if (!f)
 		return err(-ENOMEM);
 	gt->frame[i] = f;
@@ -159,7 +163,7 @@ int grant_grow_status(struct domain *d, unsigned table_frames)
 
 	ASSERT(spin_is_mine(&gt->lock));
 	while (gt->nr_status < grant_status_frames(table_frames)) {
-		struct frame *f = shared_frame_alloc(d);
+		struct frame *f = grant_shared_frame_alloc(d);
 
 		if (!f)
 			return err(-ENOMEM);

@@ -1,5 +1,6 @@
 /* Mapping granted pages into a domain's guest-physical space, and the handles that name the mappings. */
 #include "grant_table.h"
+#include "hv/arch.h"
 #include "hv/errno.h"
 #include "hv/grant.h"
 #include "hv/guest.h"
@@ -11,7 +12,7 @@
 
 /* Handles ----------------------------------------------------------------------------------------- */
 
-static struct maptrack *maptrack_of(struct grant_table *gt, grant_handle_t handle)
+struct maptrack *grant_maptrack(struct grant_table *gt, grant_handle_t handle)
 {
 	unsigned i = handle / MAPTRACK_PER_FRAME;
 
@@ -50,7 +51,7 @@ unsigned grant_mappings(struct domain *d)
 
 	spin_lock(&gt->maptrack_lock);
 	for (unsigned i = 0; i < gt->nr_maptrack_frames * MAPTRACK_PER_FRAME; i++)
-		n += maptrack_of(gt, i)->state != MAPTRACK_FREE;
+		n += grant_maptrack(gt, i)->state != MAPTRACK_FREE;
 	spin_unlock(&gt->maptrack_lock);
 	return n;
 }
@@ -63,7 +64,7 @@ static grant_handle_t handle_alloc(struct grant_table *gt, struct maptrack **out
 	spin_lock(&gt->maptrack_lock);
 	if (gt->free_handle != NO_HANDLE || maptrack_grow(gt)) {
 		handle = gt->free_handle;
-		*out = maptrack_of(gt, handle);
+		*out = grant_maptrack(gt, handle);
 		gt->free_handle = (*out)->next;
 		(*out)->state = MAPTRACK_BUSY;
 	}
@@ -93,7 +94,13 @@ static struct maptrack *handle_claim(struct grant_table *gt, grant_handle_t hand
 	struct maptrack *m;
 
 	spin_lock(&gt->maptrack_lock);
-	m = maptrack_of(gt, handle);
+	m = grant_maptrack(gt, handle);
+	/* A revocation leaves a mapping that is to be ended all the same: it takes one change of the map, and nobody who waits holds anything it needs. */
+	while (m && read_once(m->state) == MAPTRACK_REVOKING) {
+		spin_unlock(&gt->maptrack_lock);
+		arch_cpu_relax();
+		spin_lock(&gt->maptrack_lock);
+	}
 	if (m && m->state == MAPTRACK_MAPPED)
 		m->state = MAPTRACK_BUSY;
 	else
@@ -267,9 +274,13 @@ static void unmap_finish(struct domain *d, grant_handle_t handle, struct maptrac
 {
 	struct domain *granter = m->granter;
 
-	grant_unpin(granter, m->ref, m->readonly, m->frame);
+	if (granter)
+		grant_unpin(granter, m->ref, m->readonly, m->frame);
+	else
+		frame_put(m->frame);
 	handle_free(d->grant, handle, m);
-	domain_put(granter);
+	if (granter)
+		domain_put(granter);
 }
 
 /* Unmap @n prepared requests with one flush. */

@@ -7,6 +7,7 @@
 #include "hv/errno.h"
 #include "hv/grant.h"
 #include "hv/hypercall.h"
+#include "hv/time.h"
 #include "hv/printk.h"
 
 #define STATUS_TRIES 5u /* times the guest may change an entry under us */
@@ -90,24 +91,24 @@ static struct frame *own_page(struct domain *granter, uint64_t gfn_nr, bool read
 }
 
 /* What the entry grants, each field read once: @head is what was checked. The guest may spoil the rest under us, but only what it grants itself. */
-static void read_entry(const struct shared_entry *e, uint32_t head, struct active_entry *now)
+static void read_entry(const struct shared_entry *e, uint32_t head, struct active_entry *got)
 {
-	now->kind = ACTIVE_WHOLE;
-	now->of.page.start = 0;
-	now->of.page.length = PAGE_SIZE;
+	got->kind = ACTIVE_WHOLE;
+	got->of.page.start = 0;
+	got->of.page.length = PAGE_SIZE;
 	if (e->v1) {
-		now->of.page.gfn = read_once(e->v1->frame);
+		got->of.page.gfn = read_once(e->v1->frame);
 	} else if ((head & GTF_type_mask) == GTF_transitive) {
-		now->kind = ACTIVE_TRANSITIVE;
-		now->of.other.domid = read_once(e->v2->transitive.trans_domid);
-		now->of.other.ref = read_once(e->v2->transitive.gref);
+		got->kind = ACTIVE_TRANSITIVE;
+		got->of.other.domid = read_once(e->v2->transitive.trans_domid);
+		got->of.other.ref = read_once(e->v2->transitive.gref);
 	} else if (head & GTF_sub_page) {
-		now->kind = ACTIVE_PART;
-		now->of.page.start = read_once(e->v2->sub_page.page_off);
-		now->of.page.length = read_once(e->v2->sub_page.length);
-		now->of.page.gfn = read_once(e->v2->sub_page.frame);
+		got->kind = ACTIVE_PART;
+		got->of.page.start = read_once(e->v2->sub_page.page_off);
+		got->of.page.length = read_once(e->v2->sub_page.length);
+		got->of.page.gfn = read_once(e->v2->sub_page.frame);
 	} else {
-		now->of.page.gfn = read_once(e->v2->full_page.frame);
+		got->of.page.gfn = read_once(e->v2->full_page.frame);
 	}
 }
 
@@ -144,7 +145,7 @@ static void count_pin(struct grant_table *gt, grant_ref_t ref, struct active_ent
 static int pin_locked(struct domain *granter, grant_ref_t ref, const struct use *u, struct active_entry *out)
 {
 	struct grant_table *gt = granter->grant;
-	struct active_entry *act, now;
+	struct active_entry *act, got;
 	struct shared_entry e;
 	uint32_t head = 0;
 	bool pinned;
@@ -159,22 +160,24 @@ static int pin_locked(struct domain *granter, grant_ref_t ref, const struct use 
 		return GNTST_general_error;
 	if (act->readers == PIN_MAX || act->writers == PIN_MAX)
 		return GNTST_general_error;
-	now = *act;
+	got = *act;
 	if (!pinned || (!u->readonly && !act->writers)) {
 		if (!(e.v1 ? mark_v1(&e, act, u, &head) : mark_v2(&e, act, u, &head)))
 			return GNTST_general_error;
-		if (!pinned)
-			read_entry(&e, head, &now);
+		if (!pinned) {
+			read_entry(&e, head, &got);
+			got.since = now();
+		}
 	}
-	now.domid = u->user;
-	status = now.kind == ACTIVE_TRANSITIVE ? GNTST_okay : hold_page(granter, &now, u->readonly);
+	got.domid = u->user;
+	status = got.kind == ACTIVE_TRANSITIVE ? GNTST_okay : hold_page(granter, &got, u->readonly);
 	if (status != GNTST_okay) {
 		marks_clear(&e, act);
 		return status;
 	}
-	*act = now;
+	*act = got;
 	count_pin(gt, ref, act, u->readonly);
-	*out = now;
+	*out = got;
 	return GNTST_okay;
 }
 
@@ -191,11 +194,11 @@ static int pin(struct domain *granter, grant_ref_t ref, const struct use *u, str
 int grant_pin(struct domain *granter, grant_ref_t ref, const struct domain *user, bool readonly, struct frame **page)
 {
 	const struct use u = { user->id, readonly, false };
-	struct active_entry now;
-	int status = pin(granter, ref, &u, &now);
+	struct active_entry got;
+	int status = pin(granter, ref, &u, &got);
 
 	if (status == GNTST_okay)
-		*page = now.of.page.frame;
+		*page = got.of.page.frame;
 	return status;
 }
 
@@ -205,6 +208,8 @@ void grant_unpin(struct domain *granter, grant_ref_t ref, bool readonly, struct 
 	struct grant_table *gt = granter->grant;
 	struct active_entry *act;
 	struct shared_entry e;
+	evtchn_port_t port = 0;
+	domid_t who = 0;
 
 	spin_lock(&gt->lock);
 	/* The shared table of a dead domain is gone, the active entries are not. */
@@ -215,13 +220,19 @@ void grant_unpin(struct domain *granter, grant_ref_t ref, bool readonly, struct 
 		act->writers--;
 	if (!readonly && page)
 		p2m_mark_dirty(granter, gfn(act->of.page.gfn));
-	if (!active_in_use(act) && ref >= GNTTAB_NR_RESERVED_ENTRIES)
-		gt->nr_pinned--;
+	if (!active_in_use(act)) {
+		gt->nr_pinned -= ref >= GNTTAB_NR_RESERVED_ENTRIES;
+		port = act->notify_port;
+		who = act->notify_domid;
+		act->notify_port = 0;
+	}
 	if (grant_entry(gt, ref, &e, &act))
 		marks_clear(&e, act);
 	spin_unlock(&gt->lock);
 	if (page)
 		frame_put(page);
+	if (port)
+		grant_tell(who, port);
 }
 
 /*
@@ -233,7 +244,7 @@ static int pin_through(struct domain *granter, const struct active_entry *outer,
 {
 	const struct use u = { granter->id, readonly, true };
 	struct domain *third;
-	struct active_entry now;
+	struct active_entry got;
 	int status;
 
 	if (!param_list_bool("gnttab", "transitive", true) || outer->of.other.domid == granter->id)
@@ -244,9 +255,9 @@ static int pin_through(struct domain *granter, const struct active_entry *outer,
 	if (relation_check(granter, third, RELATION_GRANT) || relation_check(user, third, RELATION_GRANT))
 		status = GNTST_permission_denied;
 	else
-		status = pin(third, outer->of.other.ref, &u, &now);
+		status = pin(third, outer->of.other.ref, &u, &got);
 	/* One step only. */
-	if (status == GNTST_okay && now.kind == ACTIVE_TRANSITIVE) {
+	if (status == GNTST_okay && got.kind == ACTIVE_TRANSITIVE) {
 		grant_unpin(third, outer->of.other.ref, readonly, NULL);
 		status = GNTST_general_error;
 	}
@@ -254,8 +265,8 @@ static int pin_through(struct domain *granter, const struct active_entry *outer,
 		domain_put(third);
 		return status;
 	}
-	*w = (struct grant_window){ now.of.page.frame,	 now.of.page.start,
-				    now.of.page.length,	 third,
+	*w = (struct grant_window){ got.of.page.frame,	 got.of.page.start,
+				    got.of.page.length,	 third,
 				    outer->of.other.ref, true };
 	return GNTST_okay;
 }
@@ -263,18 +274,18 @@ static int pin_through(struct domain *granter, const struct active_entry *outer,
 int grant_pin_copy(struct domain *granter, grant_ref_t ref, struct domain *user, bool readonly, struct grant_window *w)
 {
 	const struct use u = { user->id, readonly, true };
-	struct active_entry now;
-	int status = pin(granter, ref, &u, &now);
+	struct active_entry got;
+	int status = pin(granter, ref, &u, &got);
 
 	if (status != GNTST_okay)
 		return status;
-	if (now.kind == ACTIVE_TRANSITIVE) {
-		status = pin_through(granter, &now, user, readonly, w);
+	if (got.kind == ACTIVE_TRANSITIVE) {
+		status = pin_through(granter, &got, user, readonly, w);
 		if (status != GNTST_okay)
 			grant_unpin(granter, ref, readonly, NULL);
 		return status;
 	}
-	*w = (struct grant_window){ now.of.page.frame, now.of.page.start, now.of.page.length, granter, ref, false };
+	*w = (struct grant_window){ got.of.page.frame, got.of.page.start, got.of.page.length, granter, ref, false };
 	return GNTST_okay;
 }
 

@@ -36,6 +36,9 @@ struct active_entry {
 	uint16_t readers, writers; /* pins; both 0 = not in use and nothing else is valid */
 	domid_t domid;		   /* the user all pins belong to */
 	uint8_t kind;		   /* enum active_kind */
+	domid_t notify_domid;	   /* who wants to know of the end of the last use, ... */
+	evtchn_port_t notify_port; /* ... and by which port; 0 = nobody */
+	stime_t since;		   /* the first pin */
 	union {
 		struct {
 			uint64_t gfn;
@@ -49,16 +52,16 @@ struct active_entry {
 	} of;
 };
 
-enum maptrack_state { MAPTRACK_FREE, MAPTRACK_BUSY, MAPTRACK_MAPPED };
+enum maptrack_state { MAPTRACK_FREE, MAPTRACK_BUSY, MAPTRACK_MAPPED, MAPTRACK_REVOKING };
 
 /* One mapping by this domain of a page of @granter. */
 struct maptrack {
-	struct domain *granter; /* reference held */
+	struct domain *granter; /* reference held; NULL: the grant was revoked, and this maps a page of zeroes */
 	struct frame *frame;	/* reference held, through the pin */
 	gfn_t gfn;		/* where it is mapped, INVALID_GFN for a device's use only */
 	grant_ref_t ref;
 	uint32_t next; /* handle, while free */
-	uint8_t state; /* enum maptrack_state; BUSY belongs to one operation that is under way */
+	uint8_t state; /* enum maptrack_state; BUSY belongs to one operation that is under way, REVOKING to one that is waited for */
 	bool readonly;
 };
 
@@ -84,6 +87,8 @@ struct grant_table {
 	struct maptrack **maptrack; /* [max_maptrack_frames], allocated with the first mapping */
 	uint32_t free_handle;	    /* first of the chain, NO_HANDLE = none */
 	uint32_t next_release;	    /* progress of grant_release_mappings() */
+	struct frame *
+		dummy; /* the domain's own page of zeroes, mapped where grants were revoked; one reference besides the allocation's */
 };
 
 /* An entry as the guest sees it. */
@@ -126,6 +131,9 @@ struct active_entry *grant_active(struct grant_table *gt, grant_ref_t ref);
 int grant_pin(struct domain *granter, grant_ref_t ref, const struct domain *user, bool readonly, struct frame **page);
 void grant_unpin(struct domain *granter, grant_ref_t ref, bool readonly, struct frame *page);
 
+/* Raise @port of domain @who, which asked for it (grant_account.c). No lock held. */
+void grant_tell(domid_t who, evtchn_port_t port);
+
 /* What one side of a copy may touch, while it is held. */
 struct grant_window {
 	struct frame *page; /* reference held */
@@ -138,6 +146,12 @@ struct grant_window {
 /* The same for a copy: parts of pages and other domains' grants count too. grant_unpin_copy() with the same arguments. */
 int grant_pin_copy(struct domain *granter, grant_ref_t ref, struct domain *user, bool readonly, struct grant_window *w);
 void grant_unpin_copy(struct domain *granter, grant_ref_t ref, bool readonly, struct grant_window *w);
+
+/* A page of @d that Hospes holds a reference on and shares with it; and its end. NULL without memory or when @d is dying. */
+struct frame *grant_shared_frame_alloc(struct domain *d);
+void grant_shared_frame_free(struct frame *f);
+/* Mapping @handle of @gt, NULL if there never was one. Maptrack lock held. */
+struct maptrack *grant_maptrack(struct grant_table *gt, grant_handle_t handle);
 
 /* Batches of the hypercall: do elements of the guest's array @uop, counting in *@done, until @count or time is up. 0 or -EFAULT. */
 int grant_map_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done) must_check;

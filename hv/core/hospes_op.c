@@ -4,6 +4,7 @@
  */
 #include "abi/hospes.h"
 #include "hv/errno.h"
+#include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
 #include "hv/mm.h"
@@ -88,18 +89,29 @@ static long copy(struct vcpu *v, uint64_t arg)
 	return again ? hypercall_again(v) : rc;
 }
 
-/* Hypercall 63. -ENOSYS for who does not control others, and is not in its loader either. */
+/* Hypercall 63. -ENOSYS for what is not for the caller, who is not in its loader either. */
 long do_hospes_op(struct vcpu *v, const uint64_t *args)
 {
+	bool control = domain_has_role(v->domain, ROLE_CONTROL);
+
 	if (args[0] < HOSPES_features)
 		return launch_loader_op(v, args);
-	if (!domain_has_role(v->domain, ROLE_CONTROL))
+	if (args[0] == HOSPES_features)
+		return HOSPES_FEATURE_grant_notify |
+		       (control ? HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_holders |
+					  HOSPES_FEATURE_grant_revoke :
+				  0);
+	if (args[0] == HOSPES_grant_notify)
+		return grant_op_notify(v, args[1]);
+	if (!control)
 		return err(-ENOSYS);
 	switch (args[0]) {
-	case HOSPES_features:
-		return HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed;
 	case HOSPES_copy:
 		return copy(v, args[1]);
+	case HOSPES_grant_holders:
+		return grant_op_holders(v, args[1]);
+	case HOSPES_grant_revoke:
+		return grant_op_revoke(v, args[1]);
 	default:
 		return err(-ENOSYS);
 	}

@@ -50,8 +50,12 @@ static void only_for_control(void **state)
 {
 	struct hospes_copy c = copy_op(HOSPES_COPY_to_domain, TARGET, 16);
 
-	assert_int_equal(hospes(tools, HOSPES_features, &c), HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed);
-	assert_int_equal(hospes(plain, HOSPES_features, &c), -ENOSYS);
+	assert_int_equal(hospes(tools, HOSPES_features, &c),
+			 HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_notify |
+				 HOSPES_FEATURE_grant_holders | HOSPES_FEATURE_grant_revoke);
+	assert_int_equal(hospes(plain, HOSPES_features, &c), HOSPES_FEATURE_grant_notify);
+	assert_int_equal(hospes(plain, HOSPES_grant_holders, &c), -ENOSYS);
+	assert_int_equal(hospes(plain, HOSPES_grant_revoke, &c), -ENOSYS);
 	c.domid = tools->id;
 	assert_int_equal(hospes(plain, HOSPES_copy, &c), -ENOSYS);
 	assert_int_equal(hospes(tools, 99, &c), -ENOSYS);

@@ -32,6 +32,10 @@ void evtchn_detach_hv(struct domain *d, evtchn_port_t port); /* back to unbound 
 /* Hospes sends on such a port: marks it pending in @d. */
 void evtchn_notify_from_hv(struct domain *d, evtchn_port_t port);
 
+/* Raise an IPI port of @d, as one of its vCPUs would; others are left alone. */
+void evtchn_raise_ipi(struct domain *d, evtchn_port_t port);
+bool evtchn_is_ipi(struct domain *d, evtchn_port_t port);
+
 /* vcpu_info moved (register_vcpu_info): every selector pending, upcall re-evaluated. */
 void evtchn_vcpu_info_moved(struct vcpu *v);
 /* Is the port pending in the guest's bitmap? For SCHEDOP_poll. -EINVAL for a bad port. */

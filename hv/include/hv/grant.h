@@ -25,6 +25,11 @@ enum grant_frame_kind { GRANT_FRAME_SHARED, GRANT_FRAME_STATUS };
 int grant_table_frame_get(struct domain *d, enum grant_frame_kind kind, uint64_t idx, struct frame **out) must_check;
 /* The same by an index of XENMAPSPACE_grant_table, in which a bit says which of them it is. */
 int grant_map_space_frame(struct domain *d, uint64_t idx, struct frame **out) must_check;
+/* Hypercall 63 about grants. @arg: its structure in the caller's memory. */
+long grant_op_holders(struct vcpu *v, uint64_t arg);
+long grant_op_notify(struct vcpu *v, uint64_t arg);
+long grant_op_revoke(struct vcpu *v, uint64_t arg);
+
 /* How many grants of others @d has mapped, for those who look for leaks. */
 unsigned grant_mappings(struct domain *d);
 /* Frames @d may have of a kind. */
