@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/xenstored/chores.h"
 #include "tools/xenstored/conflict.h"
 #include "tools/xenstored/control.h"
 #include "tools/xenstored/domain.h"
@@ -306,6 +307,7 @@ void domain_kill(uint32_t domid)
 		return;
 	forget(d);
 	store_fire_special("@releaseDomain", domid);
+	chores_finish();
 	free(d);
 }
 
@@ -602,6 +604,7 @@ int ask(struct conn *c, uint32_t tx, uint32_t type, const void *body, size_t len
 		memcpy(exact, body, len);
 	request_handle(c, &h, exact);
 	free(exact);
+	chores_finish();
 	assert_int_equal(world.depth, 0);
 	for (unsigned i = first; i < c->io->nr; i++)
 		if (c->io->messages[i].type != XS_WATCH_EVENT) {

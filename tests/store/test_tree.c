@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/xenstored/chores.h"
 #include "tools/xenstored/live.h"
 #include "tools/xenstored/perms.h"
 #include "tools/xenstored/tree.h"
@@ -207,6 +208,7 @@ static void test_weight(void **state)
 	assert_true(tree_bytes() - before < 4000);
 	assert_memory_equal(node_value(tree_find(snapshot, "/d50/node-00500")), "0123456789abcdef", 16);
 	tree_put(snapshot);
+	chores_finish();
 	assert_true(tree_bytes() < before + 200);
 	tree_put(root);
 	perms_put(ps);

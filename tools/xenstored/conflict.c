@@ -62,6 +62,11 @@ void conflict_author(struct conn *c)
 	conflict.current = c->author;
 }
 
+struct conn *conflict_maker(void)
+{
+	return conflict.current ? conflict.current->c : NULL;
+}
+
 void conflict_note(uint64_t g)
 {
 	struct author **slot = &conflict.history[g % HISTORY].author;

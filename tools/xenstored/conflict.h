@@ -13,6 +13,7 @@ struct view;
 
 /* The client whose request is being served: changes from here on are its own. NULL: the daemon's. */
 void conflict_author(struct conn *c);
+struct conn *conflict_maker(void);
 /* A change of generation @g was made by the author. */
 void conflict_note(uint64_t g);
 /*

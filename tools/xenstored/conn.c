@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chores.h"
 #include "conflict.h"
 #include "conn_io.h"
 #include "domain.h"
@@ -350,7 +351,7 @@ int conn_timeout(void)
 {
 	uint64_t now = loop_now(), wait = UINT64_MAX;
 
-	if (conn_list_count(LIST_READY) || conn_list_count(LIST_GUESTS))
+	if (conn_list_count(LIST_READY) || conn_list_count(LIST_GUESTS) || chores_wait())
 		return 0;
 	if (conn_list_count(LIST_BLOCKED))
 		wait = conns.timers_at > now ? conns.timers_at - now : 0;

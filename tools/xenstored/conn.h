@@ -31,14 +31,7 @@ struct conn {
 	unsigned nr_transactions;
 	struct watch *watches; /* list, the newest first */
 	unsigned nr_watches;
-	struct {
-		uint64_t change;   /* the last change this connection was looked at for */
-		struct conn *next; /* of those that one concerns */
-		struct watch *one; /* the watch that fires, set at this component of the path, */
-		int level;
-		bool several; /* or there are more of them */
-		bool blind;   /* it is told nothing */
-	} fire;
+	uint64_t fired; /* the last change it was told of, or not told, as a watcher */
 	/* conflict.c. The I/O half zeroes all of these at birth and serves no message of @c before conn_stalled() is 0. */
 	uint64_t stalled_until; /* ms of store_clock() */
 	uint64_t credit_at;	/* when credit was last counted */

@@ -155,13 +155,17 @@ static void chunk_put(struct chunk *ch, struct node **doomed)
 	tree_free(ch, chunk_bytes(ch->cap));
 }
 
-void dir_put(struct dir *d, struct node **doomed)
+bool dir_put_part(struct dir *d, struct node **doomed)
 {
-	if (--d->refs)
-		return;
-	for (unsigned i = 0; i < d->nr_chunks; i++)
-		chunk_put(d->chunks[i], doomed);
+	if (d->refs > 1) {
+		d->refs--;
+		return true;
+	}
+	chunk_put(d->chunks[--d->nr_chunks], doomed);
+	if (d->nr_chunks)
+		return false;
 	tree_free(d, dir_bytes(d->cap));
+	return true;
 }
 
 struct dir *dir_own(struct dir **slot)

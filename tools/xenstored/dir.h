@@ -40,8 +40,11 @@ struct dir {
 
 /* A directory with one child, whose reference is taken over. NULL: out of memory. */
 struct dir *dir_of_one(struct node *child);
-/* Drop a reference; nodes that nobody has any more go to the list @doomed (tree.c). */
-void dir_put(struct dir *d, struct node **doomed);
+/*
+ * Drop a reference; of a directory that nobody has any more one chunk goes, and its nodes that nobody has to the list @doomed (tree.c).
+ * False: some are left, call again.
+ */
+bool dir_put_part(struct dir *d, struct node **doomed);
 /* Make the object in *slot ours alone; what it refers to is shared with the original then. NULL: out of memory. */
 struct dir *dir_own(struct dir **slot);
 struct chunk *chunk_own(struct chunk **slot);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "chores.h"
 #include "conflict.h"
 #include "domain.h"
 #include "journal.h"
@@ -83,6 +84,7 @@ int store_init(void)
 	if (!root)
 		return ENOMEM;
 	view_init(&live.view, root, NULL, true);
+	live.view.live = true;
 	err = tree_write(&live.view.root, "/tool/xenstored", 1, NULL, 0, root->perms);
 	live_touch();
 	return err;
@@ -90,7 +92,9 @@ int store_init(void)
 
 void store_exit(void)
 {
+	chores_finish();
 	view_drop(&live.view);
+	chores_finish();
 	watch_exit();
 	conflict_exit();
 }

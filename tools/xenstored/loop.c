@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "chores.h"
 #include "conn_io.h"
 #include "domain.h"
 #include "live.h"
@@ -11,12 +12,14 @@
 
 #define EVENTS_PER_TURN 64
 #define MAX_JOBS 4
+#define CHORES_ONLY 4
 
 static struct {
 	uint64_t now;
 	bool stop;
 	bool (*job[MAX_JOBS])(void);
 	unsigned nr_jobs;
+	unsigned chores_only; /* pieces in a row that guests had no part of, though they could have */
 } loop;
 
 static uint64_t clock_ms(void)
@@ -93,6 +96,21 @@ static void run_ready(enum conn_list list)
 	}
 }
 
+/* A piece of work for guests. Chores come before their requests, but may not keep them waiting for ever. */
+static void guests_turn(void)
+{
+	bool chores = chores_wait();
+
+	conn_turn_of_guests();
+	chores_step();
+	if (chores_wait() || (chores && ++loop.chores_only < CHORES_ONLY)) {
+		conn_turn_begin();
+		return;
+	}
+	loop.chores_only = 0;
+	run_ready(LIST_GUESTS);
+}
+
 void loop_turn(int timeout_ms)
 {
 	struct os_event events[EVENTS_PER_TURN];
@@ -115,8 +133,7 @@ void loop_turn(int timeout_ms)
 	/* Whoever is privileged has his answers before guests have their turn. */
 	run_ready(LIST_READY);
 	conn_flush_all();
-	conn_turn_of_guests();
-	run_ready(LIST_GUESTS);
+	guests_turn();
 	conn_flush_all();
 	domain_reap();
 	run_jobs();

@@ -24,7 +24,7 @@
 /* Of a guest's requests that have come together so many are served before another guest has its turn, and answered together. */
 #define BATCH 32
 /* Bytes put into a guest's ring at once: one piece of work, if they are events to be made. */
-#define OUT_PIECE (RING / 2)
+#define OUT_PIECE (RING / 4)
 
 static struct {
 	struct conn **by_port;
@@ -82,8 +82,11 @@ void ring_unmap(struct conn *c)
 
 void ring_event(uint32_t port)
 {
-	if (port < rings.nr_ports && rings.by_port[port])
-		conn_ready(rings.by_port[port]->io);
+	struct conn *c = port < rings.nr_ports ? rings.by_port[port] : NULL;
+
+	/* Most often it is one that waits already. */
+	if (c && !c->io->on_list[LIST_GUESTS])
+		conn_ready(c->io);
 }
 
 void ring_fail(struct conn *c, uint32_t error)

@@ -5,12 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chores.h"
 #include "conflict.h"
 #include "dir.h"
+
+/* What takes about as long as an ordinary request, and what does not matter beside one. */
+#define BURIED_PER_STEP 40
+#define BURIED_AT_ONCE 4
 
 static struct {
 	uint64_t generation; /* last given */
 	size_t bytes;
+	struct node *doomed; /* nobody has them any more */
+	struct chore burial;
+	bool burying; /* the chore waits */
 } tree;
 
 uint64_t tree_generation(void)
@@ -108,27 +116,40 @@ void node_doom(struct node **list, struct node *n)
 	*list = n;
 }
 
-static void bury(struct node *list)
+/* About @most of the doomed. A large directory goes chunk by chunk. True: none is left. */
+static bool bury(unsigned most)
 {
-	while (list) {
-		struct node *n = list;
+	while (tree.doomed && most--) {
+		struct node *n = tree.doomed;
 
-		list = (struct node *)(uintptr_t)n->generation;
+		tree.doomed = (struct node *)(uintptr_t)n->generation;
+		if (n->dir && !dir_put_part(n->dir, &tree.doomed)) {
+			n->generation = (uintptr_t)tree.doomed;
+			tree.doomed = n;
+			continue;
+		}
 		perms_put(n->perms);
-		if (n->dir)
-			dir_put(n->dir, &list);
 		tree_free(n, node_bytes(n));
 	}
+	return !tree.doomed;
+}
+
+static bool bury_step(struct chore *c)
+{
+	tree.burying = !bury(BURIED_PER_STEP);
+	return !tree.burying;
 }
 
 void tree_put(struct node *root)
 {
-	struct node *list = NULL;
-
 	if (!root)
 		return;
-	node_doom(&list, root);
-	bury(list);
+	node_doom(&tree.doomed, root);
+	if (tree.burying || bury(BURIED_AT_ONCE))
+		return;
+	tree.burying = true;
+	tree.burial.step = bury_step;
+	chores_add(&tree.burial);
 }
 
 /*
@@ -336,6 +357,16 @@ int tree_set_perms(struct node **root, const char *path, struct perms *perms)
 
 int tree_remove(struct node **root, const char *path)
 {
+	struct node *taken;
+	int err = tree_detach(root, path, &taken);
+
+	if (!err)
+		tree_put(taken);
+	return err;
+}
+
+int tree_detach(struct node **root, const char *path, struct node **taken)
+{
 	const char *slash = strrchr(path, '/');
 	struct node **slot, *n;
 	unsigned at, pos;
@@ -351,7 +382,7 @@ int tree_remove(struct node **root, const char *path)
 	dir_find(n->dir, slash + 1, strlen(slash + 1), &at, &pos);
 	if (!chunk_own(&n->dir->chunks[at]))
 		return ENOMEM;
-	tree_put(dir_take(n, at, pos));
+	*taken = dir_take(n, at, pos);
 	n->generation = next_generation();
 	return 0;
 }
@@ -396,12 +427,17 @@ struct tree_cursor *tree_cursor_open(struct node *top, const char *path)
 
 	if (!cur)
 		return NULL;
+	tree_cursor_reopen(cur, top, path);
+	return cur;
+}
+
+void tree_cursor_reopen(struct tree_cursor *cur, struct node *top, const char *path)
+{
 	cur->depth = 0;
 	cur->leave = false;
 	cur->path_len = strlen(path);
 	memcpy(cur->path, path, cur->path_len + 1);
 	cur->stack[0].n = top;
-	return cur;
 }
 
 static struct node *cursor_push(struct tree_cursor *cur, struct node *n)
@@ -453,6 +489,35 @@ struct node *tree_cursor_next(struct tree_cursor *cur, enum tree_step *step)
 const char *tree_cursor_path(const struct tree_cursor *cur)
 {
 	return cur->path;
+}
+
+bool tree_cursor_more(const struct tree_cursor *cur)
+{
+	return cur->stack[0].n;
+}
+
+const struct node *tree_cursor_parent(const struct tree_cursor *cur)
+{
+	return cur->stack[cur->depth - 2].n;
+}
+
+bool tree_exceeds(const struct node *top, unsigned most)
+{
+	const struct node *seen[TREE_EXCEEDS_MAX];
+	unsigned nr = 1;
+
+	seen[0] = top;
+	for (unsigned at = 0; at < nr; at++) {
+		const struct dir *d = seen[at]->dir;
+
+		for (unsigned i = 0; d && i < d->nr_chunks; i++)
+			for (unsigned k = 0; k < d->chunks[i]->nr; k++) {
+				if (nr > most)
+					return true;
+				seen[nr++] = d->chunks[i]->n[k];
+			}
+	}
+	return false;
 }
 
 unsigned tree_cursor_depth(const struct tree_cursor *cur)

@@ -59,6 +59,7 @@ size_t node_size_of(unsigned nr_perms, size_t value_len, size_t names_len);
 /* A new root "/" owned by domain 0 (n0); NULL: out of memory. */
 struct node *tree_new(void);
 struct node *tree_get(struct node *root);
+/* What nobody has any more is freed, much of it as a chore (chores.h). */
 void tree_put(struct node *root);
 
 /* Paths are absolute and valid. NULL: no such node. */
@@ -77,6 +78,8 @@ int tree_write(struct node **root, const char *path, size_t known, const void *v
 int tree_set_perms(struct node **root, const char *path, struct perms *perms);
 /* Remove an existing node other than "/" with its subtree. ENOENT, ENOMEM. */
 int tree_remove(struct node **root, const char *path);
+/* The same, but the subtree lives on as *taken, a reference of the caller's. */
+int tree_detach(struct node **root, const char *path, struct node **taken);
 
 /*
  * A walk over a subtree without recursion, in pre- and post-order: TREE_ENTER comes before a node's children, TREE_LEAVE
@@ -88,8 +91,15 @@ struct tree_cursor *tree_cursor_open(struct node *top, const char *path);     /*
 struct node *tree_cursor_next(struct tree_cursor *cur, enum tree_step *step); /* NULL: the walk is over */
 const char *tree_cursor_path(const struct tree_cursor *cur);		      /* of the node just returned */
 unsigned tree_cursor_depth(const struct tree_cursor *cur);		      /* of that node below @top */
+const struct node *tree_cursor_parent(const struct tree_cursor *cur);	      /* of that node, which is not @top */
+bool tree_cursor_more(const struct tree_cursor *cur);			      /* is there more to come? */
+void tree_cursor_reopen(struct tree_cursor *cur, struct node *top, const char *path); /* another walk */
 void tree_cursor_skip(struct tree_cursor *cur); /* after TREE_ENTER: leave the children out */
 void tree_cursor_close(struct tree_cursor *cur);
+
+/* Has it more than @most nodes below it? @most is less than TREE_EXCEEDS_MAX. */
+#define TREE_EXCEEDS_MAX 32
+bool tree_exceeds(const struct node *top, unsigned most);
 
 /* The generation the next change will get; restored after an update so that none is given twice. */
 uint64_t tree_generation(void);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chores.h"
 #include "conn_io.h"
 #include "domain.h"
 #include "hash.h"
@@ -317,6 +318,7 @@ int update_write(int fd, unsigned version)
 	struct writer w = { .version = version };
 	int err;
 
+	chores_finish();
 	stream_start(&w.s, version);
 	put_global(&w);
 	if (version >= 2)

@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "live.h"
 #include "owned.h"
+#include "removal.h"
 #include "watch.h"
 
 #define TABLE_FROM 16 /* effects; below that a search in the list is as good */
@@ -52,6 +53,9 @@ void view_clear(struct view *v)
 		effect_free(e);
 	}
 	free(v->table);
+	if (v->removal)
+		removal_drop(v->removal);
+	v->removal = NULL;
 	v->table = NULL;
 	v->first = NULL;
 	v->last = &v->first;
@@ -134,7 +138,7 @@ static uint32_t charge_for(size_t name_len, size_t value_len, size_t path_len)
 			  path_len + 1);
 }
 
-static uint32_t charge_of(const struct node *n, size_t path_len)
+uint32_t view_charge(const struct node *n, size_t path_len)
 {
 	return charge_for(n->name_len, n->value_len, path_len);
 }
@@ -157,7 +161,7 @@ static struct effect *effect_note(struct view *v, const char *path, const struct
 	memcpy(e->path, path, len + 1);
 	if (n) {
 		e->before = perms_get(n->perms);
-		e->bytes_before = charge_of(n, len);
+		e->bytes_before = view_charge(n, len);
 	}
 	if (parent)
 		e->parent = perms_get(parent->perms);
@@ -409,7 +413,7 @@ static int note_descendant(struct view *v, const char *path, const struct node *
 {
 	struct effect *e;
 
-	count(v, n->perms, -1, charge_of(n, strlen(path)));
+	count(v, n->perms, -1, view_charge(n, strlen(path)));
 	if (!v->collect || !descendant_matters(v, n, watched, path))
 		return 0;
 	e = effect_note(v, path, n, parent);
@@ -434,7 +438,7 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 	int err = 0;
 
 	if (!top->dir || (!v->collect && privileged(v))) {
-		count(v, top->perms, -1, charge_of(top, strlen(path)));
+		count(v, top->perms, -1, view_charge(top, strlen(path)));
 		return 0;
 	}
 	cur = tree_cursor_open(top, path);
@@ -461,7 +465,7 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 		} else if (depth) {
 			err = note_descendant(v, tree_cursor_path(cur), n, stack[depth - 1].n, stack[depth].watched);
 		} else {
-			count(v, n->perms, -1, charge_of(n, strlen(path)));
+			count(v, n->perms, -1, view_charge(n, strlen(path)));
 		}
 	}
 	if (!cur)
@@ -473,11 +477,34 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 	return err;
 }
 
+/* A large subtree of the live tree: gone at once, and taken apart later. */
+static int remove_large(struct view *v, const char *path, struct node *n, const struct node *parent)
+{
+	struct effect *e = effect_note(v, path, n, parent);
+	struct node *taken;
+	int err;
+
+	v->removal = e ? removal_new(path) : NULL;
+	if (!v->removal)
+		return ENOMEM;
+	e->event = true;
+	e->exact = false;
+	e->removed = true;
+	err = tree_detach(&v->root, path, &taken);
+	if (!err)
+		removal_of(v->removal, taken);
+	return err;
+}
+
 /* Remove an existing node other than "/", whoever asks. */
 static int remove_node(struct view *v, const char *path, struct node *n, const struct node *parent)
 {
 	int64_t nodes = v->nodes, bytes = v->bytes;
-	int err = note_subtree(v, path, n);
+	int err;
+
+	if (v->live && removal_large(n))
+		return remove_large(v, path, n, parent);
+	err = note_subtree(v, path, n);
 
 	if (!err && v->collect) {
 		struct effect *e = effect_note(v, path, n, parent);
@@ -549,10 +576,10 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 		return ENOMEM;
 	err = note_change(v, path, n, parent, ps, true);
 	if (!err) {
-		count(v, n->perms, -1, charge_of(n, len));
+		count(v, n->perms, -1, view_charge(n, len));
 		err = tree_set_perms(&v->root, path, ps);
 		n = tree_find(v->root, path);
-		count(v, n->perms, 1, charge_of(n, len));
+		count(v, n->perms, 1, view_charge(n, len));
 	}
 	perms_put(ps);
 	return err;
@@ -594,7 +621,7 @@ static void emit_owner(struct effect *e, const struct node *now)
 		}
 	}
 	if (after) {
-		quota_charge(after, QUOTA_MEMORY, charge_of(now, strlen(e->path)));
+		quota_charge(after, QUOTA_MEMORY, view_charge(now, strlen(e->path)));
 		if (before != after) {
 			quota_charge(after, QUOTA_NODES, 1);
 			/* The set was made when the domain came; without memory for one its nodes outlive it as nobody's. */
@@ -614,7 +641,10 @@ static void emit_event(struct view *v, struct effect *e)
 
 	if (parent)
 		ps.parent[1] = parent->perms;
-	watch_fire(e->path, e->exact, &ps);
+	if (v->removal)
+		watch_fire_removed(e->path, &ps);
+	else
+		watch_fire(e->path, e->exact, &ps);
 }
 
 /* Look each path up once; nothing changes the tree from here on. */
@@ -629,6 +659,9 @@ static void settle(struct view *v)
 void view_settle(struct view *v)
 {
 	settle(v);
+	if (v->removal)
+		removal_settle(v->removal);
+	v->removal = NULL;
 	view_clear(v);
 }
 
@@ -664,8 +697,11 @@ void view_emit(struct view *v)
 		if (e->now)
 			journal_node(e->path, node_value(e->now), e->now->value_len, e->now->perms->p,
 				     e->now->perms->nr);
+	if (v->removal)
+		removal_begin(v->removal);
 	for (e = v->first; e; e = e->next)
 		if (e->event)
 			emit_event(v, e);
+	v->removal = NULL;
 	view_clear(v);
 }

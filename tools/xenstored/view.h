@@ -12,11 +12,14 @@
 #include "tree.h"
 
 struct effect;
+struct removal;
 
 struct view {
 	struct node *root; /* one reference */
 	const struct conn *c;
-	bool collect; /* effects are wanted; a transaction's own view does not collect */
+	bool collect;		 /* effects are wanted; a transaction's own view does not collect */
+	bool live;		 /* of the live tree, and emitted right after one operation */
+	struct removal *removal; /* of a large subtree, what is left to do of it; live views only */
 	/* What the unprivileged client has gained in this view beyond its domain's live use. Never asserted on: may be < 0. */
 	int64_t nodes, bytes;
 	/* Effects in the order they happen, one per path. */
@@ -44,6 +47,9 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 
 /* Do its effects reach @path: the node, its list of children, or what is above it? */
 bool view_touches(const struct view *v, const char *path);
+
+/* Bytes the owner of a node is charged for it. */
+uint32_t view_charge(const struct node *n, size_t path_len);
 
 /* Remove @path with its subtree, whoever owns it. ENOENT (or it is "/"), ENOMEM. */
 int view_remove(struct view *v, const char *path);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chores.h"
 #include "domain.h"
 #include "hash.h"
 #include "live.h"
@@ -14,11 +15,9 @@
 static struct {
 	unsigned nr;
 	size_t bytes;
-	uint64_t births;     /* watches ever set */
-	uint64_t changes;    /* changes ever fired */
-	struct change *kept; /* the one being fired, once somebody is owed it */
-	unsigned firing;     /* events are being sent: watches removed meanwhile stay where they are */
-	struct watch *dead;  /* by next_in_conn */
+	uint64_t births;    /* watches ever set */
+	unsigned firing;    /* events are being sent: watches removed meanwhile stay where they are */
+	struct watch *dead; /* by next_in_conn */
 	struct perms *default_special;
 } watches;
 
@@ -26,15 +25,14 @@ static struct {
  * Setting and removing.
  */
 
-/* "/local/domain/7/" before a relative path. */
-static size_t home(const struct conn *c, char *buf, size_t size)
+size_t watch_home(const struct conn *c, char *buf, size_t size)
 {
 	return (size_t)snprintf(buf, size, "/local/domain/%u/", c->domain->id);
 }
 
 static bool absolute(const struct conn *c, const char *path, char *buf, size_t size)
 {
-	size_t at = path[0] == '/' || path[0] == '@' ? 0 : home(c, buf, size), len = strlen(path);
+	size_t at = path[0] == '/' || path[0] == '@' ? 0 : watch_home(c, buf, size), len = strlen(path);
 
 	if (at + len >= size)
 		return false;
@@ -157,6 +155,9 @@ static void watch_unlink(struct watch *w)
 {
 	struct conn *c = w->c;
 
+	/* Some may be on their way to it. */
+	if (!conn_privileged(c))
+		chores_finish();
 	*w->prev_in_conn = w->next_in_conn;
 	if (w->next_in_conn)
 		w->next_in_conn->prev_in_conn = w->prev_in_conn;
@@ -202,12 +203,12 @@ void watch_remove_all(struct conn *c)
  * Firing. What is called may close connections, so lists stay put until the outermost call is over.
  */
 
-static void fire_begin(void)
+void watch_fire_begin(void)
 {
 	watches.firing++;
 }
 
-static void fire_end(void)
+void watch_fire_end(void)
 {
 	if (--watches.firing)
 		return;
@@ -219,90 +220,9 @@ static void fire_end(void)
 	}
 }
 
-static bool may_see(const struct conn *c, const struct watch_perms *ps)
+bool watch_any(void)
 {
-	if (conn_privileged(c))
-		return true;
-	for (int i = 0; i < 2; i++)
-		if ((ps->node[i] && perms_access(ps->node[i], c) & WIRE_PERM_READ) ||
-		    (ps->parent[i] && perms_access(ps->parent[i], c) & WIRE_PERM_READ))
-			return true;
-	return false;
-}
-
-/*
- * What a watch set at component @level of the change's path is told; NULL: nothing. A plain watch of a special name does not tell which
- * domain it is about. A relative one is set below the home, so its events' paths begin with that.
- */
-static const char *told(const struct watch *w, const struct change *ch, int level, char *buf, size_t size)
-{
-	if (!w->c)
-		return NULL;
-	if (ch->special) {
-		if (level || w->depth > 0)
-			return ch->path;
-		snprintf(buf, size, "%.*s", (int)strcspn(ch->path, "/"), ch->path);
-		return buf;
-	}
-	if (w->depth >= 0 && ch->depth - level > w->depth)
-		return NULL;
-	return w->relative ? ch->path + home(w->c, buf, size) : ch->path;
-}
-
-/* The components of a change's path: the node at each, as far as there are any. */
-struct descent {
-	const struct change *ch;
-	const char *at;
-	struct watch_node *n;
-	int level;
-};
-
-static bool descend(struct descent *d)
-{
-	const char *name;
-	size_t len;
-
-	if (!d->at) {
-		d->at = d->ch->path;
-		name = component_next(&d->at, &len);
-	} else if (*d->at) {
-		name = component_next(&d->at, &len);
-		d->level++;
-	} else {
-		return false;
-	}
-	d->n = component_find(d->n, name, len);
-	return d->n;
-}
-
-static bool counts_here(const struct descent *d)
-{
-	return !d->ch->exact || !*d->at;
-}
-
-bool owed_events(const struct conn *c, struct owed *o, bool (*fn)(void *arg, const char *path, const char *token),
-		 void *arg)
-{
-	struct descent d = { .ch = o->change };
-	char buf[64];
-
-	while (descend(&d)) {
-		struct watch_group *g = (unsigned)d.level >= o->level && counts_here(&d) ? group_find(d.n, c) : NULL;
-
-		for (struct watch *w = g ? g->watches : NULL; w && w->birth <= o->upto; w = w->next_in_group) {
-			const char *path = w->birth > o->last ? told(w, o->change, d.level, buf, sizeof(buf)) : NULL;
-
-			if (path && !fn(arg, path, w->token))
-				return false;
-			if (w->birth > o->last)
-				o->last = w->birth;
-		}
-		if ((unsigned)d.level >= o->level) {
-			o->level = (unsigned)d.level + 1;
-			o->last = 0;
-		}
-	}
-	return true;
+	return watches.nr;
 }
 
 uint64_t watch_newest(const struct conn *c)
@@ -310,134 +230,15 @@ uint64_t watch_newest(const struct conn *c)
 	return c->watches ? c->watches->birth : 0;
 }
 
-void change_put(struct change *ch)
-{
-	if (!--ch->refs)
-		free(ch);
-}
-
-/* Whoever a change is for: found once per connection, at its first watch. */
-struct concerned {
-	struct conn *first, **last;
-};
-
-static void concern(struct concerned *who, struct watch_group *g, const struct descent *d, const struct watch_perms *ps)
-{
-	struct conn *c = g->c;
-
-	if (c->fire.change != watches.changes) {
-		c->fire.change = watches.changes;
-		c->fire.one = NULL;
-		c->fire.several = false;
-		c->fire.blind = !conn_takes_events(c) || !may_see(c, ps);
-		if (!c->fire.blind) {
-			c->fire.next = NULL;
-			*who->last = c;
-			who->last = &c->fire.next;
-		}
-	}
-	if (c->fire.blind)
-		return;
-	if (!d->ch->special && !g->nr_plain && d->ch->depth - d->level > g->max_depth)
-		return;
-	if (g->nr > 1 || c->fire.one)
-		c->fire.several = true;
-	c->fire.one = g->watches;
-	c->fire.level = d->level;
-}
-
-/* Those who do much for others are told at once: nobody waits for what they do not read. */
-static void fire_privileged(struct watch_group *g, const struct descent *d)
-{
-	for (struct watch *w = g->watches; w; w = w->next_in_group) {
-		char buf[64];
-		const char *path = told(w, d->ch, d->level, buf, sizeof(buf));
-
-		if (path)
-			conn_event(w->c, path, w->token);
-	}
-}
-
-static struct change *keep(const struct change *ch)
-{
-	size_t len = strlen(ch->path) + 1;
-	struct change *kept = malloc(sizeof(*kept) + len);
-
-	if (kept) {
-		*kept = *ch;
-		kept->refs = 1;
-		kept->hash = (uint32_t)hash_bytes(ch->exact, ch->path, len);
-		memcpy(kept->path, ch->path, len);
-	}
-	return kept;
-}
-
-static void fire_one(struct conn *c, const struct change *ch)
-{
-	char buf[64];
-	const char *path;
-
-	if (!c->fire.several) {
-		path = c->fire.one ? told(c->fire.one, ch, c->fire.level, buf, sizeof(buf)) : NULL;
-		if (path)
-			conn_event(c, path, c->fire.one->token);
-		return;
-	}
-	if (!watches.kept)
-		watches.kept = keep(ch);
-	conn_owe(c, watches.kept);
-}
-
-static void fire(const char *path, bool exact, bool special, const struct watch_perms *ps)
-{
-	static union {
-		struct change ch;
-		char room[sizeof(struct change) + XENSTORE_ABS_PATH_MAX + 32];
-	} now;
-	struct concerned who = { .last = &who.first };
-	struct descent d = { .ch = &now.ch };
-
-	now.ch = (struct change){ .exact = exact, .special = special };
-	strcpy(now.ch.path, path);
-	for (const char *at = path[1] ? path : ""; (at = strchr(at, '/')); at++)
-		now.ch.depth++;
-	watches.changes++;
-	fire_begin();
-	while (descend(&d)) {
-		if (!counts_here(&d))
-			continue;
-		for (struct watch_group *g = d.n->groups; g; g = g->next_at_node) {
-			if (!g->nr)
-				continue;
-			if (conn_privileged(g->c))
-				fire_privileged(g, &d);
-			else
-				concern(&who, g, &d, ps);
-		}
-	}
-	for (struct conn *c = who.first; c; c = c->fire.next)
-		fire_one(c, &now.ch);
-	if (watches.kept)
-		change_put(watches.kept);
-	watches.kept = NULL;
-	fire_end();
-}
-
-void watch_fire(const char *path, bool exact, const struct watch_perms *ps)
-{
-	if (watches.nr)
-		fire(path, exact, false, ps);
-}
-
 void watch_fire_all(struct conn *c)
 {
 	struct watch *w;
 
-	fire_begin();
+	watch_fire_begin();
 	/* Closing @c empties the list: a removed watch leads on to other removed ones, which have no connection. */
 	for (w = c->watches; w && w->c == c; w = w->next_in_conn)
 		conn_event(c, w->path, w->token);
-	fire_end();
+	watch_fire_end();
 }
 
 void watch_each(const struct conn *c, void (*fn)(void *arg, const char *path, const char *token, int depth), void *arg)
@@ -494,7 +295,7 @@ void watch_fire_special(const char *name, uint32_t id)
 		ps.node[0] = all->perms;
 	if (one && one->perms)
 		ps.node[1] = one->perms;
-	fire(with_id, false, true, &ps);
+	watch_fire_special_change(with_id, &ps);
 }
 
 const struct perms *watch_special_perms(const char *name)

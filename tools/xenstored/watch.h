@@ -44,16 +44,25 @@ void watch_remove_all(struct conn *c);
 
 /* Who may see an event: readers of the node or of its parent, before or after the change. NULL: it did/does not exist. */
 struct watch_perms {
-	const struct perms *node[2], *parent[2];
+	struct perms *node[2], *parent[2];
 };
 /*
  * Send the events of a change at absolute @path. @exact: only watches set at @path itself (a node that vanished
  * with an ancestor). Connections may be closed by what this calls.
  *
  * Each connection is asked once whether it may see the change and takes events at all. An unprivileged one that has several
- * watches there is only told what it is owed (conn_owe()): making the events is work for the time when it takes them.
+ * watches there is only told what it is owed (conn_owe()): making the events is work for the time when it takes them. If many such are concerned, they are told by a chore (chores.h).
  */
 void watch_fire(const char *path, bool exact, const struct watch_perms *ps);
+/*
+ * The removal of a large subtree in three parts (removal.c): what privileged clients watch inside @removed, that was at @path, at once and from
+ * below; what guests watch, node for node, as a chore; and @path itself, of which guests hear when that chore is done.
+ */
+struct node;
+void watch_fire_inside_privileged(const char *path, struct node *removed);
+void watch_fire_inside_guests(const char *path, const struct watch_perms *ps);
+bool watch_inside(const char *path); /* is there a watch below it? */
+void watch_fire_removed(const char *path, const struct watch_perms *ps);
 /*
  * @introduceDomain or @releaseDomain for domain @id: plain watches get the bare name, watches with "/<id>" or a depth get
  * "<name>/<id>". The domain's state must already be what the event tells.

@@ -74,8 +74,14 @@ static struct watch_node *component_make(struct watch_node *parent, const char *
 	bucket = &places.buckets[n->hash & (places.nr_buckets - 1)];
 	n->next = *bucket;
 	*bucket = n;
-	if (parent)
+	if (parent) {
 		parent->children++;
+		n->sibling = parent->child;
+		n->prev_sibling = &parent->child;
+		if (n->sibling)
+			n->sibling->prev_sibling = &n->sibling;
+		parent->child = n;
+	}
 	places.nr++;
 	places.bytes += sizeof(*n) + len;
 	return n;
@@ -91,6 +97,10 @@ void component_drop(struct watch_node *n)
 		*at = n->next;
 		places.nr--;
 		places.bytes -= sizeof(*n) + n->name_len;
+		if (parent)
+			*n->prev_sibling = n->sibling;
+		if (n->sibling)
+			n->sibling->prev_sibling = n->prev_sibling;
 		free(n);
 		if (parent)
 			parent->children--;
@@ -192,6 +202,25 @@ static bool groups_grow(void)
 	return true;
 }
 
+static void count_privileged(struct watch_node *n, int more)
+{
+	for (; n; n = n->parent)
+		n->privileged += (uint32_t)more;
+}
+
+static void group_link(struct watch_group *g, struct watch_group **at)
+{
+	struct watch_node *n = g->node;
+
+	g->next_at_node = *at;
+	g->prev_at_node = at;
+	if (*at)
+		(*at)->prev_at_node = &g->next_at_node;
+	else
+		n->last = &g->next_at_node;
+	*at = g;
+}
+
 struct watch_group *group_make(struct watch_node *n, struct conn *c)
 {
 	struct watch_group *g = group_find(n, c), **bucket;
@@ -211,9 +240,14 @@ struct watch_group *group_make(struct watch_node *n, struct conn *c)
 	bucket = &places.groups[g->hash & (places.nr_group_buckets - 1)];
 	g->next = *bucket;
 	*bucket = g;
-	g->prev_at_node = n->last;
-	*n->last = g;
-	n->last = &g->next_at_node;
+	if (conn_privileged(c)) {
+		group_link(g, &n->groups);
+		count_privileged(n, 1);
+	} else {
+		group_link(g, n->last);
+		if (!n->guests)
+			n->guests = g;
+	}
 	places.nr_groups++;
 	places.bytes += sizeof(*g);
 	return g;
@@ -229,11 +263,15 @@ void group_drop(struct watch_group *g)
 	for (at = &places.groups[g->hash & (places.nr_group_buckets - 1)]; *at != g; at = &(*at)->next)
 		;
 	*at = g->next;
+	if (n->guests == g)
+		n->guests = g->next_at_node;
 	*g->prev_at_node = g->next_at_node;
 	if (g->next_at_node)
 		g->next_at_node->prev_at_node = g->prev_at_node;
 	else
 		n->last = g->prev_at_node;
+	if (conn_privileged(g->c))
+		count_privileged(n, -1);
 	free(g);
 	places.nr_groups--;
 	places.bytes -= sizeof(*g);

@@ -10,11 +10,15 @@
 /* One component of a watched path; exists while a group, a child or permissions need it. */
 struct watch_node {
 	struct watch_node *parent; /* NULL: a first component, or a special name */
-	struct watch_node *next;   /* in its bucket */
-	struct watch_group *groups, **last;
-	struct perms *perms; /* of a special name; NULL: the default */
+	struct watch_node *child, *sibling, **prev_sibling;
+	struct watch_node *next;	    /* in its bucket */
+	struct watch_group *groups, **last; /* of privileged clients first, */
+	struct watch_group *guests;	    /* then of others: the first of those */
+	struct perms *perms;		    /* of a special name; NULL: the default */
 	uint64_t hash;
+
 	uint32_t children;
+	uint32_t privileged; /* groups of privileged clients here and below */
 	uint32_t name_len;
 	char name[];
 };
@@ -53,5 +57,17 @@ void group_drop(struct watch_group *g);
 /* Any node with permissions after @n (NULL: the first); NULL: there is none. Places must not change between two calls. */
 struct watch_node *place_with_perms(const struct watch_node *n);
 size_t place_bytes(void);
+
+/*
+ * watch.c, for watch_fire.c: between the two watches that are removed stay where they are, for what is called meanwhile may close
+ * connections.
+ */
+void watch_fire_begin(void);
+void watch_fire_end(void);
+bool watch_any(void);
+/* "/local/domain/7/" before a relative path; its length. */
+size_t watch_home(const struct conn *c, char *buf, size_t size);
+/* As watch_fire(), of "<special name>/<id>". */
+void watch_fire_special_change(const char *path, const struct watch_perms *ps);
 
 #endif

@@ -304,7 +304,7 @@ static void beside_a_busy_host(void)
 	asking = flooded(3, "/none");
 	guest_push(asking, msg, message(msg, XS_READ, 77, 0, "/w", 3));
 	guest_kick(asking);
-	for (int turn = 0; turn < 10 && !answered; turn++) {
+	for (int turn = 0; turn < 200 && !answered; turn++) {
 		size_t len = (size_t)snprintf(path, sizeof(path), "/w/%d", turn) + 1;
 
 		len = message(msg, XS_WRITE, 1, 0, path, len);
