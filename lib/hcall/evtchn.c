@@ -80,6 +80,8 @@ int evtchn_pending_many(struct evtchn *e, uint32_t *ports, unsigned max)
 
 	if (n < 0)
 		return -errno;
+	if (n == 0)
+		return -ENODEV; /* the simulated hypervisor ended */
 	return n < (ssize_t)sizeof(*ports) ? -EAGAIN : (int)((size_t)n / sizeof(*ports));
 }
 

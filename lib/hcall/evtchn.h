@@ -21,7 +21,7 @@ int evtchn_alloc_unbound(struct evtchn *e, uint32_t domid);
 int evtchn_unbind(struct evtchn *e, uint32_t port);
 
 int evtchn_notify(struct evtchn *e, uint32_t port);
-/* A pending port, which stays masked until evtchn_unmask(); -EAGAIN: none. Never blocks. */
+/* A pending port, which stays masked until evtchn_unmask(); -EAGAIN: none; another error: there will be no more. Never blocks. */
 int evtchn_pending(struct evtchn *e);
 int evtchn_unmask(struct evtchn *e, uint32_t port);
 /* The same for many: how many pending ports were put into @ports, or -EAGAIN; unmask @nr of them. */

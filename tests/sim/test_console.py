@@ -248,6 +248,34 @@ def test_killed_at_every_step():
                 os.close(fd)
 
 
+def test_erased_records_stay_erased():
+    """A toolstack that takes a domain's records away while the domain is still there, or while its terminal is being named, finds none of them again."""
+    with Consoles() as w:
+        g = w.guest("web")
+        w.store.rm(f"/local/domain/{g.domid}")
+        w.guest("other")  # all that was asked for the first one has been answered
+        assert w.store.read(f"/local/domain/{g.domid}") is None, w.store.tree(f"/local/domain/{g.domid}")
+        w.consoled.kill()
+        w.consoled.start(env={"XENCONSOLED_STOP_AT": "tty"})
+        pid = w.consoled.process.pid
+        g = w.guest("third", console=False)
+        w.offer(g)
+        assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+        w.store.rm(f"/local/domain/{g.domid}")
+        os.kill(pid, signal.SIGCONT)
+        w.guest("fourth")
+        assert w.store.read(f"/local/domain/{g.domid}") is None, w.store.tree(f"/local/domain/{g.domid}")
+
+
+def test_hypervisor_gone():
+    """Daemons whose hypervisor does not answer any more end and say so; they do not turn in circles."""
+    with Consoles() as w:
+        w.guest("web")
+        w.sim.die()
+        assert w.consoled.wait() == 1 and "no more events" in w.consoled.output(), w.consoled.output()
+        assert w.xenstored.wait() == 1 and "events of the hypervisor" in w.xenstored.output(), w.xenstored.output()
+
+
 def test_store_dies():
     """Consoles go on without the store, and are told to it again."""
     with Consoles() as w:

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "hcall/hcall.h"
 
@@ -35,13 +37,27 @@ static struct hcall *handle(void)
 	return lab.h;
 }
 
+/* Its settings and what it keeps of domains are the test's. */
+static const char *place(const char *path, char buf[4096])
+{
+	const char *conf = getenv("XL_CONF"), *kept = getenv("HOSPES_USERDATA");
+
+	if (conf && strcmp(path, "/etc/xen/xl.conf") == 0)
+		return conf;
+	if (!kept || strncmp(path, "/var/lib/xen/", 13))
+		return path;
+	snprintf(buf, 4096, "%s/%s", kept, path + 13);
+	return buf;
+}
+
 static int open_any(const char *path, int flags, int mode)
 {
 	int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
+	char buf[4096];
 	int fd;
 
 	if (strncmp(path, "/dev/xen/", 9) && strncmp(path, "/proc/xen/", 10))
-		return real(path, flags, mode);
+		return real(place(path, buf), flags, mode);
 	fd = real("/dev/null", O_RDWR | O_CLOEXEC);
 	if (fd >= 0 && fd < MAX_FD)
 		lab.ours[fd] = true;
@@ -151,14 +167,37 @@ int munmap(void *p, size_t len)
 	return real(p, len);
 }
 
-/* Its settings are those of the test. */
 FILE *fopen(const char *path, const char *mode)
 {
 	FILE *(*real)(const char *, const char *) =
 		(FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen64");
-	const char *conf = getenv("XL_CONF");
+	char buf[4096];
 
-	return real(conf && strcmp(path, "/etc/xen/xl.conf") == 0 ? conf : path, mode);
+	return real(place(path, buf), mode);
+}
+
+int stat(const char *path, struct stat *st)
+{
+	int (*real)(const char *, struct stat *) = (int (*)(const char *, struct stat *))dlsym(RTLD_NEXT, "stat64");
+	char buf[4096];
+
+	return real(place(path, buf), st);
+}
+
+int stat64(const char *path, struct stat64 *st)
+{
+	int (*real)(const char *, struct stat64 *) = (int (*)(const char *, struct stat64 *))dlsym(RTLD_NEXT, "stat64");
+	char buf[4096];
+
+	return real(place(path, buf), st);
+}
+
+int unlink(const char *path)
+{
+	int (*real)(const char *) = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+	char buf[4096];
+
+	return real(place(path, buf));
 }
 
 /* libxenstat wants the directory of back ends: an empty one is as good. */

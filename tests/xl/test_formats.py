@@ -88,7 +88,7 @@ def test_of_one_world():
         made = w.xl("create", "-q", w.file("web", f'disk=["{disk},raw,xvda,w"]\nvif=["bridge=br0,mac=00:16:3e:00:00:01","bridge=br0"]'), "vcpus=3", 'cpus=["0","1-2","all"]')
         assert made.returncode == 0, made
         for step in ("list", "list -v", "vm-list", "block-list web", "network-list web", "channel-list web", "vcpu-list", "uptime -s web", "claims", "sched-credit2 -d web",
-                     "domid web", "domname 1"):
+                     "domid web", "domname 1", "list -l web"):
             a, b = show(w.oracle(*step.split())), show(w.xl(*step.split()))
             assert re.sub(r"\d+:\d\d:\d\d up", "now up", a) == re.sub(r"\d+:\d\d:\d\d up", "now up", b), f"{step}:\n{a}\n{b}"
 

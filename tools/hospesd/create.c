@@ -666,6 +666,7 @@ void create_start(struct caller *caller, struct domain_config *config, bool paus
 	rc = create_check_name(c->config.name, &p);
 	if (!rc) {
 		complete(&c->config);
+		userdata_complete(&c->config);
 		rc = check_taken(&c->config, restart, &p);
 	}
 	if (!rc)

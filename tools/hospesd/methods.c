@@ -243,6 +243,7 @@ static void domain_config_update(struct caller *caller, struct json_object *para
 		free(config.name);
 		config.name = xstrdup(d->name);
 		memcpy(config.uuid, d->uuid, 16);
+		userdata_complete(&config);
 		json = domain_config_json(&config);
 		rc = userdata_write(d->id, d->uuid, json);
 		json_object_put(json);

@@ -76,6 +76,16 @@ struct json_object *userdata_read(uint32_t domid, const uint8_t uuid[16])
 	return read_json(userdata_path(domid, uuid));
 }
 
+/*
+ * libxl adds the video memory of its configuration to the target it finds in the store, and takes -1 for it where the configuration does not say: Debian's
+ * xl list -l would show a KiB less than there is.
+ */
+void userdata_complete(struct domain_config *c)
+{
+	if (!domain_config_other(c, "b_info/video_memkb"))
+		domain_config_set_other(c, "b_info/video_memkb", json_object_new_int(0));
+}
+
 int userdata_config(struct domain_config *c, uint32_t domid, const uint8_t uuid[16], struct problem *p)
 {
 	struct json_object *json = userdata_read(domid, uuid);

@@ -11,6 +11,8 @@ struct problem;
 
 /* /var/lib/xen/userdata-d.<domid>.<uuid>.libxl-json. Written whole or not at all. 0 or -errno. */
 int userdata_write(uint32_t domid, const uint8_t uuid[16], struct json_object *json);
+/* Say in @c what Debian's tools would guess wrong if the configuration did not. */
+void userdata_complete(struct domain_config *c);
 /* NULL: there is none, or it is no JSON. */
 struct json_object *userdata_read(uint32_t domid, const uint8_t uuid[16]);
 /* As a configuration; 0 or -errno and the problem. */

@@ -239,6 +239,10 @@ static void events_ready(struct source *s, unsigned what)
 	int n = evtchn_pending_many(hv_events(), ports, PORTS_AT_ONCE);
 	uint64_t now = loop_now();
 
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		fprintf(stderr, "xenconsoled: no more events come from the hypervisor: %s\n", strerror(-n));
+		exit(1); /* all that was taken is in the histories */
+	}
 	for (int i = 0; i < n; i++) {
 		struct console *c = ports[i] < consoles.nr_ports ? consoles.by_port[ports[i]] : NULL;
 

@@ -24,6 +24,7 @@ struct console {
 	/* records.c */
 	uint64_t serial;
 	bool reading, again;
+	bool recorded;		/* a toolstack told where its ring is */
 	unsigned backend_state; /* of another than the first: as told last */
 
 	struct xencons_interface *ring; /* NULL: not connected */

@@ -13,6 +13,7 @@
 #include "abi/grant_table.h"
 #include "base/text.h"
 #include "console.h"
+#include "die.h"
 #include "domain.h"
 #include "hcall/hcall.h"
 #include "hv.h"
@@ -102,10 +103,65 @@ static void connect_to(struct console *c, uint32_t grant, uint64_t gfn, uint32_t
 		notice("the console ring of domain %u cannot be used: %s", c->d->id, strerror(-rc));
 }
 
+/*
+ * Naming the terminal. A toolstack may take the domain's records away at any time, and a plain write would bring some of them back for good: so it is one
+ * transaction with a look at what is there as long as the domain is.
+ */
+struct naming {
+	char path[64], tty[64];
+	char there[80]; /* a record the domain has as long as it is anybody's */
+	bool found;
+};
+
+static void naming_looked(void *arg, int err, const char *body, size_t len)
+{
+	(void)body;
+	(void)len;
+	((struct naming *)arg)->found = !err;
+}
+
+static int naming_step(void *arg, uint32_t tx, unsigned round)
+{
+	struct naming *n = arg;
+	struct wire_piece look = { n->there, strlen(n->there) + 1 }, name[2];
+	char path[80];
+
+	if (round == 0) {
+		n->found = false;
+		return store_async_send(records.store, XS_READ, tx, &look, 1, naming_looked, n) ? EIO : STORE_MORE;
+	}
+	if (!n->found)
+		return ENOENT;
+	die_here("tty");
+	snprintf(path, sizeof(path), "%s/tty", n->path);
+	name[0] = (struct wire_piece){ path, strlen(path) + 1 };
+	name[1] = (struct wire_piece){ n->tty, strlen(n->tty) };
+	return store_async_send(records.store, XS_WRITE, tx, name, 2, NULL, NULL) ? EIO : 0;
+}
+
+static void naming_done(void *arg, int err, const char *body, size_t len)
+{
+	(void)err; /* its records are gone, or all is read again when the store is back */
+	(void)body;
+	(void)len;
+	free(arg);
+}
+
 static void tell_tty(struct console *c, const char *known)
 {
-	if (c->ring && c->tty[0] && (!known || strcmp(known, c->tty)))
-		tell(c->path, "tty", c->tty);
+	struct naming *n;
+
+	if (!records.store || !c->ring || !c->tty[0] || (known && strcmp(known, c->tty) == 0))
+		return;
+	n = xcalloc(1, sizeof(*n));
+	memcpy(n->path, c->path, sizeof(n->path));
+	memcpy(n->tty, c->tty, sizeof(n->tty));
+	if (c->recorded)
+		snprintf(n->there, sizeof(n->there), "%s/port", c->path);
+	else
+		snprintf(n->there, sizeof(n->there), "/local/domain/%u", c->d->id);
+	if (store_async_transact(records.store, naming_step, naming_done, n))
+		free(n);
 }
 
 static uint64_t param(uint32_t domid, uint32_t index)
@@ -127,8 +183,9 @@ static void first_console(struct console *c, char *const *v)
 		return;
 	}
 	if (number(v[RING_REF], UINT64_MAX, &gfn) && number(v[PORT], UINT32_MAX, &port)) {
+		c->recorded = true;
 		connect_to(c, GNTTAB_RESERVED_CONSOLE, gfn, (uint32_t)port);
-	} else if (!v[NAME] && !v[PORT]) {
+	} else if (!c->recorded && !v[NAME] && !v[PORT]) {
 		gfn = param(c->d->id, HVM_PARAM_CONSOLE_PFN);
 		port = param(c->d->id, HVM_PARAM_CONSOLE_EVTCHN);
 		if (gfn && port)
@@ -165,6 +222,7 @@ static void further_console(struct console *c, char *const *v)
 		set_backend_state(c, CLOSED);
 	} else if (state >= INITIALISED && number(v[RING_REF], UINT32_MAX, &grant) &&
 		   number(v[PORT], UINT32_MAX, &port)) {
+		c->recorded = true;
 		connect_to(c, (uint32_t)grant, UINT64_MAX, (uint32_t)port);
 		if (c->ring)
 			set_backend_state(c, CONNECTED);

@@ -16,6 +16,7 @@
 #include "abi/hvm_params.h"
 #include "abi/sysctl.h"
 #include "abi/xen.h"
+#include "daemon.h"
 #include "domain.h"
 #include "hcall/evtchn.h"
 #include "hcall/foreign.h"
@@ -71,6 +72,8 @@ static int xen_next_port(void)
 			return -1;
 		}
 		n = evtchn_pending_many(xen.events, xen.ports, PORTS_PER_TURN);
+		if (n < 0 && n != -EAGAIN && n != -EINTR)
+			daemon_die("events of the hypervisor", -n); /* the journal has everything */
 		xen.next = 0;
 		xen.nr = n > 0 ? (unsigned)n : 0;
 		if (!xen.nr)
