@@ -29,7 +29,6 @@ static const struct later {
 	{ "loadpolicy", "there is no XSM policy in this release", "see docs/compatibility.md" },
 	{ "psr-", "platform shared resource control is not offered by this hypervisor",
 	  "use cap= and cpu_weight= to share CPUs" },
-	{ "devd", "driver domains come with a later release", "let back ends run in domain 0" },
 };
 
 int cmd_later(int argc, char **argv)

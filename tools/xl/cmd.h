@@ -33,6 +33,7 @@ CMD(sched_rtds);
 CMD(create);
 CMD(config_update);
 CMD(destroy);
+CMD(devd);
 CMD(shutdown);
 CMD(reboot);
 CMD(pause);

@@ -201,7 +201,7 @@ const struct command commands[] = {
 	  "-c                 By COLO; not with -i, -b, nor without -u.\n"
 	  "-p                 COLO's proxy is a process.\n"
 	  "-r                 Of migrate-receive: such a stream comes.\n" },
-	{ "devd", cmd_later, false, true, "Serve devices from a driver domain", "[options]",
+	{ "devd", cmd_devd, false, true, "Serve devices from a driver domain", "[options]",
 	  "-F                      Stay in the foreground.\n"
 	  "-p, --pidfile [FILE]    Write the process id there.\n" },
 	{ "psr-hwinfo", cmd_later, false, true, "Show what the processor can share out", "[options]",

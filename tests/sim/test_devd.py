@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""xl devd on the simulated hypervisor: the test is the toolstack, the back ends' drivers and, by a directory, the kernel of the driver domain."""
+import signal
+import sys
+
+import tap
+from world import SimWorld
+
+ROUNDS = 50
+
+
+class DriverDomain(SimWorld):
+    """Domain 0 plays the driver domain: paths of its own begin at its place in the store."""
+
+    HOME = "/local/domain/0"
+
+    def __init__(self):
+        super().__init__(tap.BUILD)
+        self.host = self.folder / "host"
+        for d in ("host/loop", "host/net/br0", "disks"):
+            (self.folder / d).mkdir(parents=True)
+        self.image = self.folder / "disks" / "image"
+        self.image.write_bytes(bytes(4096))
+        self.env.update(XL_DEVD_FAKE_HOST=str(self.host), ASAN_OPTIONS="detect_leaks=0:exitcode=99")
+        self.store.write(self.HOME + "/domid", "0")
+        self.devd = self.daemon("xl-san", "devd", "-F", notify=False)
+
+    def back(self, kind, domid, devid):
+        return f"{self.HOME}/backend/{kind}/{domid}/{devid}"
+
+    def add(self, kind, domid, devid, **nodes):
+        """As hospesd writes them, as far as a driver domain looks; the driver takes notice."""
+        path = self.back(kind, domid, devid)
+        usual = {"params": self.image, "mode": "w", "type": "phy"} if kind == "vbd" else {"bridge": "br0", "hotplug-status": ""}
+        tx = self.store.transaction()
+        for name, value in {"online": "1", "state": "1", **usual, **nodes}.items():
+            self.store.write(f"{path}/{name}", value, tx)
+        self.store.commit(tx)
+        self.store.write(path + "/state", "2")
+        return path
+
+    def plugged(self, path):
+        self.store.wait_for(path + "/hotplug-status", "connected")
+
+    def remove(self, path):
+        self.store.write(path + "/online", "0")
+        self.store.write(path + "/state", "6")
+        self.store.wait_for(path + "/state", None)
+
+    def loops(self):
+        return [p.name for p in (self.host / "loop").iterdir()]
+
+    def ports(self):
+        return [p.name for p in (self.host / "net/br0").iterdir()]
+
+    def nothing_left(self):
+        assert not self.loops() and not self.ports(), (self.loops(), self.ports())
+
+    def again(self):
+        self.devd.kill(signal.SIGKILL)
+        self.devd.start()
+
+
+def test_fifty_times():
+    """A disk and an interface come and go; each time both are served, and nothing stays behind."""
+    with DriverDomain() as w:
+        for n in range(ROUNDS):
+            disk, nic = w.add("vbd", n + 1, 51712), w.add("vif", n + 1, 0)
+            w.plugged(disk)
+            w.plugged(nic)
+            assert len(w.loops()) == 1 and w.ports() == [f"vif{n + 1}.0"], (w.loops(), w.ports())
+            assert w.store.read(disk + "/physical-device") == "7:0"
+            assert w.store.read(disk + "/node") == "/dev/loop0"
+            for path in (disk, nic) if n % 2 else (nic, disk):
+                w.remove(path)
+            w.nothing_left()
+        w.devd.process.send_signal(signal.SIGTERM)
+        assert w.devd.wait() == 0
+
+
+def test_many_at_once():
+    with DriverDomain() as w:
+        paths = [w.add(kind, n, 51712 if kind == "vbd" else 0) for n in range(1, ROUNDS + 1) for kind in ("vbd", "vif")]
+        for path in paths:
+            w.plugged(path)
+        assert len(w.loops()) == ROUNDS == len(w.ports())
+        # The toolstack may take the nodes away by itself, and whole directories.
+        for n in range(1, ROUNDS + 1):
+            w.store.rm(f"{w.HOME}/backend/vbd/{n}")
+            w.store.rm(f"{w.HOME}/backend/vif/{n}")
+        last = w.add("vbd", 99, 51712)
+        w.plugged(last)
+        w.remove(last)
+        w.nothing_left()
+
+
+def test_killed():
+    """Its successor knows what is plugged, plugs what came meanwhile, and takes away what went."""
+    with DriverDomain() as w:
+        disk, nic = w.add("vbd", 1, 51712), w.add("vif", 1, 0)
+        w.plugged(disk)
+        w.plugged(nic)
+        w.devd.kill()
+        late = w.add("vbd", 2, 51712)
+        w.store.write(disk + "/online", "0")
+        w.store.write(disk + "/state", "6")
+        w.devd.start()
+        w.plugged(late)
+        w.store.wait_for(disk + "/state", None)
+        assert len(w.loops()) == 1 and w.ports() == ["vif1.0"], (w.loops(), w.ports())
+        w.again()
+        w.remove(late)
+        w.remove(nic)
+        w.nothing_left()
+
+
+def test_what_cannot_be_had():
+    """No file, no bridge: the toolstack is told, and the next device is served."""
+    with DriverDomain() as w:
+        for path in (w.add("vbd", 1, 51712, params="/nonexistent"), w.add("vif", 1, 0, bridge="nosuch")):
+            w.store.wait_for(path + "/hotplug-status", "error")
+            assert w.store.read(path + "/hotplug-error")
+            w.remove(path)
+        good = w.add("vbd", 2, 51712)
+        w.plugged(good)
+        w.remove(good)
+        w.nothing_left()
+
+
+def test_scripts():
+    with DriverDomain() as w:
+        log, script = w.folder / "ran", w.folder / "block-mine"
+        script.write_text(f"#!/bin/sh\necho \"$1 $XENBUS_PATH\" >>{log}\n"
+                          "[ \"$1\" = remove ] || xenstore-write $XENBUS_PATH/physical-device 7:7 $XENBUS_PATH/hotplug-status connected\n")
+        script.chmod(0o755)
+        disk = w.add("vbd", 1, 51712, script=script)
+        w.plugged(disk)
+        assert w.store.read(disk + "/physical-device") == "7:7"
+        w.remove(disk)
+        assert log.read_text().split("\n") == ["add backend/vbd/1/51712", "remove backend/vbd/1/51712", ""]
+        bad = w.folder / "vif-bad"
+        bad.write_text("#!/bin/sh\nexit 3\n")
+        bad.chmod(0o755)
+        nic = w.add("vif", 1, 0, script=bad)
+        w.store.wait_for(nic + "/hotplug-status", "error")
+        w.remove(nic)
+
+
+if __name__ == "__main__":
+    tap.main(sys.modules[__name__])
