@@ -17,7 +17,7 @@ import tap
 from sim import PATIENCE
 from world import Closed, SimWorld, Store, StoreError
 
-__all__ = ["Lives", "Problem", "Rpc"]
+__all__ = ["Hands", "Lives", "Problem", "Rpc"]
 
 
 class Problem(Exception):

@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""hospesd, or the store under it, is killed at each step of each operation: what was begun is finished or undone, and nothing is left."""
+"""hospesd, or the store under it, or the console daemon beside it, is killed at each step of each operation, in a domain's creation, its running, changes of
+its devices and its end: what was begun is finished or undone, and nothing is left."""
 import os
+import pathlib
+import re
 import shutil
 import signal
 import sys
+import threading
 import time
 
 import tap
-from lives import Lives, Problem
+from lives import Hands, Lives, Problem
 from sim import CRASH, PATIENCE, POWEROFF, REBOOT
+from world import Store
 
 CREATE = ["create." + s for s in ("pool", "check", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
     "plug.wait", "plug.hotplug"]
@@ -20,6 +25,11 @@ ATTACH = ["attach." + s for s in ("check", "look", "prepare", "publish", "plug",
 DETACH = ["detach." + s for s in ("close", "wait", "erase", "save")] + ["unplug.wait", "unplug.hotplug"]
 
 
+SHUTDOWN = ["shutdown." + s for s in ("ask", "taken", "down")]
+CHANGE = ["change." + s for s in ("begin", "done")]
+DUMP = ["dump.write"]
+
+
 class Case:
     """One world for a whole test: between cases nothing may be left but the witness, a domain that must not notice anything."""
 
@@ -27,12 +37,22 @@ class Case:
         self.kill = kill
 
     def __enter__(self):
-        self.w = Lives(options=["--wait", "backend=20000"])
+        self.w = Lives(options=["--wait", "backend=20000", "--wait", "console=60000"], hands=False, start=False) if self.kill == "console" else Lives(
+            options=["--wait", "backend=20000"])
+        if self.kill == "console":
+            self.consoled()
         self.w.create("warm", disks=1, nics=1)
         self.w.call("domain.destroy", domain="warm")
         self.witness = self.w.create("witness", disks=1, nics=1)
         self.before = self.state()
         return self
+
+    def consoled(self):
+        """The real console daemon instead of hands that play one."""
+        w = self.w
+        w.hands = Hands(w, consoles=False)
+        w.consoled = w.daemon("xenconsoled", "-i", "--log=guest", "--log-dir", w.folder / "log", "--history-dir", w.folder / "history", "--socket", w.folder / "console.socket")
+        w.start()
 
     def __exit__(self, *exc):
         self.w.__exit__(*exc)
@@ -41,13 +61,13 @@ class Case:
         kept = self.w.leftovers()
         return kept, self.w.sim.state()["domains"]
 
-    def at(self, point, action):
+    def at(self, point, action, wait=True):
         """Do @action with a daemon (or a store) that is killed at @point; then with new ones wait until nothing is under way."""
         w = self.w
         w.hospesd.kill(signal.SIGTERM)
         if self.kill == "hospesd":
             w.start(HOSPESD_DIE_AT=point)
-            self.quietly(action)
+            self.quietly(action, wait)
             w.hospesd.wait()
             assert w.hospesd.process.returncode == -signal.SIGKILL, (point, w.hospesd.process.returncode)
             w.start()
@@ -56,11 +76,16 @@ class Case:
             self.quietly(action, wait=False)
             pid = w.hospesd.process.pid
             assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]), point
-            w.xenstored.kill()
-            w.xenstored.start()
-            w.reconnect()
+            if self.kill == "console":
+                w.consoled.kill()
+                w.consoled.start()
+            else:
+                w.xenstored.kill()
+                w.xenstored.start()
+                w.reconnect()
             os.kill(pid, signal.SIGCONT)
-        self.settle()
+        if wait:
+            self.settle()
         flags, pages, code = w.sim.info(self.witness["domid"])
         assert not flags & 0xd and w.store.read(f"/local/domain/{self.witness['domid']}/name") == "witness", flags
 
@@ -71,6 +96,13 @@ class Case:
                 self.w.rpc.wait(self.ask)
         except (Problem, ConnectionError, TimeoutError):
             pass
+
+    def answer(self):
+        """Of what was asked for last: None, or the problem's code."""
+        try:
+            self.w.rpc.wait(self.ask)
+        except Problem as p:
+            return p.data["code"]
 
     def settle(self):
         end = time.time() + PATIENCE
@@ -118,8 +150,8 @@ def creations(kill):
             there = c.domain("new")
             if there:
                 c.whole("new")
-            elif kill == "store":
-                raise AssertionError(f"{point}: a store that comes back is no reason to give up")
+            elif kill != "hospesd":
+                raise AssertionError(f"{point}: a {kill} that comes back is no reason to give up")
             c.clean("new")
 
 
@@ -168,13 +200,84 @@ def test_files_of_nobody():
         assert {p.name for p in lib.iterdir()} == kept | set(stay), sorted(p.name for p in lib.iterdir())
 
 
+def test_create_console_killed():
+    creations("console")
+
+
+def test_every_step_is_tried():
+    """The lists above name all steps that the sources have."""
+    tried = set(CREATE + DESTROY + RESTART + RENAME + ATTACH + DETACH + SHUTDOWN + CHANGE + DUMP)
+    found = set()
+    for path in (pathlib.Path(__file__).resolve().parents[2] / "tools/hospesd").glob("*.c"):
+        text = path.read_text()
+        tables = {m[1]: re.findall(r'{ "([a-z]+)", ', m[2]) for m in re.finditer(r"op_step (\w+)\[\] = {(.*?)};", text, re.S)}
+        for m in re.finditer(r'(?:\.name = |op_type \w+ = { )"([a-z-]+)",\s*(?:\.steps = )?(\w+)', text):
+            found.update(f"{m[1]}.{step}" for step in tables[m[2]])
+        found.update(f"{m[1]}.{m[2]}" for m in re.finditer(r'op_die_here\("([a-z]+)", "([a-z]+)"\)', text) if m[1] != "userdata")  # test_killed_before_the_record
+    assert len(found) > 50 and found == tried, (found - tried, tried - found)
+
+
+def runs(kill):
+    """A domain that runs is renamed, then asked to shut down, and obeys."""
+    with Case(kill) as c:
+        w = c.w
+        for point in CHANGE:
+            d = c.w.create("old", disks=1, nics=1)
+            c.at(point, lambda w: w.rpc.send("domain.rename", domain="old", name="new"))
+            told = c.answer() if kill != "hospesd" else None
+            name = w.store.read(f"/local/domain/{d['domid']}/name")
+            assert name == "new" or (name == "old" and (told or kill == "hospesd")), (point, name, told)
+            assert told is None or (kill, told) == ("store", "no-store"), (point, told)
+            assert w.store.read(f"/vm/{d['uuid']}/name") == name == w.store.read(f"/hospes/{d['domid']}/name"), point
+            c.whole(name)
+            c.clean(name)
+        for point in SHUTDOWN:
+            d = c.w.create("tired", disks=1, nics=1, on_poweroff="destroy")
+            word = f"/local/domain/{d['domid']}/control/shutdown"
+            obeys = threading.Thread(target=obey, args=(w, d["domid"], word, point == "shutdown.down"))
+            obeys.start()
+            c.at(point, lambda w: w.rpc.send("domain.shutdown", domain="tired", wait=True), wait=False)
+            obeys.join()
+            if w.store.read(word) == "poweroff":
+                w.store.write(word, "")
+            if c.domain("tired"):
+                w.sim.shutdown(d["domid"], POWEROFF)
+            end = time.time() + PATIENCE
+            while c.domain("tired"):
+                assert time.time() < end, (point, c.domain("tired"))
+            c.settle()
+            c.clean()
+
+
+def obey(w, domid, word, wanted):
+    """A guest that takes the word away, by a connection of its own; only if the daemon is to come so far."""
+    if not wanted:
+        return
+    s = Store(w.env["XENSTORED_PATH"])
+    s.wait_for(word, "poweroff")
+    s.write(word, "")
+    s.close()
+
+
+def test_run_hospesd_killed():
+    runs("hospesd")
+
+
+def test_run_store_killed():
+    runs("store")
+
+
+def test_run_console_killed():
+    runs("console")
+
+
 def destructions(kill):
     with Case(kill) as c:
         for point in DESTROY:
             d = c.w.create("old", disks=1, nics=1)
             c.at(point, lambda w: w.rpc.send("domain.destroy", domain="old"))
             # Before the devices were looked at nothing was begun.
-            begun = kill == "store" or point not in ("destroy.note", "destroy.settle", "destroy.look")
+            begun = kill != "hospesd" or point not in ("destroy.note", "destroy.settle", "destroy.look")
             assert not begun or c.domain("old") is None, point
             c.clean("old")
 
@@ -185,6 +288,10 @@ def test_destroy_hospesd_killed():
 
 def test_destroy_store_killed():
     destructions("store")
+
+
+def test_destroy_console_killed():
+    destructions("console")
 
 
 def restarts(kill, points, reason, **policy):
@@ -208,6 +315,10 @@ def test_restart_store_killed():
     restarts("store", RESTART, REBOOT, on_reboot="restart")
 
 
+def test_restart_console_killed():
+    restarts("console", RESTART, REBOOT, on_reboot="restart")
+
+
 def test_rename_restart_hospesd_killed():
     restarts("hospesd", RENAME, CRASH, on_crash="restart_rename")
 
@@ -220,7 +331,7 @@ def dumps(kill):
     """The core is written anew by the next daemon; then the domain begins again."""
     with Case(kill) as c:
         core = c.w.folder / "lib/dump/phoenix"
-        for point in ["dump.write", *RESTART]:
+        for point in DUMP + RESTART:
             d = c.w.create("phoenix", disks=1, nics=1, on_crash="coredump_restart")
             c.at(point, lambda w: w.sim.shutdown(d["domid"], CRASH))
             assert c.whole("phoenix") != d["domid"], point
@@ -271,6 +382,10 @@ def test_hotplug_hospesd_killed():
 
 def test_hotplug_store_killed():
     attachments("store")
+
+
+def test_hotplug_console_killed():
+    attachments("console")
 
 
 def test_end_while_nobody_looks():

@@ -138,36 +138,32 @@ static void domain_unpause(struct caller *caller, struct json_object *params)
 	answer_hypercall(caller, d, rc, "unpause");
 }
 
-/* A request whose answer is that of one transaction. */
-struct simple {
+struct renaming {
 	struct caller *caller;
 	uint32_t domid;
-	struct json_object *result;
+	char *old; /* name, should it come to nothing */
 };
 
-static void simple_done(void *arg, int err, const char *body, size_t len)
+static void renamed(void *arg, int err, const char *body, size_t len)
 {
-	struct simple *s = arg;
+	struct renaming *r = arg;
+	struct dom *d = dom_find(r->domid);
 	struct problem p;
 	(void)body;
 	(void)len;
+	op_die_here("change", "done");
 	if (!err) {
-		caller_result(s->caller, s->result);
+		caller_result(r->caller, NULL);
 	} else {
+		if (d)
+			dom_set_name(d, r->old); /* if the store knows better, its watch tells */
 		problem_init(&p);
 		problem_set(&p, err, err == EIO ? "no-store" : "store-refused", "store", "see that xenstored runs",
 			    "the store did not take the change: %s", strerror(err));
-		refuse(s->caller, dom_find(s->domid), &p);
-		json_object_put(s->result);
+		refuse(r->caller, d, &p);
 	}
-	free(s);
-}
-
-static void commit_simple(struct caller *caller, const struct dom *d, struct xs_batch *b, struct json_object *result)
-{
-	struct simple *s = xmalloc(sizeof(*s));
-	*s = (struct simple){ caller, d->id, result };
-	xs_batch_commit(b, simple_done, s);
+	free(r->old);
+	free(r);
 }
 
 static void domain_rename(struct caller *caller, struct json_object *params)
@@ -176,6 +172,7 @@ static void domain_rename(struct caller *caller, struct json_object *params)
 	const char *name = arg_string(params, "name");
 	struct problem p;
 	struct xs_batch *b;
+	struct renaming *r;
 	if (!d)
 		return;
 	problem_init(&p);
@@ -196,8 +193,11 @@ static void domain_rename(struct caller *caller, struct json_object *params)
 	if (d->ours)
 		xs_batch_write(b, name, "/hospes/%u/name", d->id);
 	dom_log(d, "is renamed to %s", name);
+	r = xmalloc(sizeof(*r));
+	*r = (struct renaming){ caller, d->id, xstrdup(d->name) };
 	dom_set_name(d, name);
-	commit_simple(caller, d, b, NULL);
+	op_die_here("change", "begin");
+	xs_batch_commit(b, renamed, r);
 }
 
 /* What is kept of @d, with its name and UUID of now. */

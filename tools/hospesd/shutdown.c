@@ -90,6 +90,10 @@ static void not_taken(void *arg)
 static void wait_taken(struct op *op)
 {
 	struct shutdown *s = (struct shutdown *)op;
+	if (op->aborted) { /* while the word was being written: nobody will take it */
+		op_next(op);
+		return;
+	}
 	s->over = false;
 	s->watch = xs_watch(s->path, word_changed, s);
 	timer_set(&s->deadline, settings->shutdown_ms, not_taken, s);
