@@ -7,7 +7,7 @@ all: $(BUILD)/hospes tools
 include hv/hv.mk
 include tests/tests.mk
 -include tests/guest/guest.mk
--include loader/loader.mk tools/tools.mk scripts/run.mk packaging/packaging.mk
+-include loader/loader.mk tools/tools.mk scripts/run.mk packaging/packaging.mk docs/docs.mk
 
 tools:
 

@@ -6,6 +6,7 @@ usage: install.py install|uninstall DESTDIR PACKAGE,... VARIANT,... NAME=VALUE..
 Each NAME is a word of the manifest's. TOOLS is the list of built programs; NAMES says whether a program's name is a link to it ("direct") or to
 Debian's wrapper ("wrapper"). What is installed depends on the arguments and the files alone: no clock, no user, no umask.
 """
+import glob
 import os
 import pathlib
 import re
@@ -48,7 +49,7 @@ class Installer:
             if kind == "program" and path.endswith("/"):
                 yield from ((kind, path + name, built) for name, built in self.programs.items())
             elif path.endswith("/"):
-                yield from ((kind, path + f.name, str(f)) for f in sorted(pathlib.Path().glob(words[3])))
+                yield from ((kind, path + f.name, str(f)) for f in sorted(map(pathlib.Path, glob.glob(self.expand(words[3])))))
             elif kind == "name":
                 if words[3] in self.called:
                     yield "link", path, self.caller(path, words[3])

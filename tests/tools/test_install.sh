@@ -9,7 +9,7 @@ umask 027 # must not matter
 
 list() { # title directory
 	echo "$1:"
-	(cd "$2" && find . -type f -printf '%m %P\n' | grep -v -e ' usr/share/doc/' -e ' usr/lib/xen-[^ ]*/bin/' | LC_ALL=C sort -k2)
+	(cd "$2" && find . -type f -printf '%m %P\n' | grep -v -e ' usr/share/doc/' -e ' usr/share/man/' -e ' usr/lib/xen-[^ ]*/bin/' | LC_ALL=C sort -k2)
 }
 for init in systemd sysv; do make -s BUILD="$BUILD" DESTDIR="$tmp/$init" INIT=$init install; done
 make -s BUILD="$BUILD" DESTDIR="$tmp/guest" INIT=systemd install-guest

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""docs/: every page becomes a manual page without a fault, every program and command has one, and every example does what the page says."""
+import importlib.util
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from xl_lab import ROOT, XlWorld, good, tap
+from examples import ELSEWHERE, KINDS, Examples, blocks
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.[1-8].md"))
+
+
+def man():
+    spec = importlib.util.spec_from_file_location("man", ROOT / "scripts" / "man.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pages():
+    """mandoc finds nothing to complain of in any page."""
+    if not shutil.which("mandoc"):
+        raise tap.Skip("mandoc is not installed")
+    with tempfile.TemporaryDirectory() as tmp:
+        man().write_all(pathlib.Path(tmp), sorted(DOCS.glob("*.md")))
+        made = sorted(pathlib.Path(tmp).iterdir())
+        lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *(p for p in made if not p.read_text().startswith(".so "))], capture_output=True, text=True)
+        assert lint.returncode == 0, lint.stdout + lint.stderr
+        # A page that refers to another: it is there, or it is somebody else's.
+        names = {p.name for p in made}
+        others = {"dtc.1", "crash.8", "xen-vbd-interface.7"}
+        for page in PAGES:
+            for name, section in re.findall(r"\*?\*?([a-z][\w.-]+)\*?\*?\(([1-8])\)", page.read_text()):
+                assert f"{name}.{section}" in names | others, f"{page.name} refers to {name}({section})"
+
+
+def test_every_program_has_a_page():
+    names = {m[1] for page in man().written(sorted(DOCS.glob("*.md"))) for m in [re.match(r"(.+)\.[1-8]$", page)]}
+    programs = {p.parent.name for p in (ROOT / "tools").glob("*/*.mk")}
+    assert programs <= names, f"without a page: {sorted(programs - names)}"
+
+
+def test_every_command_is_told():
+    """Each command of xl in xl(1), each method of hospesd in hospesd.md."""
+    table = (ROOT / "tools/xl/commands.c").read_text()
+    # "cpupool-create, -list" names cpupool-list too.
+    page = (DOCS / "xl.1.md").read_text()
+    told = set(re.findall(r"[a-z][a-z0-9-]+", page))
+    for first, rest in re.findall(r"([a-z]+)-[a-z]+((?:, -[a-z-]+)+)", page):
+        told |= {first + word for word in re.findall(r"-[a-z-]+", rest)}
+    listed = dict(re.findall(r'^\t\{ "([a-z0-9-]+)", (cmd_\w+),', table, re.M))
+    later = {name for name, function in listed.items() if function == "cmd_later"}
+    listed = set(listed)
+    assert len(listed) > 60, sorted(listed)
+    assert listed - later <= told, f"xl(1) says nothing of {sorted(listed - later - told)}"
+    methods = set(re.findall(r'"((?:domain|device|daemon|events)\.[a-z_]+)"', (ROOT / "tools/hospesd/methods.c").read_text()))
+    told = (DOCS / "hospesd.md").read_text()
+    assert methods and not [m for m in methods if f"`{m}`" not in told], sorted(methods)
+
+
+def test_every_example_is_of_a_kind():
+    """Manual pages have no code that no test knows."""
+    for page in PAGES:
+        text = page.read_text()
+        assert not re.search(r"^    \S", re.sub(r"```.*?```", "", text, flags=re.S), re.M), f"{page.name}: indented code: fence it and say of what kind it is"
+        for kind, _, _, line in blocks(text):
+            assert kind in KINDS + ELSEWHERE[1:], f"{page.name}:{line}: '{kind}' is no kind of example"
+
+
+def test_examples():
+    for page in sorted(DOCS.glob("*.md")):
+        if any(kind in KINDS for kind, *_ in blocks(page.read_text())):
+            with Examples(page) as world:
+                world.run_all()
+
+
+def paths_of(page):
+    """The tables' paths as regular expressions."""
+    out = {}
+    for cell in re.findall(r"^\| ([^|]+) \|", page, re.M):
+        if cell[0] not in "/@" or "Domain" in cell:
+            continue
+        first, *rest = cell.split(", ")
+        parent = first.rsplit("/", 1)[0]
+        for name in [first, *(r if r[0] == "@" else f"{parent}/{r}" if "/" not in r else f"{parent.rsplit('/device/', 1)[0]}/{r}" for r in rest)]:
+            text = name.replace("*CLASS*", "(?:vbd|vif)").replace("*U*", "[0-9a-f-]{36}")
+            out[name] = re.compile(re.sub(r"\*[BDN]\*", r"\\d+", text))
+    return out
+
+
+def test_store_paths():
+    """A domain's nodes are those of xenstore-paths(7), each described one is there, and permissions are as told."""
+    text = (DOCS / "xenstore-paths.7.md").read_text()
+    known = paths_of(text)
+    with XlWorld() as w:
+        disk = w.folder / "disks/a"
+        disk.write_bytes(bytes(4096))
+        good(w.xl("create", "-q", w.file("web", f'disk=["{disk},raw,xvda,w"]\nvif=["bridge=br0,mac=00:16:3e:00:00:01"]')))
+        there = {f"/{top}{path}" for top in ("local", "vm", "libxl", "hospes") for path in w.store.tree(f"/{top}")}
+    driver = re.compile(r".*/(feature-played)$")
+    # Below these the page describes by a sentence.
+    whole = [re.compile(r"/hospes/.+"), re.compile(r"/libxl/\d+/(type|dm-version|device/.+)"), re.compile(r"/vm/[^/]+/(name|uuid|start_time)"),
+             re.compile(r"/local/domain/\d+/backend/console/\d+/0/\w[\w-]+")]
+    leaves = {p for p in there if not any(q.startswith(p + "/") for q in there)}
+    strange = [p for p in leaves if not driver.match(p) and not any(r.fullmatch(p) for r in [*known.values(), *whole])]
+    assert not strange, f"not in xenstore-paths(7): {sorted(strange)}"
+    absent = [name for name, r in known.items() if name[0] == "/" and not any(r.fullmatch(p) for p in there)]
+    assert absent in ([], ["/hospes/pending"]), f"in xenstore-paths(7) only: {absent}"
+
+
+if __name__ == "__main__":
+    tap.main(sys.modules[__name__])
