@@ -97,8 +97,9 @@ static void show_kind(const char *what, uint64_t objects, uint64_t bytes)
 }
 
 /*
- * What must be the same again when guests have come and gone. Frames are free or in the tables of somebody's map: how many of the latter a domain that
- * stays has depends on where it put what it mapped meanwhile.
+ * What must be the same again when guests have come and gone. Frames are free, in the tables of somebody's map (how many
+ * a domain that stays has of them depends on where it put what it mapped meanwhile), or slabs of the heap (how many the
+ * same objects take depends on what was between them).
  */
 static void show_holdings(void)
 {
@@ -117,9 +118,9 @@ static void show_holdings(void)
 	}
 	heap_account(show_kind);
 	printk(LOG_WARN,
-	       "Held: %lu frames free, %lu in tables of maps, %u domains, %u ports, %u grant mappings, %lu bytes of heap\n",
-	       (unsigned long)mm_free_frames(), (unsigned long)tables, domains, ports, mappings,
-	       (unsigned long)heap_bytes_used());
+	       "Held: %lu frames free, %lu in tables of maps, %lu in slabs, %u domains, %u ports, %u grant mappings, %lu bytes of heap\n",
+	       (unsigned long)mm_free_frames(), (unsigned long)tables, (unsigned long)heap_slab_pages(), domains, ports,
+	       mappings, (unsigned long)heap_bytes_used());
 }
 
 static void show_memory(void)

@@ -38,7 +38,7 @@ static struct {
 	spinlock_t lock;				  /* guards all of it and every slab */
 	struct list partial[NR_CLASSES];		  /* slabs with room */
 	uint16_t capacity[NR_CLASSES], first[NR_CLASSES]; /* a slab's objects, and where they begin */
-	uint64_t bytes;					  /* read without it */
+	uint64_t bytes, slabs;				  /* read without it */
 	struct account account[NR_KINDS];		  /* by address of the name, the next free one after it */
 	unsigned nr_kinds;
 } heap;
@@ -173,6 +173,7 @@ static void *alloc_small(unsigned class, const char *what)
 		fresh->class = (uint16_t) class;
 		spin_lock(&heap.lock);
 		list_add(&heap.partial[class], &fresh->link);
+		heap.slabs++;
 	}
 	p = slab_take(container_of(heap.partial[class].next, struct slab, link), kind_of(what));
 	spin_unlock(&heap.lock);
@@ -229,6 +230,7 @@ void xfree(void *p)
 	if (empty) {
 		list_del(&s->link);
 		s->magic = 0;
+		heap.slabs--;
 	}
 	spin_unlock(&heap.lock);
 	if (empty)
@@ -239,6 +241,12 @@ void xfree(void *p)
 uint64_t heap_bytes_used(void)
 {
 	return read_once(heap.bytes);
+}
+
+/* Pages that are slabs of small objects: the same objects take more of them when others lay between them once. */
+uint64_t heap_slab_pages(void)
+{
+	return read_once(heap.slabs);
 }
 
 /* Is a kind before @i called the same? */

@@ -27,6 +27,33 @@ static void test_sizes(void **state)
 	xfree(NULL);
 }
 
+/* Frames free and slabs are a constant sum, whatever lay between the objects that stay. */
+static void test_slabs(void **state)
+{
+	enum { N = 600 };
+	void *p[N];
+	uint64_t before;
+
+	host_machine_ram(64UL << 20, 1);
+	before = mm_free_frames();
+	for (unsigned i = 0; i < N; i++) {
+		p[i] = xzalloc_bytes(200);
+		assert_int_equal(mm_free_frames() + heap_slab_pages(), before);
+	}
+	/* One of each slab stays. */
+	for (unsigned i = 0; i < N; i++)
+		if (i % 15) {
+			xfree(p[i]);
+			p[i] = NULL;
+		}
+	assert_true(heap_slab_pages() > heap_bytes_used() / PAGE_SIZE + 1);
+	assert_int_equal(mm_free_frames() + heap_slab_pages(), before);
+	for (unsigned i = 0; i < N; i++)
+		xfree(p[i]);
+	assert_int_equal(heap_slab_pages(), 0);
+	assert_int_equal(mm_free_frames(), before);
+}
+
 static void test_random(void **state)
 {
 	struct {
@@ -147,10 +174,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_account),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_sizes),	cmocka_unit_test(test_slabs),	  cmocka_unit_test(test_random),
+		cmocka_unit_test(test_account), cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

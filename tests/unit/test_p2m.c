@@ -116,6 +116,7 @@ static void view_changed(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned orde
 static void view_flush(struct p2m_listener *l, bool narrowed)
 {
 	view.dirty = false;
+	l->tables = 7;
 }
 
 static void check_view(void)
@@ -171,8 +172,12 @@ static void test_random_against_model(void **state)
 		check_model(d, g > 20 ? g - 20 : 0, min_u64((1UL << order) + 40, 3000));
 		if (step == 700 || step == 2500) /* what is there already is told in order */
 			p2m_listen(d, &view.l);
+		if (step == 1799)
+			assert_int_equal(p2m_table_pages(d), d->p2m.nr_tables + 7);
 		if (step == 1800)
 			p2m_unlisten(d, &view.l);
+		if (step == 1801)
+			assert_int_equal(p2m_table_pages(d), d->p2m.nr_tables);
 		if (step == 2499)
 			view = (struct view){ .l = view.l };
 		if (step % 1000 == 999)

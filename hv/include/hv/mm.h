@@ -139,6 +139,7 @@ void xfree(void *p);
 #define xzalloc_array(type, n) ((type *)heap_alloc_array(sizeof(type), (n), #type "[]"))
 #define xzalloc_bytes(size) heap_alloc((size), "bytes")
 uint64_t heap_bytes_used(void);
+uint64_t heap_slab_pages(void);
 /* Calls @fn for each kind of object there is, in the same order each time: leaks have a name. */
 void heap_account(void (*fn)(const char *what, uint64_t objects, uint64_t bytes));
 
