@@ -15,6 +15,7 @@
 #include "device.h"
 #include "dom.h"
 #include "domain/config.h"
+#include "drivers.h"
 #include "guest/build.h"
 #include "hcall/hcall.h"
 #include "hv.h"
@@ -249,7 +250,9 @@ static void build(struct op *op)
 	memset(&c->build, 0, sizeof(c->build));
 	c->build.kernel_cache = settings->cache_dir;
 	c->build.cpupool = c->pool;
-	c->build.domid = choose_domid();
+	c->build.domid = drivers_number(c->config.name);
+	if (!c->build.domid)
+		c->build.domid = choose_domid();
 	problem_init(&c->build_problem);
 	c->work.run = build_run;
 	c->work.done = build_done;
@@ -311,6 +314,16 @@ static void publish(struct op *op)
 	xs_batch_commit(b, published, c);
 }
 
+/* Only now does the store know whose permissions those of a driver domain's back ends are. */
+static void introduced(void *arg, int err, const char *body, size_t len)
+{
+	struct op *op = arg;
+	(void)body;
+	(void)len;
+	if (op_store_ok(op, err, "the introduction of the domain"))
+		drivers_rejoin(op);
+}
+
 static void introduce(struct op *op)
 {
 	struct create *c = (struct create *)op;
@@ -318,7 +331,7 @@ static void introduce(struct op *op)
 		op_fail(op);
 		return;
 	}
-	xs_introduce(op->dom->id, c->build.store_gfn, c->build.store_port, stored, op);
+	xs_introduce(op->dom->id, c->build.store_gfn, c->build.store_port, introduced, op);
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "dom.h"
 #include "domain/config.h"
+#include "drivers.h"
 #include "settings.h"
 #include "store/wire.h"
 #include "xs.h"
@@ -328,6 +329,7 @@ void device_publish(const struct device *dev, struct xs_batch *b)
 	device_back(dev, back);
 	device_front(dev, fore);
 	device_record(dev, record);
+	drivers_note(b, dev->backend_domid);
 	xs_batch_write(b, "", "%s", record);
 	xs_batch_write(b, fore, "%s/frontend", record);
 	xs_batch_write(b, back, "%s/backend", record);

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
+#include "drivers.h"
 #include "host/host.h"
 #include "hv.h"
 #include "loop.h"
@@ -552,6 +553,7 @@ static void got_disks(void *arg, int err, struct xs_node *disks)
 		return; /* the store went away: once more when it is back */
 	}
 	recover.looking = 1;
+	drivers_learn(xs_node_find(recover.hospes, "drivers"));
 	learn_disks();
 	host_loops(look_at_loop, NULL);
 	for (n = recover.hospes ? recover.hospes->children : NULL; n; n = n->next)
