@@ -4,13 +4,15 @@ from machine import Machine, boot_test, guest, launch, linux
 
 @boot_test("boot", "system", weight=40)
 def cloud_one_cpu():
-    """The cloud kernel (lz4) in 96 MiB reaches a shell on its console ring and powers off."""
-    with Machine(launch([linux("cloud", memory=96)]), memory="512M") as m:
+    """The cloud kernel (lz4) in 96 MiB, told to use grant tables of version 2, reaches a shell on its console ring and powers off."""
+    with Machine(launch([linux("cloud", memory=96, extra="grant_table.version=2")]), memory="512M") as m:
         m.expect(r"USERSPACE cloud: kernel 6\.1\S*-cloud-amd64, 1 CPU, .*xen 4\.17\.7-hospes", timeout=150)
         m.send("echo answer-$((40+2))\n")
         m.expect("answer-42", timeout=30)
         m.send("dmesg | grep -c 'Using FIFO-based ABI' | sed s/^/fifo-/\n")
         m.expect("fifo-1", timeout=30)
+        m.send("dmesg | grep -c 'Grant tables using version 2 layout' | sed s/^/grants-/\n")
+        m.expect("grants-1", timeout=30)
         m.send("poweroff -f\n")
         m.expect_off(60)
 
