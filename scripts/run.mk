@@ -33,7 +33,7 @@ test: setup
 	@sh scripts/xl-clients.sh $(IMAGES)
 	@sh scripts/lint.sh
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store sim fuzz boot system
-	@$(PYTHON) scripts/check-compat.py docs/compatibility.md $(BUILD)/tests-ran.txt
+	@$(PYTHON) scripts/check-compat.py docs/compatibility.md docs/linux-configuration.md $(BUILD)/tests-ran.txt
 
 test-oracle: setup
 	@$(MAKE) --no-print-directory -j2 all guests $(BUILD)/dom0-create

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from xl_lab import ROOT, XlWorld, good, tap
+from xl_lab import BUILD, ROOT, XlWorld, good, tap
 from examples import ELSEWHERE, KINDS, Examples, blocks
 
 DOCS = ROOT / "docs"
@@ -111,6 +111,23 @@ def test_store_paths():
     assert not strange, f"not in xenstore-paths(7): {sorted(strange)}"
     absent = [name for name, r in known.items() if name[0] == "/" and not any(r.fullmatch(p) for p in there)]
     assert absent in ([], ["/hospes/pending"]), f"in xenstore-paths(7) only: {absent}"
+
+
+def test_linux_configuration():
+    """Debian's generic kernel has each symbol as docs/linux-configuration.md says; none that has to do with Xen is missing there."""
+    disk = (BUILD / "images/dom0-disk.img").resolve()
+    if not disk.exists():
+        raise tap.Skip("there is no disk of Debian's dom0")
+    names = subprocess.run(["debugfs", "-R", "ls -p /boot", disk], capture_output=True, text=True, check=True).stdout
+    config = subprocess.run(["debugfs", "-R", f"cat /boot/{re.search(r'config-[^/]*', names)[0]}", disk], capture_output=True, text=True, check=True).stdout
+    debian = dict(re.findall(r"^CONFIG_(\w+)=([ym])$", config, re.M))
+    rows = re.findall(r"^\| LK-\d\d (\w+) \| ([ymn]): ", (DOCS / "linux-configuration.md").read_text(), re.M)
+    wrong = [(name, value) for name, value in rows if debian.get(name, "n") != value]
+    assert not wrong, wrong
+    # Options inside of drivers that have rows, and names that only look like it.
+    inside = {"XEN_SAVE_RESTORE", "XEN_MEMORY_HOTPLUG_LIMIT", "NETXEN_NIC"}
+    missing = {name for name in debian if "XEN" in name} - {name for name, _ in rows} - inside
+    assert not missing, sorted(missing)
 
 
 if __name__ == "__main__":
