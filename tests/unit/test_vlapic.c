@@ -203,6 +203,26 @@ static void test_level(void **state)
 	assert_int_equal(t.eois[1], 1);
 }
 
+/* What the CPU did not take after all is pending again; nothing happens to another one that is in service. */
+static void test_unack(void **state)
+{
+	struct vlapic *l = &t.lapic[0];
+
+	vlapic_set_irq(l, 0x50, false);
+	vlapic_ack(l, 0x50);
+	vlapic_set_irq(l, 0x91, false);
+	vlapic_ack(l, 0x91);
+	vlapic_unack(l, 0x91);
+	vlapic_unack(l, 0x91);
+	assert_int_equal(vlapic_pending(l), 0x91);
+	vlapic_ack(l, 0x91);
+	vlapic_eoi(l);
+	assert_int_equal(vlapic_pending(l), -1);
+	vlapic_eoi(l);
+	assert_int_equal(l->isr_highest, -1);
+	assert_int_equal(vlapic_pending(l), -1);
+}
+
 static void test_software_disable(void **state)
 {
 	struct vlapic *l = &t.lapic[0];
@@ -689,6 +709,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_reset, setup),
 					    cmocka_unit_test_setup(test_priority, setup),
 					    cmocka_unit_test_setup(test_level, setup),
+					    cmocka_unit_test_setup(test_unack, setup),
 					    cmocka_unit_test_setup(test_software_disable, setup),
 					    cmocka_unit_test_setup(test_errors, setup),
 					    cmocka_unit_test_setup(test_ipi_xapic, setup),

@@ -132,6 +132,8 @@ int hvm_set_efer(struct vcpu *v, uint64_t val) must_check;
 /* intr.c ------------------------------------------------------------------------------------ */
 /* With interrupts closed, just before an entry: queue what can be taken now, ask for a window for the rest. */
 void hvm_intr_prepare(struct vcpu *v);
+/* The interrupt @vector that hvm_intr_prepare() queued was not delivered: it is pending again. Just after the exit. */
+void hvm_intr_undelivered(struct vcpu *v, uint8_t vector);
 extern const struct vlapic_ops hvm_vlapic_ops;
 /* INIT and STARTUP that arrived; returns false when @v shall not run. Interrupts on. */
 bool hvm_init_sipi(struct vcpu *v);

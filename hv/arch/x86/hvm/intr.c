@@ -64,6 +64,12 @@ void hvm_intr_prepare(struct vcpu *v)
 	virt->window(v, window);
 }
 
+/* The callback's vector was never acknowledged: it is pending as long as the upcall is. */
+void hvm_intr_undelivered(struct vcpu *v, uint8_t vector)
+{
+	vlapic_unack(v->arch.vlapic, vector);
+}
+
 /*
  * For HLT, SCHEDOP_block and SCHEDOP_poll. Own CPU, or the vCPU is not running. An interrupt counts only if the guest would take it
  * now: one that polls with interrupts off waits for its ports, as on Xen.
@@ -73,9 +79,7 @@ bool arch_vcpu_event_pending(struct vcpu *v)
 	if (read_once(v->arch.nmi_pending) || read_once(v->arch.init_pending) ||
 	    __atomic_load_n(&v->arch.sipi_vector, __ATOMIC_SEQ_CST) >= 0)
 		return true;
-	/* One that is acknowledged and still on its way in is in no register of the APIC any more. */
-	return (v->arch.regs.rflags & RFLAGS_IF) &&
-	       (callback_pending(v) || vlapic_pending(v->arch.vlapic) >= 0 || (virt->blocked(v) & BLOCK_EVENT));
+	return (v->arch.regs.rflags & RFLAGS_IF) && (callback_pending(v) || vlapic_pending(v->arch.vlapic) >= 0);
 }
 
 void arch_event_upcall(struct vcpu *v)

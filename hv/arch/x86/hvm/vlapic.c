@@ -178,6 +178,16 @@ void vlapic_ack(struct vlapic *l, uint8_t vector)
 		l->isr_highest = vector;
 }
 
+void vlapic_unack(struct vlapic *l, uint8_t vector)
+{
+	if (l->isr_highest != vector)
+		return;
+	vec_clear(l, APIC_ISR, vector);
+	l->isr_highest = (int16_t)vec_highest(l, APIC_ISR);
+	vec_set(l, APIC_IRR, vector);
+	__atomic_store_n(&l->irr_maybe, true, __ATOMIC_SEQ_CST);
+}
+
 void vlapic_eoi(struct vlapic *l)
 {
 	int vector = l->isr_highest;

@@ -177,6 +177,8 @@ int vlapic_pending(struct vlapic *l);
 int vlapic_highest_irr(struct vlapic *l);
 /* The CPU takes @vector, which vlapic_pending() returned: IRR to ISR. */
 void vlapic_ack(struct vlapic *l, uint8_t vector);
+/* It did not take @vector after all: ISR to IRR. Nothing if that is not the one in service with the highest priority. */
+void vlapic_unack(struct vlapic *l, uint8_t vector);
 /* End of interrupt: as a write to the EOI register. */
 void vlapic_eoi(struct vlapic *l);
 

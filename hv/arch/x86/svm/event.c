@@ -37,8 +37,6 @@ void svm_inject_exception(struct vcpu *v, unsigned vector, int error_code)
 			vector = TRAP_DF;
 			error_code = 0;
 		}
-	} else if (old & EVENT_VALID) {
-		s->held = old; /* it was acknowledged already: must not get lost */
 	}
 	s->vmcb->eventinj = event_exception(vector, error_code);
 }
@@ -76,7 +74,7 @@ unsigned svm_blocked(struct vcpu *v)
 	struct svm_vcpu *s = v->arch.svm;
 	unsigned b = 0;
 
-	if ((s->vmcb->eventinj & EVENT_VALID) || s->held)
+	if (s->vmcb->eventinj & EVENT_VALID)
 		b |= BLOCK_EVENT;
 	if (s->vmcb->shadow & 1)
 		b |= BLOCK_SHADOW;
@@ -145,29 +143,24 @@ static bool interruptible(const struct vcpu *v, const struct vmcb *b)
 }
 
 /*
- * An interrupt that can be taken at once goes in as a virtual one, for the processor to take on entry (15.21.4), unless the field is used for a
- * window. EVENTINJ would do on hardware; QEMU delivers what came that way twice if it is interrupted just then.
+ * An interrupt that can be taken at once goes in as a virtual one, for the processor to take on entry (15.21.4). EVENTINJ would do on
+ * hardware; QEMU delivers what came that way twice, the second time whenever something next stops it, even with interrupts off. A window is
+ * wanted too if more waits: the field is taken, so the handler's IRET is the time to look again.
  */
 static void make_virtual(struct vcpu *v, struct svm_vcpu *s)
 {
 	struct vmcb *b = s->vmcb;
 
-	if ((b->intercept1 & INTERCEPT_VINTR) || !interruptible(v, b))
+	if (!interruptible(v, b))
 		return;
+	if (b->intercept1 & INTERCEPT_VINTR) {
+		svm_window(v, WINDOW_NONE);
+		b->intercept1 |= INTERCEPT_IRET;
+	}
 	b->vintr &= ~VINTR_VECTOR_MASK;
 	b->vintr |= VINTR_IRQ | VINTR_IGN_TPR | VINTR_PRIO_MASK | (b->eventinj & EVENT_VECTOR) << VINTR_VECTOR_SHIFT;
 	b->eventinj = 0;
 	s->virtual = true;
-}
-
-/* The virtual interrupt of this entry, if the guest exited before it took it: it is acknowledged and must not get lost. */
-static uint64_t untaken(struct svm_vcpu *s)
-{
-	uint64_t vintr = s->vmcb->vintr;
-
-	s->virtual = false;
-	s->vmcb->vintr = vintr & ~VINTR_IRQ;
-	return vintr & VINTR_IRQ ? EVENT_VALID | EVENT_INTR | (vintr & VINTR_VECTOR_MASK) >> VINTR_VECTOR_SHIFT : 0;
 }
 
 void svm_event_prepare(struct vcpu *v)
@@ -180,44 +173,51 @@ void svm_event_prepare(struct vcpu *v)
 		if (v->arch.nmi_pending)
 			svm_window(v, WINDOW_ANY);
 	}
-	if (unlikely(s->held)) {
-		if ((b->eventinj & EVENT_VALID) || !interruptible(v, b)) {
-			svm_window(v, WINDOW_ANY);
-			return;
-		}
-		b->eventinj = s->held;
-		s->held = 0;
-	}
 	if ((b->eventinj & EVENT_VALID) && (b->eventinj & EVENT_TYPE) == EVENT_INTR)
 		make_virtual(v, s);
 }
 
+/* The virtual interrupt of this entry goes back if the guest exited before it took it. */
+static void take_back(struct vcpu *v, struct svm_vcpu *s)
+{
+	uint64_t vintr = s->vmcb->vintr;
+
+	s->virtual = false;
+	s->vmcb->vintr = vintr & ~VINTR_IRQ;
+	if (vintr & VINTR_IRQ)
+		hvm_intr_undelivered(v, (uint8_t)(vintr >> VINTR_VECTOR_SHIFT));
+}
+
 /*
- * Software interrupts (INT n, INT3, INTO) are not queued again: rip is still on the instruction, which simply runs again.
+ * Interrupts and NMIs go back where they came from, to be chosen anew: something more urgent may be waiting by then. Software interrupts
+ * (INT n, INT3, INTO) are not queued again: rip is still on the instruction, which simply runs again.
  */
 void svm_event_collect(struct vcpu *v)
 {
 	struct svm_vcpu *s = v->arch.svm;
 	struct vmcb *b = s->vmcb;
-	uint64_t e = b->exitintinfo, left = unlikely(s->virtual) ? untaken(s) : 0;
+	uint64_t e = b->exitintinfo;
 
-	b->eventinj = left;
+	if (unlikely(s->virtual))
+		take_back(v, s);
+	b->eventinj = 0;
 	if (likely(!(e & EVENT_VALID)))
 		return;
-	/* No exception has such a vector: QEMU's word for a virtual interrupt. */
+	/* No exception has such a vector: QEMU's word for a virtual interrupt, which it leaves in V_IRQ as well. */
 	if ((e & EVENT_TYPE) == EVENT_EXCEPTION && (e & EVENT_VECTOR) >= 32)
 		e = (e & ~EVENT_TYPE) | EVENT_INTR;
 	switch (e & EVENT_TYPE) {
 	case EVENT_EXCEPTION:
-		if ((e & EVENT_VECTOR) == 3 || (e & EVENT_VECTOR) == 4)
-			break;
-		/* fall through */
+		if ((e & EVENT_VECTOR) != 3 && (e & EVENT_VECTOR) != 4)
+			b->eventinj = e;
+		break;
 	case EVENT_INTR:
+		hvm_intr_undelivered(v, (uint8_t)e);
+		break;
 	case EVENT_NMI:
-		b->eventinj = e;
-		/* The same one: its delivery was interrupted, and QEMU keeps V_IRQ until it is through. */
-		if (left && ((e & EVENT_TYPE) != EVENT_INTR || ((e ^ left) & EVENT_VECTOR)))
-			s->held = left;
+		s->nmi_blocked = false;
+		b->intercept1 &= ~INTERCEPT_IRET;
+		__atomic_store_n(&v->arch.nmi_pending, true, __ATOMIC_SEQ_CST);
 		break;
 	}
 }

@@ -67,17 +67,15 @@ void svm_set_dr(struct vcpu *v, unsigned dr, uint64_t val)
 		vmcb(v)->dr7 = val;
 }
 
-/* One that an exception held back matters more than that exception, which the instruction will raise again. */
 uint64_t svm_get_event(struct vcpu *v)
 {
-	uint64_t e = v->arch.svm->held ? v->arch.svm->held : vmcb(v)->eventinj;
+	uint64_t e = vmcb(v)->eventinj;
 
 	return e & EVENT_VALID ? e : 0;
 }
 
 void svm_set_event(struct vcpu *v, uint64_t event)
 {
-	v->arch.svm->held = 0;
 	vmcb(v)->eventinj = event & EVENT_VALID ? event : 0;
 }
 
@@ -193,6 +191,5 @@ void svm_reset(struct vcpu *v)
 	svm_set_tpr(v, 0);
 	b->intercept1 &= ~INTERCEPT_IRET;
 	s->nmi_blocked = s->iret_pending = false;
-	s->held = 0;
 	s->flush = true;
 }

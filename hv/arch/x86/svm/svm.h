@@ -18,7 +18,6 @@ struct svm_vcpu {
 	bool nmi_blocked;  /* an NMI handler runs: until IRET */
 	bool iret_pending; /* the IRET itself has not run yet */
 	bool virtual;	   /* this entry carries an interrupt as a virtual one */
-	uint64_t held;	   /* interrupt or NMI whose delivery an exception interrupted, in EVENTINJ form */
 };
 
 struct svm_cpu {
@@ -68,9 +67,9 @@ void svm_window_exit(struct vcpu *v);
 uint8_t svm_get_tpr(struct vcpu *v);
 void svm_set_tpr(struct vcpu *v, uint8_t cr8);
 void svm_end_insn(struct vcpu *v);
-/* Just before an entry: an event held back by svm_inject_exception() takes its turn. */
+/* Just before an entry: an interrupt that goes in takes the form the processor wants. */
 void svm_event_prepare(struct vcpu *v);
-/* Just after an exit: keep the event whose delivery the exit interrupted. */
+/* Just after an exit: keep the exception whose delivery the exit interrupted, give an interrupt or an NMI back. */
 void svm_event_collect(struct vcpu *v);
 /* The guest is about to execute IRET. */
 void svm_event_iret(struct vcpu *v);
