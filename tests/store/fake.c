@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/xenstored/chores.h"
+#include "tools/xenstored/commit.h"
 #include "tools/xenstored/conflict.h"
 #include "tools/xenstored/control.h"
 #include "tools/xenstored/domain.h"
@@ -358,6 +359,19 @@ bool domain_is_introduced(uint32_t id)
  * The journal.
  */
 
+/* Only parts that end up whole would be kept, so what is in them is left out until then. */
+static struct {
+	bool open;
+	uint64_t number;
+	struct part {
+		char *path, *value;
+		size_t len;
+		struct perm *perms;
+		unsigned nr_perms;
+	} * parts;
+	unsigned nr;
+} large;
+
 void journal_begin(struct conn *c)
 {
 	world.depth++;
@@ -368,6 +382,58 @@ void journal_commit(void)
 {
 	assert_true(world.depth > 0);
 	world.depth--;
+	large.open = false;
+}
+
+static void parts_forget(void)
+{
+	for (unsigned i = 0; i < large.nr; i++) {
+		free(large.parts[i].path);
+		free(large.parts[i].value);
+		free(large.parts[i].perms);
+	}
+	free(large.parts);
+	large.parts = NULL;
+	large.nr = 0;
+}
+
+static void part_add(struct part p)
+{
+	large.parts = grow(large.parts, (large.nr + 1) * sizeof(p));
+	large.parts[large.nr++] = p;
+}
+
+void journal_part(uint64_t number)
+{
+	assert_true(world.depth > 0);
+	if (number != large.number)
+		parts_forget();
+	large.number = number;
+	large.open = true;
+}
+
+void journal_parts(uint64_t number)
+{
+	assert_true(number == large.number && !large.open);
+	for (unsigned i = 0; i < large.nr; i++) {
+		const struct part *p = &large.parts[i];
+
+		if (p->perms)
+			journal_node(p->path, p->value, p->len, p->perms, p->nr_perms);
+		else
+			journal_rm(p->path);
+	}
+	parts_forget();
+}
+
+uint64_t journal_life(void)
+{
+	return 1;
+}
+
+void journal_abandon(void)
+{
+	assert_true(world.depth > 0);
 }
 
 static struct record *record_find(const char *path)
@@ -386,6 +452,14 @@ void journal_node(const char *path, const void *value, size_t len, const struct 
 	assert_true(world.depth > 0);
 	if (*path == '@' || journal_off)
 		return; /* permissions of a special name */
+	if (large.open) {
+		part_add((struct part){ .path = copy_of(path, strlen(path)),
+					.value = copy_of(value, len),
+					.len = len,
+					.perms = copy_of(perms, nr_perms * sizeof(*perms)),
+					.nr_perms = nr_perms });
+		return;
+	}
 	parent = copy_of(path, strlen(path));
 	*strrchr(parent, '/') = '\0';
 	if (*parent && strcmp(parent, "/tool"))
@@ -410,6 +484,10 @@ void journal_rm(const char *path)
 	size_t len = strlen(path);
 
 	assert_true(world.depth > 0);
+	if (large.open) {
+		part_add((struct part){ .path = copy_of(path, len) });
+		return;
+	}
 	for (unsigned i = 0; i < world.nr_records && !journal_off; i++) {
 		struct record *r = &world.records[i];
 
@@ -589,6 +667,7 @@ int world_teardown(void **state)
 	free(world.records);
 	world.records = NULL;
 	world.nr_records = 0;
+	parts_forget();
 	return 0;
 }
 
@@ -602,7 +681,11 @@ int ask(struct conn *c, uint32_t tx, uint32_t type, const void *body, size_t len
 
 	if (len)
 		memcpy(exact, body, len);
-	request_handle(c, &h, exact);
+	do {
+		request_handle(c, &h, exact);
+		while (commit_waits())
+			commit_step();
+	} while (c->again);
 	free(exact);
 	chores_finish();
 	assert_int_equal(world.depth, 0);

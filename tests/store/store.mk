@@ -1,6 +1,6 @@
 # The store proper without its I/O: each tests/store/test_X.c is a program of the unit suite, over the world of fake.c.
-STORE_CORE := $(addprefix tools/xenstored/,check.c chores.c conflict.c control.c dir.c hash.c live.c owned.c perms.c quota.c removal.c request.c \
-                transaction.c transaction_move.c tree.c view.c watch.c watch_fire.c watch_place.c) lib/store/wire.c
+STORE_CORE := $(addprefix tools/xenstored/,check.c chores.c commit.c conflict.c control.c dir.c hash.c live.c owned.c perms.c quota.c removal.c request.c \
+                transaction.c transaction_move.c tree.c view.c view_emit.c watch.c watch_fire.c watch_place.c) lib/store/wire.c
 STORE_TEST_OBJS := $(STORE_CORE:%.c=$(BUILD)/store/%.o) $(BUILD)/store/tests/store/fake.o
 STORE_TEST_SRCS := $(sort $(wildcard tests/store/test_*.c))
 STORE_TEST_BINS := $(STORE_TEST_SRCS:tests/store/test_%.c=$(BUILD)/unit/test_store_%)

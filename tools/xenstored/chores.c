@@ -27,6 +27,11 @@ static void put_first(struct chore *first, struct chore **last)
 	chores.first = first;
 }
 
+bool chores_at_work(void)
+{
+	return chores.at_work;
+}
+
 bool chores_made(void)
 {
 	return chores.made;

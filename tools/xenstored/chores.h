@@ -17,6 +17,7 @@ struct chore {
 /* The latest of all. Whoever makes more of them than are worked off does older ones himself, here, so that guests are served again. */
 void chores_add(struct chore *c);
 bool chores_wait(void);
+bool chores_at_work(void);
 /* Did the chore at work make others? They come before what is left of it, so it had better stop here. */
 bool chores_made(void);
 /* One step of the oldest, if there is any. */

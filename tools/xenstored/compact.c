@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conn_io.h"
@@ -20,10 +19,11 @@
 #include "trace.h"
 #include "watch.h"
 
-#define SLICE_NS 250000
-#define NODES_PER_FRAME 64
+/* One step is what a request may have to wait for: about as much as another request. */
+#define NODES_PER_FRAME 12
+#define IDS_PER_STEP 512
 #define FREE_PER_STEP (128u << 10)
-#define COPY_PER_STEP (64u << 10)
+#define COPY_PER_STEP (8u << 10)
 
 enum compact_step { STEP_IDLE, STEP_DOMAINS, STEP_QUOTAS, STEP_NODES, STEP_COPY, STEP_FREE };
 
@@ -32,17 +32,10 @@ static struct {
 	struct journal_file file; /* the one being made; then, the old one being given back */
 	char path[256], path_new[264];
 	size_t from; /* groups of the old journal from here on are still to be copied */
+	size_t tail; /* its end at the last step */
 	uint32_t next_domain;
 	struct store_walk *walk;
 } compact = { .file.fd = -1 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 void compact_abandon(void)
 {
@@ -119,17 +112,12 @@ static void put_domain(const struct domain *d)
 
 static void step_domains(void)
 {
-	uint32_t end = compact.next_domain + 1024;
+	const struct domain *d = NULL;
 
-	for (unsigned n = 0; n < 16 && compact.next_domain < end && compact.next_domain < WIRE_DOMID_FIRST_RESERVED;
-	     compact.next_domain++) {
-		const struct domain *d = domain_find(compact.next_domain);
-
-		if (!d)
-			continue;
+	for (unsigned n = 0; n < IDS_PER_STEP && !d && compact.next_domain < WIRE_DOMID_FIRST_RESERVED; n++)
+		d = domain_find(compact.next_domain++);
+	if (d)
 		put_domain(d);
-		n++;
-	}
 	if (compact.next_domain == WIRE_DOMID_FIRST_RESERVED)
 		compact.step = STEP_QUOTAS;
 }
@@ -153,8 +141,11 @@ static void step_nodes(void)
 static void step_copy(void)
 {
 	const struct journal_file *old = journal_current();
+	/* Faster than it grows, or there would be no end to it. */
+	size_t most = COPY_PER_STEP + 2 * (old->tail - compact.tail);
 
-	for (size_t n = 0; old->fd >= 0 && compact.from < old->tail && n < COPY_PER_STEP;) {
+	compact.tail = old->tail;
+	for (size_t n = 0; old->fd >= 0 && compact.from < old->tail && n < most;) {
 		const struct journal_frame *frame = (const void *)(old->map + compact.from);
 		void *to;
 
@@ -224,9 +215,7 @@ static void compact_one(void)
 
 static bool compact_slice(void)
 {
-	uint64_t start = now_ns();
-
-	while (compact.step != STEP_IDLE && now_ns() - start < SLICE_NS)
+	if (compact.step != STEP_IDLE)
 		compact_one();
 	return compact.step != STEP_IDLE;
 }
@@ -247,7 +236,7 @@ static int compact_begin(const char *path)
 		unlink(compact.path_new);
 		return ENOMEM;
 	}
-	compact.from = journal_current()->tail;
+	compact.from = compact.tail = journal_current()->tail;
 	compact.next_domain = 0;
 	compact.step = STEP_DOMAINS;
 	return 0;

@@ -34,6 +34,8 @@ static struct {
 	char path[256];
 	unsigned depth;
 	size_t live; /* size just after it was rewritten */
+	uint64_t life;
+	bool abandoned; /* the open group */
 } journal = { .file.fd = -1, .out = &journal.file };
 
 uint32_t journal_sum(uint64_t sequence, const void *p, size_t len)
@@ -176,6 +178,7 @@ void journal_replace(struct journal_file *by, const char *path)
 
 	journal.file = *by;
 	journal.live = by->tail;
+	journal.life++;
 	journal.out = &journal.file;
 	if (path != journal.path)
 		snprintf(journal.path, sizeof(journal.path), "%s", path);
@@ -198,7 +201,12 @@ void journal_begin(struct conn *c)
 
 void journal_commit(void)
 {
-	if (--journal.depth || !ready())
+	bool abandoned = journal.abandoned;
+
+	if (--journal.depth)
+		return;
+	journal.abandoned = false;
+	if (!ready() || abandoned)
 		return;
 	journal_file_commit(journal.out);
 	if (journal.out == &journal.file && journal.file.tail > 2 * journal.live + COMPACT_SLACK)
@@ -273,6 +281,33 @@ void journal_node(const char *path, const void *value, size_t len, const struct 
 void journal_rm(const char *path)
 {
 	put(JOURNAL_RM, 0, (struct piece[]){ { path, strlen(path) + 1 } }, 1);
+}
+
+static void put_part(enum journal_type type, uint64_t number)
+{
+	struct journal_part_record r = { .number = number };
+
+	put(type, 0, (struct piece[]){ { &r, sizeof(r) } }, 1);
+}
+
+void journal_part(uint64_t number)
+{
+	put_part(JOURNAL_PART, number);
+}
+
+void journal_parts(uint64_t number)
+{
+	put_part(JOURNAL_PARTS, number);
+}
+
+uint64_t journal_life(void)
+{
+	return journal.life;
+}
+
+void journal_abandon(void)
+{
+	journal.abandoned = journal.depth;
 }
 
 void journal_watch(const struct conn *c, const char *path, const char *token, int depth, bool add)

@@ -18,6 +18,15 @@ void journal_commit(void);
 /* Effects on the tree, already applied. */
 void journal_node(const char *path, const void *value, size_t len, const struct perm *perms, unsigned nr_perms);
 void journal_rm(const char *path); /* with its subtree */
+/*
+ * A large group in several: each part begins with journal_part(), and counts only once journal_parts() of the same number is in another group.
+ * Parts do not survive that the journal is rewritten: journal_life() is another then.
+ */
+void journal_part(uint64_t number);
+void journal_parts(uint64_t number);
+uint64_t journal_life(void);
+/* What is in the group that is open is not to be written. */
+void journal_abandon(void);
 /* Effects on a connection that survives (kernel, guests). Sockets are not recorded. */
 void journal_watch(const struct conn *c, const char *path, const char *token, int depth, bool add);
 void journal_transaction(const struct conn *c, uint32_t id, bool open);

@@ -40,6 +40,8 @@ enum journal_type {
 	JOURNAL_INPUT,
 	JOURNAL_REPLY,
 	JOURNAL_OUTPUT,
+	JOURNAL_PART, /* what follows in this group counts with JOURNAL_PARTS of the same number */
+	JOURNAL_PARTS,
 };
 
 /* Before each record; records start at multiples of 8. */
@@ -92,6 +94,10 @@ struct journal_quota_record {
 struct journal_input_record {
 	uint32_t cons_page; /* req_cons as the page has it while this is written */
 	uint32_t cons;	    /* as it will be */
+};
+/* JOURNAL_PART, JOURNAL_PARTS */
+struct journal_part_record {
+	uint64_t number;
 };
 /* JOURNAL_REPLY: then the message. */
 struct journal_reply_record {

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "chores.h"
+#include "commit.h"
 #include "conflict.h"
 #include "domain.h"
 #include "journal.h"
@@ -58,6 +59,7 @@ uint64_t live_version(void)
 void live_touch(void)
 {
 	live.version++;
+	commit_touched();
 	transactions_trim();
 }
 

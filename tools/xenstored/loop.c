@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "chores.h"
+#include "commit.h"
 #include "conn_io.h"
 #include "domain.h"
 #include "live.h"
@@ -108,6 +109,11 @@ static void guests_turn(void)
 		return;
 	}
 	loop.chores_only = 0;
+	if (commit_waits()) {
+		commit_step();
+		conn_turn_begin();
+		return;
+	}
 	run_ready(LIST_GUESTS);
 }
 

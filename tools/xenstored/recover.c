@@ -45,15 +45,33 @@ struct saved_ring {
 	struct saved_reply *replies, **last;
 };
 
-static struct {
-	struct saved_ring *ring[WIRE_DOMID_FIRST_RESERVED];
-} saved;
-
 /* A record's payload, taken from the front. */
 struct cut {
 	const char *p;
 	size_t len;
 };
+
+struct saved_part {
+	struct saved_part *next;
+	struct cut rest; /* in the journal's mapping */
+};
+
+static struct {
+	struct saved_ring *ring[WIRE_DOMID_FIRST_RESERVED];
+	struct saved_part *parts, **last_part;
+	uint64_t parts_number;
+} saved = { .last_part = &saved.parts };
+
+static void parts_forget(void)
+{
+	struct saved_part *p;
+
+	while ((p = saved.parts)) {
+		saved.parts = p->next;
+		free(p);
+	}
+	saved.last_part = &saved.parts;
+}
 
 static const void *take(struct cut *r, size_t len)
 {
@@ -316,9 +334,54 @@ static int recover_record(const struct journal_record *head, struct cut r)
 	}
 }
 
+/* Groups that are parts of a larger one stay where they are in the file until that is whole, or begun again. */
+static int part_keep(uint64_t number, struct cut rest)
+{
+	struct saved_part *p = malloc(sizeof(*p));
+
+	if (number != saved.parts_number)
+		parts_forget();
+	saved.parts_number = number;
+	if (!p)
+		return ENOMEM;
+	*p = (struct saved_part){ .rest = rest };
+	*saved.last_part = p;
+	saved.last_part = &p->next;
+	return 0;
+}
+
+static int parts_apply(uint64_t number)
+{
+	struct saved_part *p, *next, *first = saved.parts;
+	int bad = number == saved.parts_number ? 0 : EINVAL, err;
+
+	/* A part has none itself. */
+	saved.parts = NULL;
+	saved.last_part = &saved.parts;
+	saved.parts_number = 0;
+	for (p = first; p; p = next) {
+		next = p->next;
+		err = bad == EINVAL ? 0 : recover_group(p->rest.p, p->rest.len);
+		if (err)
+			bad = err;
+		free(p);
+	}
+	return bad;
+}
+
+/* Of a record of that type. */
+static bool part_number(const struct journal_record *head, const char *p, enum journal_type type, uint64_t *number)
+{
+	if (head->type != type || head->len != sizeof(struct journal_part_record))
+		return false;
+	memcpy(number, p, sizeof(*number));
+	return true;
+}
+
 int recover_group(const void *body, size_t len)
 {
 	struct cut all = { body, len };
+	uint64_t number;
 	int bad = 0;
 
 	while (all.len) {
@@ -328,7 +391,12 @@ int recover_group(const void *body, size_t len)
 
 		if (!p)
 			return EINVAL;
-		err = recover_record(head, (struct cut){ p, head->len });
+		if (part_number(head, p, JOURNAL_PART, &number))
+			return part_keep(number, all);
+		if (part_number(head, p, JOURNAL_PARTS, &number))
+			err = parts_apply(number);
+		else
+			err = recover_record(head, (struct cut){ p, head->len });
 		if (err)
 			bad = err;
 	}
@@ -414,6 +482,7 @@ void recover_finish(void)
 {
 	struct domain *next;
 
+	parts_forget();
 	for (struct domain *d = domain_first(); d; d = next) {
 		struct hyper_domain info = { .exists = false };
 

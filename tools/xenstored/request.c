@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "chores.h"
+#include "commit.h"
 #include "conflict.h"
 #include "control.h"
 #include "domain.h"
@@ -48,7 +49,7 @@ static int absolute_path(struct request *r, const char *given, size_t len)
 	if (!wire_path_valid(given, len, false))
 		return EINVAL;
 	if (given[0] != '/')
-		at = (size_t)snprintf(scratch.path, sizeof(scratch.path), "/local/domain/%u/", r->c->domain->id);
+		at = watch_home(r->c, scratch.path, sizeof(scratch.path));
 	if (at + len > XENSTORE_ABS_PATH_MAX)
 		return EINVAL;
 	memcpy(scratch.path + at, given, len);
@@ -425,6 +426,8 @@ static int do_transaction_end(struct request *r)
 		return ENOENT;
 	if (r->len != 2 || r->body[1] || (r->body[0] != 'T' && r->body[0] != 'F'))
 		return EINVAL;
+	if (r->body[0] == 'T' && !transaction_ready(transaction_find(r->c, r->tx)))
+		return EINPROGRESS;
 	journal_transaction(r->c, r->tx, false);
 	err = transaction_end(r->c, r->tx, r->body[0] == 'T');
 	return err ? err : answer_ok(r);
@@ -711,6 +714,7 @@ static int serve_live(struct request *r, bool changes)
 	if (err) {
 		view_clear(r->v);
 	} else if (r->v->first) {
+		commit_note(r->v);
 		view_emit(r->v);
 		live_touch();
 	}
@@ -764,7 +768,10 @@ void request_handle(struct conn *c, const struct xsd_sockmsg *h, const char *bod
 	if (group)
 		journal_begin(c);
 	err = serve(&r, op);
-	if (err)
+	c->again = err == EINPROGRESS;
+	if (c->again)
+		journal_abandon();
+	else if (err)
 		conn_error(c, h->req_id, h->tx_id, err);
 	else
 		conn_reply(c, h->type, h->req_id, h->tx_id, r.out, r.out_len);

@@ -211,6 +211,10 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 		}
 		io->in_len = 0;
 		conn_serve(c, &h, io->in + sizeof(h));
+		if (c->again) {
+			io->in_len = (uint32_t)sizeof(h) + h.len;
+			return;
+		}
 		if (io->closing || io->was_reset)
 			return;
 	}
@@ -231,6 +235,10 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 			return;
 		io->cons += (uint32_t)size;
 		conn_serve(c, &h, p + sizeof(h));
+		if (c->again) {
+			io->cons -= (uint32_t)size;
+			return;
+		}
 		if (io->closing || io->was_reset)
 			return;
 		p += size;
@@ -350,7 +358,7 @@ void ring_service(struct conn *c)
 		return;
 	}
 	io->seen = cons + avail;
-	io->cut_short = false;
+	io->cut_short = c->again = false;
 	if (avail || io->in_len) {
 		ring_copy_out(r->req, cons, copy, avail);
 		io->cons_page = io->cons = cons;
@@ -366,7 +374,7 @@ void ring_service(struct conn *c)
 			io->notify = true;
 		}
 	}
-	if (io->cut_short && ++io->pieces < BATCH) {
+	if (c->again || (io->cut_short && ++io->pieces < BATCH)) {
 		conn_go_on(io);
 		return;
 	}

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chores.h"
+#include "commit.h"
 #include "conflict.h"
 #include "domain.h"
 #include "hash.h"
@@ -19,11 +21,17 @@
 /* Times a transaction may be brought up to date because a read would see something newer, and requests it may have then. */
 #define REFRESHES 8
 #define REFRESH_REQUESTS 256
+#define REFRESH_REQUESTS_GUEST 2
+/* Records freed at once. */
+#define FREED_PER_STEP 64
 
 static struct {
 	struct transaction *oldest, **newest;
 	struct transaction *busy; /* a request is being served in its view */
 	char replay_buf[XENSTORE_PAYLOAD_MAX];
+	struct record *old_records;
+	struct chore free;
+	bool freeing; /* the chore waits */
 } all;
 
 static void charge(struct transaction *t, int64_t bytes)
@@ -60,7 +68,7 @@ void transaction_view_begin(struct transaction *t, struct node *root, uint64_t a
 		all.newest = &t->newer;
 }
 
-static void view_end(struct transaction *t)
+void transaction_view_end(struct transaction *t)
 {
 	if (!t->has_view)
 		return;
@@ -77,7 +85,7 @@ static void view_end(struct transaction *t)
 void transactions_trim(void)
 {
 	while (all.oldest && all.oldest != all.busy && live_version() - all.oldest->base > SNAPSHOT_AGE)
-		view_end(all.oldest);
+		transaction_view_end(all.oldest);
 }
 
 /*
@@ -119,23 +127,28 @@ int transaction_record(struct transaction *t, uint32_t type, const void *body, s
 /*
  * All requests again, in @v. EAGAIN: an answer differs, *path is then what it is about (NULL: nothing). ENOMEM.
  */
+static int replay_one(struct transaction *t, const struct record *rec, struct view *v, const char **path)
+{
+	struct request r = {
+		.c = t->c, .type = rec->type, .body = rec->body, .len = rec->len, .v = v, .buf = all.replay_buf
+	};
+	int err = request_run(&r);
+
+	*path = r.path;
+	if (err == ENOMEM)
+		return ENOMEM;
+	return answer_hash(&r, err) != rec->answer ? EAGAIN : 0;
+}
+
 static int replay(struct transaction *t, struct view *v, const char **path)
 {
-	for (struct record *rec = t->first; rec; rec = rec->next) {
-		struct request r = {
-			.c = t->c, .type = rec->type, .body = rec->body, .len = rec->len, .v = v, .buf = all.replay_buf
-		};
-		int err = request_run(&r);
+	int err = 0;
 
+	for (struct record *rec = t->first; rec && !err; rec = rec->next) {
 		conn_work(1);
-		if (err == ENOMEM)
-			return ENOMEM;
-		if (answer_hash(&r, err) != rec->answer) {
-			*path = r.path;
-			return EAGAIN;
-		}
+		err = replay_one(t, rec, v, path);
 	}
-	return 0;
+	return err;
 }
 
 /* A view on the live tree in which the log holds. EAGAIN (with *path as replay() has it), ENOMEM. */
@@ -152,7 +165,7 @@ static int rebase(struct transaction *t, const char **path)
 		view_drop(&v);
 		return err;
 	}
-	view_end(t);
+	transaction_view_end(t);
 	transaction_view_begin(t, v.root, 0);
 	transaction_charge_pages(t, (int64_t)own);
 	t->view.nodes = v.nodes;
@@ -170,6 +183,36 @@ static void charge_culprit(struct transaction *t, const char *path)
 				path);
 }
 
+int transaction_replay(struct transaction *t, const struct record *rec, struct view *v, const char **path)
+{
+	int err = replay_one(t, rec, v, path);
+
+	if (err == EAGAIN)
+		charge_culprit(t, *path);
+	return err;
+}
+
+/* A view that was made up to date in pieces becomes its own. */
+static int take_view(struct transaction *t, const char **path)
+{
+	struct emission *m;
+	struct view v;
+	uint64_t part;
+	int err;
+
+	if (!commit_take(t, REFRESH, &err, &v, &m, &part))
+		return rebase(t, path);
+	*path = NULL;
+	if (err) {
+		view_drop(&v);
+		return err;
+	}
+	transaction_view_begin(t, v.root, 0);
+	t->view.nodes = v.nodes;
+	t->view.bytes = v.bytes;
+	return 0;
+}
+
 /* Its view, taken at the first request, or again if it was given up. */
 static int need_view(struct transaction *t)
 {
@@ -178,7 +221,9 @@ static int need_view(struct transaction *t)
 
 	if (t->has_view)
 		return 0;
-	err = t->doomed ? EAGAIN : rebase(t, &path);
+	if (!commit_ready(t, REFRESH))
+		return EINPROGRESS;
+	err = t->doomed ? EAGAIN : take_view(t, &path);
 	if (err != EAGAIN)
 		return err;
 	if (!t->doomed)
@@ -235,10 +280,12 @@ int transaction_serve(struct transaction *t, struct request *r)
 		return ENOSPC;
 	}
 	err = need_view(t);
+	if (err == EINPROGRESS)
+		return err;
 	if (!err)
 		err = run(t, r);
 	if (is_read(r->type) && err != ENOMEM && !t->doomed && t->base != live_version() && t->refreshes < REFRESHES &&
-	    t->nr < REFRESH_REQUESTS)
+	    t->nr < (conn_privileged(t->c) ? REFRESH_REQUESTS : REFRESH_REQUESTS_GUEST))
 		err = read_fresh(t, r, err);
 	if (t->doomed)
 		return err;
@@ -303,25 +350,65 @@ static void transaction_unlink(struct transaction *t)
 	t->c->nr_transactions--;
 }
 
-static void transaction_free(struct transaction *t)
+/* Some of the logs that nobody needs any more. True: none is left. */
+static bool free_records(struct chore *c)
 {
 	struct record *rec;
 
-	quota_charge(t->c->domain, QUOTA_TRANSACTIONS, -1);
-	view_end(t);
-	charge(t, -t->charged);
-	while ((rec = t->first)) {
-		t->first = rec->next;
+	for (unsigned i = 0; i < FREED_PER_STEP && (rec = all.old_records); i++) {
+		all.old_records = rec->next;
 		free(rec);
 	}
+	all.freeing = all.old_records;
+	return !all.freeing;
+}
+
+static void transaction_free(struct transaction *t)
+{
+	commit_forget(t);
+	quota_charge(t->c->domain, QUOTA_TRANSACTIONS, -1);
+	transaction_view_end(t);
+	charge(t, -t->charged);
+	*t->last = all.old_records;
+	all.old_records = t->first;
+	if (!all.freeing && (t->nr > FREED_PER_STEP || !free_records(NULL))) {
+		all.freeing = true;
+		all.free.step = free_records;
+		chores_add(&all.free);
+	}
 	free(t);
+}
+
+/* The result of what was replayed in pieces. */
+static int commit_result(struct transaction *t, int err, struct view *v, struct emission *m, uint64_t part)
+{
+	if (!err && conflict_reserved(t->c, v))
+		err = EAGAIN;
+	if (!err)
+		conflict_success(t->c);
+	if (!err && v->root != live_root()) {
+		journal_parts(part);
+		live_install(tree_get(v->root));
+		emission_begin(m, v);
+	} else {
+		view_drop(v);
+		emission_free(m);
+	}
+	return err;
+}
+
+bool transaction_ready(struct transaction *t)
+{
+	return !t->writes || commit_ready(t, COMMIT);
 }
 
 static int commit(struct transaction *t)
 {
 	struct conn *c = t->c;
+	struct emission *m;
 	const char *path = NULL;
 	struct view v;
+	uint64_t part;
 	int err;
 
 	if (t->failed)
@@ -333,8 +420,10 @@ static int commit(struct transaction *t)
 		conflict_success(c);
 		return 0;
 	}
+	if (commit_take(t, COMMIT, &err, &v, &m, &part))
+		return commit_result(t, err, &v, m, part);
 	/* Its snapshot goes first: what only that shares with the live tree need not be copied. */
-	view_end(t);
+	transaction_view_end(t);
 	view_init(&v, tree_get(live_root()), c, true);
 	err = replay(t, &v, &path);
 	if (!err && conflict_reserved(c, &v))
@@ -347,6 +436,7 @@ static int commit(struct transaction *t)
 	}
 	conflict_success(c);
 	if (v.root != live_root()) {
+		commit_note(&v);
 		live_install(tree_get(v.root));
 		view_emit(&v);
 	}

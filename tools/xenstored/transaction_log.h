@@ -34,6 +34,9 @@ struct transaction {
 
 /* Begin a view on @root, taking over one reference to it, that has seen the live tree as it was @age changes ago. */
 void transaction_view_begin(struct transaction *t, struct node *root, uint64_t age);
+void transaction_view_end(struct transaction *t);
+/* One request again, in @v: 0, EAGAIN if its answer differs now (whose fault that is has been noted), ENOMEM. *path: what it was about, or NULL. */
+int transaction_replay(struct transaction *t, const struct record *rec, struct view *v, const char **path);
 /* Pages of its own in the view; what it shares is nobody's. */
 void transaction_charge_pages(struct transaction *t, int64_t bytes);
 /* One more request in the log. ENOMEM. */

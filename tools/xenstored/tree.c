@@ -387,6 +387,40 @@ int tree_detach(struct node **root, const char *path, struct node **taken)
 	return 0;
 }
 
+int tree_graft(struct node **root, const char *path, struct node *n)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash > path ? (size_t)(slash - path) : 1, known;
+	struct node **slot, *old;
+	unsigned at, pos;
+	int err;
+
+	(void)tree_find_nearest(*root, path, &known);
+	if (known < len)
+		return ENOENT;
+	slot = own_path(root, path, len);
+	if (!slot)
+		return ENOMEM;
+	if (path[known]) {
+		err = dir_insert(*slot, tree_get(n));
+		if (err) {
+			n->refs--;
+			return err;
+		}
+	} else {
+		if (!dir_own(&(*slot)->dir))
+			return ENOMEM;
+		dir_find((*slot)->dir, slash + 1, strlen(slash + 1), &at, &pos);
+		if (!chunk_own(&(*slot)->dir->chunks[at]))
+			return ENOMEM;
+		old = (*slot)->dir->chunks[at]->n[pos];
+		(*slot)->dir->chunks[at]->n[pos] = tree_get(n);
+		tree_put(old);
+	}
+	(*slot)->generation = next_generation();
+	return 0;
+}
+
 /*
  * Sizes.
  */

@@ -81,6 +81,9 @@ int tree_remove(struct node **root, const char *path);
 /* The same, but the subtree lives on as *taken, a reference of the caller's. */
 int tree_detach(struct node **root, const char *path, struct node **taken);
 
+/* Make @n, of another version of the tree, with all below it the node at @path. ENOENT: its parent is not there; ENOMEM. */
+int tree_graft(struct node **root, const char *path, struct node *n);
+
 /*
  * A walk over a subtree without recursion, in pre- and post-order: TREE_ENTER comes before a node's children, TREE_LEAVE
  * after them. The tree must not change meanwhile; the caller holds a reference to @top or its root.

@@ -6,29 +6,15 @@
 #include <string.h>
 
 #include "domain.h"
+#include "effect.h"
 #include "hash.h"
-#include "journal.h"
 #include "live.h"
 #include "owned.h"
 #include "removal.h"
 #include "watch.h"
 
+#define COUNTED 24    /* nodes of a subtree whose removal in a transaction makes room for others in it */
 #define TABLE_FROM 16 /* effects; below that a search in the list is as good */
-
-/* What one changed path will have to do to the world. */
-struct effect {
-	struct effect *next, **prev; /* in order */
-	struct effect *same_bucket;
-	uint32_t hash;
-	uint32_t bytes_before;	 /* charged to the owner before */
-	bool event, exact;	 /* watches fire; only those set at this very path */
-	bool removed;		 /* at least once: the journal must forget what was below */
-	struct perms *before;	 /* of the node when the view began; NULL: it was not there */
-	struct perms *parent;	 /* of its parent then; NULL: not there, or not worth knowing */
-	struct node *now;	 /* while emitting; NULL: not there */
-	struct owned_entry *own; /* in case an unprivileged owner gains it */
-	char path[];
-};
 
 void view_init(struct view *v, struct node *root, const struct conn *c, bool collect)
 {
@@ -244,7 +230,7 @@ int view_read(struct view *v, const char *path, struct node **n)
 }
 
 /* The parent of an existing node; NULL for "/". */
-static struct node *parent_of(const struct view *v, const char *path)
+struct node *view_parent(const struct view *v, const char *path)
 {
 	char buf[XENSTORE_ABS_PATH_MAX + 1];
 	const char *slash = strrchr(path, '/');
@@ -409,11 +395,12 @@ static bool descendant_matters(const struct view *v, const struct node *n, const
 }
 
 static int note_descendant(struct view *v, const char *path, const struct node *n, const struct node *parent,
-			   const struct watch_node *watched)
+			   const struct watch_node *watched, bool counted)
 {
 	struct effect *e;
 
-	count(v, n->perms, -1, view_charge(n, strlen(path)));
+	if (counted)
+		count(v, n->perms, -1, view_charge(n, strlen(path)));
 	if (!v->collect || !descendant_matters(v, n, watched, path))
 		return 0;
 	e = effect_note(v, path, n, parent);
@@ -435,9 +422,11 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 	enum tree_step step;
 	unsigned room = 0, visited = 0;
 	struct node *n;
+	/* What a large subtree gives back it gives with the commit. So a transaction's own view, which only counts, needs no walk. */
+	bool counted = v->live || !tree_exceeds(top, COUNTED);
 	int err = 0;
 
-	if (!top->dir || (!v->collect && privileged(v))) {
+	if (!top->dir || (!v->collect && (privileged(v) || !counted))) {
 		count(v, top->perms, -1, view_charge(top, strlen(path)));
 		return 0;
 	}
@@ -463,7 +452,8 @@ static int note_subtree(struct view *v, const char *path, struct node *top)
 			stack[depth].watched = depth ? watch_child(stack[depth - 1].watched, n->data, n->name_len) :
 						       watch_cursor(path);
 		} else if (depth) {
-			err = note_descendant(v, tree_cursor_path(cur), n, stack[depth - 1].n, stack[depth].watched);
+			err = note_descendant(v, tree_cursor_path(cur), n, stack[depth - 1].n, stack[depth].watched,
+					      counted);
 		} else {
 			count(v, n->perms, -1, view_charge(n, strlen(path)));
 		}
@@ -602,69 +592,6 @@ bool view_touches(const struct view *v, const char *path)
 	return false;
 }
 
-/*
- * Emitting.
- */
-
-/* The set of owned paths and the counts of the owners before and after. */
-static void emit_owner(struct effect *e, const struct node *now)
-{
-	struct domain *before = e->before ? perms_owner(e->before) : NULL,
-		      *after = now ? perms_owner(now->perms) : NULL;
-
-	if (before) {
-		quota_charge(before, QUOTA_MEMORY, -(int64_t)e->bytes_before);
-		if (before != after) {
-			quota_charge(before, QUOTA_NODES, -1);
-			if (before->owned)
-				owned_remove(before->owned, e->path);
-		}
-	}
-	if (after) {
-		quota_charge(after, QUOTA_MEMORY, view_charge(now, strlen(e->path)));
-		if (before != after) {
-			quota_charge(after, QUOTA_NODES, 1);
-			/* The set was made when the domain came; without memory for one its nodes outlive it as nobody's. */
-			if (after->owned && e->own) {
-				owned_insert(after->owned, e->own);
-				e->own = NULL;
-			}
-		}
-	}
-}
-
-static void emit_event(struct view *v, struct effect *e)
-{
-	struct watch_perms ps = { { e->before, e->now ? e->now->perms : NULL }, { e->parent, NULL } };
-	/* Where this is the only change, the parent is what it was. */
-	struct node *parent = e->exact || v->nr == 1 ? NULL : parent_of(v, e->path);
-
-	if (parent)
-		ps.parent[1] = parent->perms;
-	if (v->removal)
-		watch_fire_removed(e->path, &ps);
-	else
-		watch_fire(e->path, e->exact, &ps);
-}
-
-/* Look each path up once; nothing changes the tree from here on. */
-static void settle(struct view *v)
-{
-	for (struct effect *e = v->first; e; e = e->next) {
-		e->now = tree_find(v->root, e->path);
-		emit_owner(e, e->now);
-	}
-}
-
-void view_settle(struct view *v)
-{
-	settle(v);
-	if (v->removal)
-		removal_settle(v->removal);
-	v->removal = NULL;
-	view_clear(v);
-}
-
 int view_restore(struct view *v, const char *path, const void *value, size_t len, struct perms *ps)
 {
 	size_t known;
@@ -680,28 +607,4 @@ int view_restore(struct view *v, const char *path, const void *value, size_t len
 	else
 		view_settle(v);
 	return err;
-}
-
-void view_emit(struct view *v)
-{
-	struct effect *e;
-
-	if (!v->first)
-		return;
-	settle(v);
-	/* What vanished with an ancestor is covered by that one's record. */
-	for (e = v->first; e; e = e->next)
-		if (e->removed && !e->exact)
-			journal_rm(e->path);
-	for (e = v->first; e; e = e->next)
-		if (e->now)
-			journal_node(e->path, node_value(e->now), e->now->value_len, e->now->perms->p,
-				     e->now->perms->nr);
-	if (v->removal)
-		removal_begin(v->removal);
-	for (e = v->first; e; e = e->next)
-		if (e->event)
-			emit_event(v, e);
-	v->removal = NULL;
-	view_clear(v);
 }

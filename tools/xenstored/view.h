@@ -12,6 +12,7 @@
 #include "tree.h"
 
 struct effect;
+struct emission;
 struct removal;
 
 struct view {
@@ -64,5 +65,19 @@ int view_restore(struct view *v, const char *path, const void *value, size_t len
 void view_settle(struct view *v);
 /* Make the effects happen: owners, journal, events, in this order; @root is now the live one. The view is empty then. */
 void view_emit(struct view *v);
+
+/*
+ * The same in pieces. The journal comes before the view is installed, in groups that count only once all are there (journal.h); the rest is a
+ * chore.
+ */
+struct view_walk {
+	struct effect *at;
+	unsigned pass;
+};
+void view_each_changed(const struct view *v, void (*fn)(const char *path)); /* parents before children */
+bool view_journal(struct view *v, struct view_walk *w);			    /* a few more; true: that was all */
+struct emission *emission_new(void);					    /* NULL: no memory */
+void emission_free(struct emission *m);
+void emission_begin(struct emission *m, struct view *v); /* takes over what the view has */
 
 #endif

@@ -27,7 +27,22 @@ static struct {
 
 size_t watch_home(const struct conn *c, char *buf, size_t size)
 {
-	return (size_t)snprintf(buf, size, "/local/domain/%u/", c->domain->id);
+	static const char before[] = "/local/domain/";
+	char digits[10], *at = buf + sizeof(before) - 1;
+	unsigned id = c->domain->id, nr = 0;
+
+	if (size < sizeof(before) + sizeof(digits) + 1)
+		return 0;
+	/* For each relative path there is: many times quicker than snprintf(). */
+	memcpy(buf, before, sizeof(before) - 1);
+	do
+		digits[nr++] = (char)('0' + id % 10);
+	while (id /= 10);
+	while (nr)
+		*at++ = digits[--nr];
+	*at++ = '/';
+	*at = '\0';
+	return (size_t)(at - buf);
 }
 
 static bool absolute(const struct conn *c, const char *path, char *buf, size_t size)

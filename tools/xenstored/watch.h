@@ -36,6 +36,8 @@ struct watch {
 int watch_add(struct conn *c, const char *path, const char *token, int depth);
 /* Bytes it would cost its domain: as if nobody else watched any part of the path. */
 size_t watch_cost(const struct conn *c, const char *path, const char *token);
+/* "/local/domain/7/" before a relative path of @c; its length, 0: there is no room for any. */
+size_t watch_home(const struct conn *c, char *buf, size_t size);
 bool watch_exists(const struct conn *c, const char *path, const char *token);
 /* ENOENT: there is none. */
 int watch_remove(struct conn *c, const char *path, const char *token);
@@ -62,6 +64,10 @@ struct node;
 void watch_fire_inside_privileged(const char *path, struct node *removed);
 void watch_fire_inside_guests(const char *path, const struct watch_perms *ps);
 bool watch_inside(const char *path); /* is there a watch below it? */
+/*
+ * The events of a large commit are on their way, as a chore: meanwhile those of other changes come after them, for privileged clients too.
+ */
+void watch_in_order(bool begin);
 void watch_fire_removed(const char *path, const struct watch_perms *ps);
 /*
  * @introduceDomain or @releaseDomain for domain @id: plain watches get the bare name, watches with "/<id>" or a depth get

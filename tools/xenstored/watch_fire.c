@@ -21,7 +21,8 @@
 /* And in one step of a chore. */
 #define TOLD_PER_STEP 10
 
-static uint64_t changes; /* ever fired */
+static uint64_t changes;   /* ever fired */
+static unsigned emissions; /* see watch_in_order() */
 
 static bool may_see(const struct conn *c, const struct watch_perms *ps)
 {
@@ -216,6 +217,14 @@ static bool go_round(struct firing *f, struct round *r, unsigned most)
 	}
 }
 
+static void fire_privileged(const struct change *ch)
+{
+	for (struct descent d = { .ch = ch }; descend(&d);)
+		if (counts_here(&d))
+			for (struct watch_group *g = d.n->groups; g && g != d.n->guests; g = g->next_at_node)
+				tell_privileged(g, &d);
+}
+
 /*
  * The chore.
  */
@@ -224,6 +233,7 @@ struct fan_out {
 	struct chore chore;
 	struct firing f;
 	struct round r;
+	bool all; /* privileged clients were not told yet */
 };
 
 static void hold(struct perms *ps[2])
@@ -246,6 +256,9 @@ static bool fan_out_step(struct chore *chore)
 	bool done;
 
 	watch_fire_begin();
+	if (o->all)
+		fire_privileged(o->f.ch);
+	o->all = false;
 	done = go_round(&o->f, &o->r, TOLD_PER_STEP);
 	watch_fire_end();
 	if (!done)
@@ -258,7 +271,7 @@ static bool fan_out_step(struct chore *chore)
 }
 
 /* False: no memory, tell them now. */
-static bool put_off(const struct firing *f)
+static bool put_off(const struct firing *f, bool all)
 {
 	struct fan_out *o = malloc(sizeof(*o));
 	struct change *kept = o ? keep(f->ch) : NULL;
@@ -267,7 +280,7 @@ static bool put_off(const struct firing *f)
 		free(o);
 		return false;
 	}
-	*o = (struct fan_out){ .chore.step = fan_out_step, .f = *f };
+	*o = (struct fan_out){ .chore.step = fan_out_step, .f = *f, .all = all };
 	o->f.ch = o->f.kept = kept;
 	o->r.d.ch = kept;
 	hold(o->f.ps.node);
@@ -308,7 +321,7 @@ static void fire_guests(struct firing *f, const struct conn *maker)
 	struct round all = { .d.ch = f->ch };
 	unsigned others = count_guests(f->ch, maker);
 
-	if (!others || ((others > TOLD_AT_ONCE || chores_wait()) && put_off(f)))
+	if (!others || ((others > TOLD_AT_ONCE || chores_wait()) && put_off(f, false)))
 		return;
 	go_round(f, &all, UINT_MAX);
 }
@@ -319,11 +332,14 @@ static void fire(const struct change *ch, const struct watch_perms *ps, bool now
 	struct firing f = { .ch = ch, .ps = *ps, .number = ++changes };
 	struct conn *maker = now ? conflict_maker() : NULL;
 
+	if (emissions && !chores_at_work()) {
+		if (put_off(&f, true))
+			return;
+		chores_finish();
+	}
+
 	watch_fire_begin();
-	for (struct descent d = { .ch = ch }; descend(&d);)
-		if (counts_here(&d))
-			for (struct watch_group *g = d.n->groups; g && g != d.n->guests; g = g->next_at_node)
-				tell_privileged(g, &d);
+	fire_privileged(ch);
 	if (maker && !conn_privileged(maker)) {
 		struct descent d = { .ch = ch };
 		struct watch_group *own = next_match(maker, &d);
@@ -335,6 +351,11 @@ static void fire(const struct change *ch, const struct watch_perms *ps, bool now
 	if (f.kept)
 		change_put(f.kept);
 	watch_fire_end();
+}
+
+void watch_in_order(bool begin)
+{
+	emissions += begin ? 1 : -1u;
 }
 
 void watch_fire(const char *path, bool exact, const struct watch_perms *ps)
@@ -414,6 +435,8 @@ void watch_fire_inside_privileged(const char *path, struct node *removed)
 
 	if (!top || !top->privileged)
 		return;
+	if (emissions && !chores_at_work())
+		chores_finish();
 	watch_fire_begin();
 	for (n = go_down(top); n != top;) {
 		struct descent d = { .n = n };

@@ -65,8 +65,6 @@ size_t place_bytes(void);
 void watch_fire_begin(void);
 void watch_fire_end(void);
 bool watch_any(void);
-/* "/local/domain/7/" before a relative path; its length. */
-size_t watch_home(const struct conn *c, char *buf, size_t size);
 /* As watch_fire(), of "<special name>/<id>". */
 void watch_fire_special_change(const char *path, const struct watch_perms *ps);
 
