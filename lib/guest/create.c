@@ -11,6 +11,8 @@
 #define MAXMEM_SLACK 1024u  /* KiB above its memory for special pages and tables, as libxl */
 #define CPUPOOL_OP_INFO 3
 
+#define HVM_VCPUS_MAX 128u /* of a domain with hardware's help, on Xen and here */
+
 static unsigned max_vcpus(const struct domain_config *c)
 {
 	return c->maxvcpus > c->vcpus ? c->maxvcpus : c->vcpus;
@@ -33,6 +35,24 @@ static int create_with_grants(struct builder *g, struct xen_domctl *op)
 		return rc;
 	op->u.createdomain.grant_opts = 1;
 	return hcall_domctl(g->h, op);
+}
+
+/* The hypervisor does not say what it minds: look at what it checks when a domain is made. */
+static int explain_refusal(struct builder *g, int rc)
+{
+	const struct domain_config *c = g->c;
+
+	if (rc == -EINVAL && max_vcpus(c) > HVM_VCPUS_MAX)
+		return problem_set(g->p, EINVAL, "bad-value", g->step, "set vcpus = and maxvcpus = to 128 or less",
+				   "%u virtual CPUs are more than a PVH domain can have, which is %u", max_vcpus(c),
+				   HVM_VCPUS_MAX);
+	if (rc == -EINVAL && c->max_grant_version > 2)
+		return problem_set(g->p, EINVAL, "bad-value", g->step, "set max_grant_version = to 1 or 2",
+				   "there is no version %d of grant tables", c->max_grant_version);
+	if ((rc == -EINVAL || rc == -EOPNOTSUPP) && c->nestedhvm)
+		return problem_set(g->p, ENOTSUP, "not-supported", g->step, "take nestedhvm = out of the configuration",
+				   "this hypervisor does not let a domain run domains of its own");
+	return builder_refused(g, "to make a domain (vCPUs, limits and CPU pool are checked then)", rc);
 }
 
 static int create(struct builder *g)
@@ -63,8 +83,7 @@ static int create(struct builder *g)
 				   "end a domain that is not needed: xl destroy",
 				   "the hypervisor has no memory left to manage one more domain");
 	if (rc)
-		return builder_refused(
-			g, "to make a domain (vCPUs, limits, nested virtualisation and CPU pool are checked then)", rc);
+		return explain_refusal(g, rc);
 	g->domid = op.domain;
 	g->created = true;
 	return 0;

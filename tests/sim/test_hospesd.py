@@ -486,6 +486,7 @@ def test_still_dying():
         assert "1 pages" in p.data["cause"], p.data
         told = w.call("domain.explain", domain=id)
         assert told["state"] == "dying" and any("1 pages (4 KiB) are held by others" in x for x in told["lines"]), told
+        assert any(re.match(r"domain 0.* uses 1 of its grants", x) for x in told["lines"]), told
         assert not w.leftovers(), w.leftovers()
         w.sim.link.request(UNMAP, mapping)
         assert w.sim.info(id) is None

@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
 """Forced faults (faults.txt): each ends with the problem it should, says what to do next, and leaves nothing behind."""
 import json
+import os
 import pathlib
 import re
 import signal
 import subprocess
 import sys
+import time
 
 import xl_lab
-from sim import HC_domctl
+from sim import HC_domctl, PATIENCE
 from xl_lab import ROOT, XL, XlWorld, good
 
 HERE = pathlib.Path(__file__).resolve().parent
-CREATE, MAX_VCPUS, POPULATE, ENOMEM, EPERM, EACCES = 1, 15, 6, 12, 1, 13
+CREATE, DESTROY, PAUSE, UNPAUSE, MAX_VCPUS, SET_CONTEXT, SET_CPU_POLICY = 1, 2, 3, 4, 15, 34, 83
+POPULATE, CLAIM, ENOMEM, EPERM, EACCES, EINVAL = 6, 24, 12, 1, 13, 22
 HC_memory_op, HC_sysctl, GETDOMAININFOLIST = 12, 35, 6
+# Of the words of the command, found wrong before any domain was looked for.
+UNNAMED = ("bad-disk", "bad-vif", "bad-value", "bad-request", "no-store", "no-such-vcpu", "no-such-file")
 # Sentences that help nobody.
 GENERIC = ("an error occurred", "internal error", "operation failed", "unknown error", "something went wrong", "libxl", "rc=-")
 
@@ -21,6 +26,7 @@ GENERIC = ("an error occurred", "internal error", "operation failed", "unknown e
 # What can be set up: each takes the world and gives an environment for the command; undone by reset().
 def web(w):
     good(w.xl("create", "-q", w.file("web")))
+    w.web = good(w.xl("domid", "web")).strip()
 
 
 def two(w):
@@ -73,6 +79,53 @@ def no_store(w):
     return {"XENSTORED_PATH": "/nonexistent", "XENSTORED_RUNDIR": "/nonexistent"}
 
 
+def dead_store(w):
+    """Killed under everything that runs; reset() starts it again."""
+    w.xenstored.kill()
+
+
+def web_then_dead_store(w):
+    web(w)
+    dead_store(w)
+
+
+def unreadable(w):
+    path = w.folder / "disks/fifo"
+    if not path.exists():
+        os.mkfifo(path)
+
+
+def full(w):
+    """Nearly all memory of the machine is in use."""
+    w.sim.take_memory(600)
+
+
+def claimed(w):
+    w.sim.fail_call(ENOMEM, nr=HC_memory_op, command=CLAIM)
+
+
+def refuse_policy(w):
+    w.sim.fail_call(EINVAL, nr=HC_domctl, command=SET_CPU_POLICY)
+
+
+def refuse_context(w):
+    w.sim.fail_call(EINVAL, nr=HC_domctl, command=SET_CONTEXT)
+
+
+def refuse_unpause(w):
+    w.sim.fail_call(EPERM, nr=HC_domctl, command=UNPAUSE)
+
+
+def refuse_destroy(w):
+    web(w)
+    w.sim.fail_call(EPERM, nr=HC_domctl, command=DESTROY)
+
+
+def refuse_pause(w):
+    web(w)
+    w.sim.fail_call(EPERM, nr=HC_domctl, command=PAUSE)
+
+
 def no_daemon(w):
     return {"HOSPESD_SOCKET": str(w.folder / "nobody.socket"), "HOSPESD": "/nonexistent", "PATH": "/nonexistent"}
 
@@ -88,6 +141,13 @@ def no_console_client(w):
 
 def reset(w):
     w.hands.wedged.clear()
+    w.sim.take_memory(None)
+    if w.xenstored.process.poll() is not None:
+        w.xenstored.start()
+        w.reconnect()
+    end = time.time() + PATIENCE
+    while (status := w.rpc.call("daemon.status"))["pending"] or not status["store"]:
+        assert time.time() < end, status
     for line in w.xl("list").stdout.split("\n")[1:]:
         if line and not line.startswith("Domain-0"):
             w.xl("destroy", line.split()[1])
@@ -113,6 +173,7 @@ def run(w, n, setup, command):
     for name in setup.split("+"):
         if name != "-":
             env.update(globals()[name.replace("-", "_")](w) or {})
+    command = command.replace("%I", getattr(w, "web", ""))
     words, made = [], re.search(r"\{(cfg|raw):(.*)\}", command)
     for word in re.sub(r"\{(cfg|raw):.*\}", "{}", command).split():
         words.append(config(w, n, made[1], made[2]) if word == "{}" else word.replace("%D", str(w.folder / "disks")))
@@ -136,18 +197,19 @@ class World(XlWorld):
 
 
 def world():
-    w = World(options=["--wait", "backend=300", "--wait", "shutdown=300", "--wait", "script=5000"])
+    w = World(options=["--wait", "backend=300", "--wait", "shutdown=300", "--wait", "script=5000", "--wait", "store=300"])
     disks = w.folder / "disks"
     (disks / "a").write_bytes(bytes(4096))
     (disks / "garbage").write_bytes(bytes(range(256)) * 16)
     (disks / "empty").write_bytes(b"")
+    (disks / "short").write_bytes(w.kernel.read_bytes()[:1500])
     return w
 
 
 def problem_of(done):
     for line in done.stderr.split("\n"):
-        if line.startswith("{"):
-            return json.loads(line)
+        if line.startswith("{") and "remark" not in (o := json.loads(line)):
+            return o
     return None
 
 
@@ -167,6 +229,10 @@ def check(w, row, done):
             wrong.append(f"{field} helps nobody: {p[field]}")
     if p["errno"] <= 0:
         wrong.append("no errno")
+    # Where a domain was meant that there is or would be, it is named.
+    about = done.returncode == 3 and "{cfg:" in command or re.search(r" (web|%I)\b", command) and "web" in setup
+    if about and not p["domain"] and p["code"] not in UNNAMED:
+        wrong.append(f"names no domain: {p}")
     return wrong
 
 

@@ -22,6 +22,13 @@ static void line(struct json_object *lines, const char *fmt, ...)
 	json_object_array_add(lines, json_object_new_string(text));
 }
 
+static void tell_holder(void *arg, uint32_t holder, unsigned grants)
+{
+	const struct dom *d = dom_find(holder);
+	line(arg, "domain %u%s%s%s uses %u of its grants%s", holder, d && *d->name ? " (" : "", d ? d->name : "",
+	     d && *d->name ? ")" : "", grants, holder ? "" : ": a back end, or a program that maps them");
+}
+
 /* Why a domain that was destroyed is still there. */
 static void explain_dying(struct json_object *lines, const struct xen_domctl_getdomaininfo *info)
 {
@@ -31,6 +38,7 @@ static void explain_dying(struct json_object *lines, const struct xen_domctl_get
 		     "%llu pages (%llu KiB) are held by others: mapped through grants (a back end in domain 0 or in a driver domain) or "
 		     "as foreign memory (xenconsoled, xenstored, a debugger)",
 		     (unsigned long long)info->tot_pages, (unsigned long long)info->tot_pages * 4);
+	(void)hv_grant_holders(info->domain, tell_holder, lines);
 	if (info->shr_pages)
 		line(lines, "%llu pages are shared with other domains", (unsigned long long)info->shr_pages);
 	if (info->outstanding_pages)

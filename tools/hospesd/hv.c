@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "hcall/hcall.h"
+#include "hospes.h"
 #include "memory.h"
 #include "sysctl.h"
 
@@ -127,6 +128,49 @@ int hv_trigger_power(uint32_t domid)
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_sendtrigger, .domain = (domid_t)domid };
 	op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_POWER;
 	return hcall_domctl(hv.h, &op);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+	return *x < *y ? -1 : *x > *y;
+}
+
+int hv_grant_holders(uint32_t domid, void (*each)(void *arg, uint32_t holder, unsigned grants), void *arg)
+{
+	struct hospes_grant_holder *buf;
+	struct hospes_grant_holders *op;
+	uint32_t *ids = NULL;
+	unsigned nr = 0;
+	int rc = 0;
+	if (!(hcall_features(hv.h) & HOSPES_FEATURE_grant_holders))
+		return -ENOSYS;
+	buf = hcall_alloc(hv.h, CHUNK * sizeof(*buf));
+	op = hcall_alloc(hv.h, sizeof(*op));
+	if (!buf || !op)
+		rc = -ENOMEM;
+	else
+		*op = (struct hospes_grant_holders){ .domid = (domid_t)domid, .buffer = hcall_address(hv.h, buf) };
+	while (!rc && op->ref != UINT32_MAX) {
+		op->nr = CHUNK;
+		rc = (int)hcall(hv.h, __HYPERVISOR_hospes_op, HOSPES_grant_holders, hcall_address(hv.h, op), 0, 0, 0);
+		ids = xrealloc(ids, (nr + CHUNK) * sizeof(*ids));
+		for (unsigned i = 0; !rc && i < op->nr && i < CHUNK; i++)
+			ids[nr++] = buf[i].holder;
+	}
+	if (nr)
+		qsort(ids, nr, sizeof(*ids), compare_ids);
+	for (unsigned i = 0, n; i < nr; i += n) {
+		for (n = 1; i + n < nr && ids[i + n] == ids[i]; n++)
+			;
+		each(arg, ids[i], n);
+	}
+	free(ids);
+	if (buf)
+		hcall_free(hv.h, buf, CHUNK * sizeof(*buf));
+	if (op)
+		hcall_free(hv.h, op, sizeof(*op));
+	return rc;
 }
 
 unsigned hv_nr_cpus(void)

@@ -25,6 +25,8 @@ int hv_max_mem(uint32_t domid, uint64_t kib);
 int hv_pod_target(uint32_t domid, uint64_t pages);
 int hv_set_handle(uint32_t domid, const uint8_t uuid[16]);
 int hv_trigger_power(uint32_t domid);
+/* Who has mapped what @domid granted, dead or not: @each is called with a domain and the number of its grants. -ENOSYS: this hypervisor does not tell. */
+int hv_grant_holders(uint32_t domid, void (*each)(void *arg, uint32_t holder, unsigned grants), void *arg);
 /* CPUs of the machine; 0: not known. */
 unsigned hv_nr_cpus(void);
 /* Why it shut down: SHUTDOWN_*. */

@@ -47,8 +47,8 @@ static void stored(void *arg, int err, const char *body, size_t len)
 	(void)body;
 	(void)len;
 	if (err)
-		problem_set(&l->problem, err, "store-refused", "limits", "see that xenstored runs",
-			    "the store did not take it: %s", strerror(err));
+		problem_set(&l->problem, err, err == EIO ? "no-store" : "store-refused", "limits",
+			    "see that xenstored runs", "the store did not take it: %s", strerror(err));
 	limit_end(l);
 }
 
@@ -72,8 +72,8 @@ static void got_maximum(void *arg, int err, const char *body, size_t len)
 	int rc;
 	(void)len;
 	if (!d || (err && err != ENOENT)) {
-		problem_set(&l->problem, err ? err : ENOENT, "store-refused", "memory", "see that xenstored runs",
-			    "its nodes cannot be read");
+		problem_set(&l->problem, err ? err : ENOENT, err == EIO ? "no-store" : "store-refused", "memory",
+			    "see that xenstored runs", "its nodes cannot be read");
 		limit_end(l);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "dom.h"
 #include "loop.h"
 #include "server.h"
+#include "settings.h"
 #include "xs.h"
 
 static struct {
@@ -55,6 +56,7 @@ static void enter(void *arg)
 static void begin(struct op *op)
 {
 	char *path;
+	timer_cancel(&op->patience);
 	op->parked = op->entered = false;
 	op->began = loop_now();
 	op->began_requests = xs_requests();
@@ -117,6 +119,7 @@ void op_wait_alone(struct op *op)
 
 static void end(struct op *op)
 {
+	timer_cancel(&op->patience);
 	struct op **at = &ops.all;
 	while (*at != op)
 		at = &(*at)->next;
@@ -177,12 +180,31 @@ static void check_parked(void *arg)
 	op_fail(op);
 }
 
+/* Who asked need not wait as long as the store is away; what was asked for does. */
+static void impatient(void *arg)
+{
+	struct op *op = arg;
+	struct problem p;
+	if (!op->caller)
+		return;
+	problem_init(&p);
+	if (op->dom)
+		problem_domain(&p, op->dom->name, op->dom->id);
+	problem_set(&p, EIO, "no-store", op_step_name(op),
+		    "start it: systemctl start xenstored; then see xl list for what became of this",
+		    "xenstored does not answer; what was asked for goes on when it is back");
+	caller_problem(op->caller, &p);
+	op->caller = NULL;
+}
+
 bool op_store_ok(struct op *op, int err, const char *what)
 {
 	if (!err)
 		return true;
 	if (err == EIO) {
 		op->parked = true;
+		caller_progress(op->caller, "waiting for xenstored", 0, 0);
+		timer_set(&op->patience, settings->store_ms, impatient, op);
 		loop_defer(check_parked, op);
 		return false;
 	}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/problem.h"
+#include "loop.h"
 
 struct caller;
 struct dom;
@@ -50,6 +51,7 @@ struct op {
 	bool aborted;
 	bool entered; /* the step's function was called: before that nothing may end the step */
 
+	struct timer patience; /* of who asked, while the store is away */
 	struct problem problem;
 	struct op *parent; /* waits for the end of all its children */
 	unsigned children;

@@ -23,6 +23,7 @@ static struct settings s = {
 	.connect_ms = 10000,
 	.shutdown_ms = 60000,
 	.dying_ms = 5000,
+	.store_ms = 10000,
 };
 const struct settings *const settings = &s;
 
@@ -54,7 +55,7 @@ static void usage(FILE *f)
 	      "      --state-dir DIR  instead of /var/lib/hospes\n"
 	      "      --cache-dir DIR  instead of /var/cache/hospes\n"
 	      "      --scripts DIR    instead of /etc/xen/scripts\n"
-	      "      --wait NAME=MS   how long to wait: backend, script, console, connect, shutdown, dying\n"
+	      "      --wait NAME=MS   how long to wait: backend, script, console, connect, shutdown, dying, store\n"
 	      "      --fake-host DIR  for tests: loop devices and bridges are files below DIR\n"
 	      "  -h, --help; -V, --version\n",
 	      f);
@@ -67,7 +68,8 @@ static bool set_wait(const char *text)
 		const char *name;
 		unsigned *value;
 	} waits[] = { { "backend", &s.backend_ms }, { "script", &s.script_ms },	    { "console", &s.console_ms },
-		      { "connect", &s.connect_ms }, { "shutdown", &s.shutdown_ms }, { "dying", &s.dying_ms } };
+		      { "connect", &s.connect_ms }, { "shutdown", &s.shutdown_ms }, { "dying", &s.dying_ms },
+		      { "store", &s.store_ms } };
 	const char *eq = strchr(text, '=');
 	char *end;
 	unsigned long ms = eq ? strtoul(eq + 1, &end, 10) : 0;

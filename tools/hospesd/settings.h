@@ -24,6 +24,7 @@ struct settings {
 	unsigned connect_ms;  /* for a running guest's front end */
 	unsigned shutdown_ms; /* for a guest to take notice of control/shutdown */
 	unsigned dying_ms;    /* for a destroyed domain to go */
+	unsigned store_ms;    /* for the store to come back, until who asked is told that it is gone */
 };
 
 extern const struct settings *const settings;

@@ -53,7 +53,8 @@ int cmd_console(int argc, char **argv)
 		log |= opt == 'l';
 	}
 	if (strcmp(type, "pv") && strcmp(type, "serial") && strcmp(type, "vuart")) {
-		fprintf(stderr, "console type supported are: %s\n", "pv, serial, vuart");
+		xl_refuse(EINVAL, "bad-value", "console", "use one of them",
+			  "console type supported are: pv, serial, vuart");
 		return XL_USAGE;
 	}
 	if (log) { /* also of a domain that is gone, so by what was written */

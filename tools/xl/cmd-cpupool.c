@@ -21,11 +21,9 @@ static int64_t find_pool(const char *who)
 {
 	int64_t id = pool_find(who);
 
-	if (id < 0 && xl_json())
-		xl_fail(ESRCH, "no-such-pool", "cpupool", "see xl cpupool-list for the pools there are",
-			"unknown cpupool '%s'", who);
-	else if (id < 0)
-		fprintf(stderr, "unknown cpupool '%s'\n", who);
+	if (id < 0)
+		xl_refuse(ESRCH, "no-such-pool", "cpupool", "see xl cpupool-list for the pools there are",
+			  "unknown cpupool '%s'", who);
 	return id;
 }
 
@@ -74,12 +72,10 @@ int cmd_cpupool_list(int argc, char **argv)
 		cpus |= opt == 'c';
 	if (optind < argc) {
 		only = pool_find(argv[optind]);
-		if (only < 0 && !xl_json()) {
-			fprintf(stderr, "Pool '%s' does not exist\n", argv[optind]);
-			return XL_FAILED;
-		}
 		if (only < 0)
-			return find_pool(argv[optind]) < 0;
+			return xl_refuse(ESRCH, "no-such-pool", "cpupool",
+					 "see xl cpupool-list for the pools there are", "Pool '%s' does not exist",
+					 argv[optind]);
 	}
 	pools = pools_list(&nr);
 	if (!xl_json())
@@ -199,8 +195,9 @@ static int read_wanted(struct xlcfg *cfg, const char *file, char **overrides, st
 	if (file) {
 		rc = text_read_file(&t, file);
 		if (rc) {
-			fprintf(stderr, "Failed to read config file: %s: %s\n", file, strerror(-rc));
-			return XL_FAILED;
+			return xl_refuse(-rc, "no-such-file", "configuration",
+					 "give the path of the pool's configuration",
+					 "Failed to read config file: %s: %s", file, strerror(-rc));
 		}
 	}
 	rc = xlcfg_parse(cfg, file ? file : "command line", t.s ? t.s : "");
@@ -348,8 +345,8 @@ static int change_cpus(int argc, char **argv, unsigned op, const char *not_done)
 		;
 	nr = machine_nr_cpus();
 	if (cpu_list_parse(&l, argv[optind + 1], nr)) {
-		fprintf(stderr, "Invalid pcpu range: %s.\n", argv[optind + 1]);
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "cpupool", "write CPUs as in 0-3,5 or node:0",
+				 "Invalid pcpu range: %s.", argv[optind + 1]);
 	}
 	found = find_pool(argv[optind]);
 	id = (uint32_t)found;
@@ -387,13 +384,9 @@ int cmd_cpupool_migrate(int argc, char **argv)
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 2) >= 0)
 		;
 	domid = domain_lookup(argv[optind]);
-	if (domid < 0) {
-		if (xl_json())
-			return xl_fail(ESRCH, "no-such-domain", "cpupool", "see xl list for the domains there are",
-				       "unknown domain '%s'", argv[optind]);
-		fprintf(stderr, "unknown domain '%s'\n", argv[optind]);
-		return XL_FAILED;
-	}
+	if (domid < 0)
+		return xl_refuse(ESRCH, "no-such-domain", "cpupool", "see xl list for the domains there are",
+				 "unknown domain '%s'", argv[optind]);
 	pool = find_pool(argv[optind + 1]);
 	if (pool < 0)
 		return XL_FAILED;

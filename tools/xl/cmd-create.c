@@ -37,16 +37,25 @@ static void on_remark(void *arg, int line, const char *text)
 
 	if (r->quiet)
 		return;
-	if (line)
+	if (xl_json()) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "remark", json_object_new_string(text));
+		json_object_object_add(o, "file", json_object_new_string(r->file));
+		json_object_object_add(o, "line", line ? json_object_new_int(line) : NULL);
+		fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+		json_object_put(o);
+	} else if (line)
 		fprintf(stderr, "%s:%d: warning: %s\n", r->file, line, text);
-	else
+	else {
 		fprintf(stderr, "%s: warning: %s\n", r->file, text);
+	}
 }
 
 /* The file and what the command line adds to it. XL_OK, or the exit status. */
 static int read_config(const struct create *r, struct domain_config *c)
 {
-	struct remarks remarks = { r->file ? r->file : "command line", r->quiet || xl_json() };
+	struct remarks remarks = { r->file ? r->file : "command line", r->quiet };
 	struct text t = { 0 };
 	struct problem p;
 	int rc;
@@ -57,12 +66,8 @@ static int read_config(const struct create *r, struct domain_config *c)
 	if (r->file) {
 		rc = text_read_file(&t, r->file);
 		if (rc) {
-			if (xl_json())
-				xl_fail(-rc, "no-such-file", "configuration",
-					"give the path of the domain's configuration", "%s cannot be read: %s", r->file,
-					strerror(-rc));
-			else
-				fprintf(stderr, "Failed to read config file: %s: %s\n", r->file, strerror(-rc));
+			xl_refuse(-rc, "no-such-file", "configuration", "give the path of the domain's configuration",
+				  "Failed to read config file: %s: %s", r->file, strerror(-rc));
 			text_free(&t);
 			return CREATE_FAILED;
 		}
@@ -256,11 +261,8 @@ int cmd_create(int argc, char **argv)
 	}
 	take_words(&r, argc, argv, optind);
 	if (!r.file && !*r.overrides) {
-		if (xl_json())
-			xl_fail(EINVAL, "no-such-file", "configuration", "give the path of the domain's configuration",
-				"Config file not specified");
-		else
-			fprintf(stderr, "Config file not specified and none in save file\n");
+		xl_refuse(EINVAL, "no-such-file", "configuration", "give the path of the domain's configuration",
+			  "Config file not specified and none in save file");
 		return CREATE_NO_FILE;
 	}
 	if (viewer)
@@ -293,8 +295,8 @@ int cmd_config_update(int argc, char **argv)
 	domid = domain_find(argv[optind]);
 	take_words(&r, argc, argv, optind + 1);
 	if (!r.file) {
-		fprintf(stderr, "Config file not specified\n");
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "no-such-file", "configuration", "give the path of the domain's configuration",
+				 "Config file not specified");
 	}
 	rc = read_config(&r, &c);
 	if (rc == XL_OK && r.dry) {

@@ -172,7 +172,7 @@ static int plug_disk(struct plugged *d, struct problem *p)
 	rc = store_transact(devd.store, write_disk, &f);
 	/* One that went meanwhile is unplugged when its end is seen. */
 	return rc && rc != ENOENT && rc != EACCES ?
-		       problem_set(p, rc, "store", "disk", "look at the store's daemon", "%s", strerror(rc)) :
+		       problem_set(p, rc, "store-refused", "disk", "look at the store's daemon", "%s", strerror(rc)) :
 		       0;
 }
 
@@ -371,7 +371,7 @@ static int serve(void)
 				       "look at the store's daemon: this one is to be started again",
 				       "the store is gone: %s", strerror(errno));
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return xl_fail(errno, "broken", "devd", "start it again", "cannot wait: %s", strerror(errno));
+			return xl_fail(errno, "internal", "devd", "start it again", "cannot wait: %s", strerror(errno));
 		if (fds[1].revents)
 			return 0;
 	}
@@ -384,7 +384,7 @@ static int become_daemon(const char *pidfile)
 	FILE *f;
 
 	if (daemon(0, 1))
-		return xl_fail(errno, "cannot-fork", "devd", "free memory or processes", "%s", strerror(errno));
+		return xl_fail(errno, "out-of-memory", "devd", "free memory or processes", "%s", strerror(errno));
 	f = pidfile ? fopen(pidfile, "we") : NULL;
 	if (pidfile && (!f || fprintf(f, "%d\n", getpid()) < 0 || fclose(f)))
 		return xl_fail(errno, "cannot-write", "devd", "name another file", "%s: %s", pidfile, strerror(errno));

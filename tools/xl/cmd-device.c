@@ -171,7 +171,8 @@ static int list(int argc, char **argv, const char *kind, const char *header,
 		unsigned nr;
 
 		if (domid < 0) {
-			fprintf(stderr, "%s is an invalid domain identifier\n", argv[optind]);
+			xl_refuse(ESRCH, "no-such-domain", "name", "see xl list for the domains there are",
+				  "%s is an invalid domain identifier", argv[optind]);
 			continue; /* as Debian's: the others are shown */
 		}
 		d = devices((uint32_t)domid, kind, &nr);

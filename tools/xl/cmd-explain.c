@@ -1,4 +1,5 @@
 /* xl explain: why it did not start, why it is still there, who holds its memory. */
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,8 @@ int cmd_explain(int argc, char **argv)
 
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 1) >= 0)
 		;
-	/* Also of one that is gone or never was: then the name is all there is. */
-	domid = domain_lookup(argv[optind]);
+	/* Also of one that is gone or never was, and without a store: then the name is all there is. */
+	domid = isdigit((unsigned char)*argv[optind]) || xl_store_try() ? domain_lookup(argv[optind]) : -1;
 	json_object_object_add(params, "domain",
 			       domid >= 0 ? json_object_new_int64(domid) : json_object_new_string(argv[optind]));
 	result = xl_ask("domain.explain", params, NULL);

@@ -41,9 +41,9 @@ int cmd_destroy(int argc, char **argv)
 		return xl_fail(EPERM, "control-domain", "destroy", "shut the machine down instead: systemctl poweroff",
 			       "domain 0 controls the machine");
 	if (domid == 0 && !force) {
-		fprintf(stderr, "Not destroying domain 0; use -f to force.\n"
-				"This can only be done when using a disaggregated hardware domain and toolstack.\n\n");
-		return XL_FAILED;
+		return xl_refuse(EPERM, "control-domain", "destroy", "shut the machine down instead",
+				 "Not destroying domain 0; use -f to force.\n"
+				 "This can only be done when using a disaggregated hardware domain and toolstack.\n");
 	}
 	return ask("domain.destroy", xl_domain_params(domid));
 }
@@ -97,8 +97,8 @@ static int take_down(int argc, char **argv, const char *method, const char *doin
 		fallback |= opt == 'F';
 	}
 	if (optind >= argc && !all) {
-		fprintf(stderr, "You must specify -a or a domain id.\n\n");
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-request", xl_command()->name, "name a domain: see xl list",
+				 "You must specify -a or a domain id.\n");
 	}
 	if (!all) {
 		uint32_t domid = domain_find(argv[optind]);
@@ -220,8 +220,8 @@ int cmd_trigger(int argc, char **argv)
 	for (i = 0; i < 6 && strcasecmp(argv[optind + 1], names[i]); i++)
 		;
 	if (i == 6) {
-		fprintf(stderr, "Invalid trigger \"%s\"\n", argv[optind + 1]);
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "trigger", "use nmi, reset, init, power, sleep or s3resume",
+				 "Invalid trigger \"%s\"", argv[optind + 1]);
 	}
 	if (argc - optind > 2) {
 		vcpu = (uint32_t)strtoul(argv[optind + 2], &end, 10);
@@ -248,9 +248,10 @@ int cmd_sysrq(int argc, char **argv)
 	domid = domain_find(argv[optind]);
 	letter = argv[optind + 1];
 	if (strlen(letter) != 1) {
-		fprintf(stderr, "Invalid sysrq.\n\n");
-		command_help(xl_command());
-		return XL_FAILED;
+		if (!xl_json())
+			command_help(xl_command());
+		return xl_refuse(EINVAL, "bad-value", "sysrq", "give one letter: h lists them on the guest's console",
+				 "Invalid sysrq.\n");
 	}
 	snprintf(path, sizeof(path), "/local/domain/%u/control/sysrq", domid);
 	err = store_write(xl_store(), 0, path, letter, 1);
@@ -266,12 +267,13 @@ int cmd_button_press(int argc, char **argv)
 
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 2) >= 0)
 		;
-	fprintf(stderr, "WARNING: \"button-press\" is deprecated. Please use \"trigger\"\n");
+	if (!xl_json())
+		fprintf(stderr, "WARNING: \"button-press\" is deprecated. Please use \"trigger\"\n");
 	domid = domain_find(argv[optind]);
 	button = argv[optind + 1];
 	if (strcmp(button, "power") && strcmp(button, "sleep")) {
-		fprintf(stderr, "%s is an invalid button identifier\n", button);
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "button-press", "use power or sleep",
+				 "%s is an invalid button identifier", button);
 	}
 	return send_trigger(domid,
 			    strcmp(button, "power") ? XEN_DOMCTL_SENDTRIGGER_SLEEP : XEN_DOMCTL_SENDTRIGGER_POWER, 0);

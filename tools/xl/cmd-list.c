@@ -28,12 +28,8 @@ static struct domains select_domains(int argc, char **argv)
 		uint32_t domid = domain_find(argv[i]);
 
 		if (!domain_get(domid, &l.d[l.nr])) {
-			if (xl_json())
-				xl_fail(ESRCH, "no-such-domain", "list", "see xl list for the domains there are",
-					"there is no domain %u", domid);
-			else
-				fprintf(stderr, "Error: Domain '%s' does not exist.\n", argv[i]);
-			exit(XL_FAILED);
+			exit(xl_refuse(ESRCH, "no-such-domain", "list", "see xl list for the domains there are",
+				       "Error: Domain '%s' does not exist.", argv[i]));
 		}
 		l.nr++;
 	}
@@ -231,14 +227,10 @@ int cmd_domid(int argc, char **argv)
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 1) >= 0)
 		;
 	domid = domain_lookup(argv[optind]);
-	if (domid < 0 && xl_json())
-		return xl_fail(ESRCH, "no-such-domain", "name", "see xl list for the domains there are",
-			       "no domain is named %s", argv[optind]);
-	if (domid < 0) {
-		fprintf(stderr, "Can't get domid of domain name '%s', maybe this domain does not exist.\n",
-			argv[optind]);
-		return XL_FAILED;
-	}
+	if (domid < 0)
+		return xl_refuse(ESRCH, "no-such-domain", "name", "see xl list for the domains there are",
+				 "Can't get domid of domain name '%s', maybe this domain does not exist.",
+				 argv[optind]);
 	if (!xl_json()) {
 		printf("%lld\n", (long long)domid);
 		return XL_OK;
@@ -258,17 +250,13 @@ int cmd_domname(int argc, char **argv)
 		;
 	domid = strtoul(argv[optind], &end, 10);
 	if (!isdigit((unsigned char)*argv[optind]) || *end || domid >= 0x7ff0) {
-		fprintf(stderr, "Invalid domain id.\n\n");
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "domid", "give the number of a domain: see xl list",
+				 "Invalid domain id.\n");
 	}
 	name = domain_name((uint32_t)domid);
-	if (!name && xl_json())
-		return xl_fail(ESRCH, "no-such-domain", "name", "see xl list for the domains there are",
-			       "domain %lu has no name", domid);
-	if (!name) {
-		fprintf(stderr, "Can't get domain name of domain id '%lu', maybe this domain does not exist.\n", domid);
-		return XL_FAILED;
-	}
+	if (!name)
+		return xl_refuse(ESRCH, "no-such-domain", "name", "see xl list for the domains there are",
+				 "Can't get domain name of domain id '%lu', maybe this domain does not exist.", domid);
 	if (xl_json()) {
 		o = json_object_new_object();
 		json_object_object_add(o, "name", json_object_new_string(name));

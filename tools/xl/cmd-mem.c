@@ -19,13 +19,9 @@ static int set(int argc, char **argv, const char *method, const char *which)
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 2) >= 0)
 		;
 	domid = domain_find(argv[optind]);
-	if (!xl_parse_size(argv[optind + 1], &kib)) {
-		if (xl_json())
-			return xl_fail(EINVAL, "bad-value", "memory", "write MiB, or a number with k, m, g or t",
-				       "invalid memory size: %s", argv[optind + 1]);
-		fprintf(stderr, "invalid memory size: %s\n", argv[optind + 1]);
-		return XL_FAILED;
-	}
+	if (!xl_parse_size(argv[optind + 1], &kib))
+		return xl_refuse(EINVAL, "bad-value", "memory", "write MiB, or a number with k, m, g or t",
+				 "invalid memory size: %s", argv[optind + 1]);
 	params = xl_domain_params(domid);
 	json_object_object_add(params, "kib", json_object_new_int64((int64_t)kib));
 	problem_init(&p);

@@ -280,27 +280,23 @@ static int run(int argc, char **argv, unsigned sched)
 			r.pool = optarg;
 	}
 	if ((r.pool || r.params) && r.domain) {
-		fprintf(stderr, sched == XEN_SCHEDULER_CREDIT ?
-					"Specifying a cpupool or schedparam is not allowed with domain options.\n" :
-					"Specifying a cpupool is not allowed with other options.\n");
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-request", "scheduler", "ask for a domain or for a pool", "%s",
+				 sched == XEN_SCHEDULER_CREDIT ?
+					 "Specifying a cpupool or schedparam is not allowed with domain options." :
+					 "Specifying a cpupool is not allowed with other options.");
 	}
-	if (!r.domain && (r.weight != -1 || r.cap != -1 || r.period != -1 || r.budget != -1)) {
-		fprintf(stderr, "Must specify a domain.\n");
-		return XL_FAILED;
-	}
-	if (!r.params && (r.tslice != -1 || r.ratelimit != -1 || r.delay != -1)) {
-		fprintf(stderr, "Must specify schedparam to set schedule parameter values.\n");
-		return XL_FAILED;
-	}
+	if (!r.domain && (r.weight != -1 || r.cap != -1 || r.period != -1 || r.budget != -1))
+		return xl_refuse(EINVAL, "bad-request", "scheduler", "add -d <domain>", "Must specify a domain.");
+	if (!r.params && (r.tslice != -1 || r.ratelimit != -1 || r.delay != -1))
+		return xl_refuse(EINVAL, "bad-request", "scheduler", "add -s",
+				 "Must specify schedparam to set schedule parameter values.");
 	if (r.domain)
 		return one_domain(&r);
 	if (r.pool) {
 		pool = pool_find(r.pool);
-		if (pool < 0) {
-			fprintf(stderr, "unknown cpupool '%s'\n", r.pool);
-			return XL_FAILED;
-		}
+		if (pool < 0)
+			return xl_refuse(ESRCH, "no-such-pool", "scheduler",
+					 "see xl cpupool-list for the pools there are", "unknown cpupool '%s'", r.pool);
 	}
 	if (r.params)
 		return one_scheduler(&r, pool < 0 ? UINT32_MAX : (uint32_t)pool);

@@ -224,12 +224,12 @@ int cmd_vcpu_pin(int argc, char **argv)
 	all = strcmp(argv[1], "all") == 0;
 	first = last = (uint32_t)strtoul(argv[1], &end, 10);
 	if (!all && (!isdigit((unsigned char)*argv[1]) || *end)) {
-		fprintf(stderr, "Error: Invalid argument %s as VCPU.\n", argv[1]);
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "vcpu-pin", "give the number of a vCPU, or all",
+				 "Error: Invalid argument %s as VCPU.", argv[1]);
 	}
 	if (all && force) {
-		fprintf(stderr, "Error: --force and 'all' as VCPU not allowed.\n");
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "vcpu-pin", "force each vCPU on its own",
+				 "Error: --force and 'all' as VCPU not allowed.");
 	}
 	nr = machine_nr_cpus();
 	if (pin_list(argv[2], nr, &hard) || (argc > 3 && pin_list(argv[3], nr, &soft)))
@@ -299,15 +299,14 @@ int cmd_vcpu_set(int argc, char **argv)
 	domid = domain_find(argv[optind]);
 	n = strtoul(argv[optind + 1], &end, 10);
 	if (!isdigit((unsigned char)*argv[optind + 1]) || *end || n > 4096) {
-		fprintf(stderr, "Error: Invalid argument.\n");
-		return XL_FAILED;
+		return xl_refuse(EINVAL, "bad-value", "vcpu-set", "give a number of vCPUs", "Error: Invalid argument.");
 	}
 	nr = machine_physinfo().nr_cpus;
 	if (!ignore && n > nr) {
-		fprintf(stderr,
-			"You are overcommmitting! You have %u physical CPUs and want %lu vCPUs! Aborting, use --ignore-host to continue\n",
+		return xl_refuse(
+			EINVAL, "more-than-cpus", "vcpu-set", "add --ignore-host",
+			"You are overcommmitting! You have %u physical CPUs and want %lu vCPUs! Aborting, use --ignore-host to continue",
 			nr, n);
-		return XL_FAILED;
 	}
 	params = xl_domain_params(domid);
 	json_object_object_add(params, "vcpus", json_object_new_int64((int64_t)n));

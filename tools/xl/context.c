@@ -106,6 +106,26 @@ int xl_fail(int err, const char *code, const char *step, const char *next, const
 	return xl_problem(&p);
 }
 
+int xl_refuse(int err, const char *code, const char *step, const char *next, const char *fmt, ...)
+{
+	char cause[512];
+	size_t n;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cause, sizeof(cause), fmt, ap);
+	va_end(ap);
+	if (!context.json) {
+		fflush(stdout);
+		fprintf(stderr, "%s\n", cause);
+		return XL_FAILED;
+	}
+	n = strlen(cause);
+	while (n && strchr(".\n", cause[n - 1]))
+		cause[--n] = 0;
+	return xl_fail(err, code, step, next, "%s", cause);
+}
+
 int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what)
 {
 	struct problem p;

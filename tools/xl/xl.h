@@ -61,6 +61,11 @@ void xl_before_complaints(void (*fn)(void));
 /* The same for a cause found here. */
 int xl_fail(int err, const char *code, const char *step, const char *next, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+/*
+ * As xl_fail(), but people hear the sentence alone, with all its dots and empty lines, for it is Debian's and others parse it. With --json it is the cause.
+ */
+int xl_refuse(int err, const char *code, const char *step, const char *next, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 /* A hypercall about @domid failed with @rc (-errno). */
 int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what);
 /* Print and put. */
