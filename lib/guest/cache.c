@@ -100,18 +100,20 @@ static bool get_key(struct kernel_cache *c)
 	return false;
 }
 
-/* With the folder it is in, if that is missing too. */
+/* With the folders it is in, if they are missing too: a first root made of an archive has no /var/cache. */
 static void make_folder(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char *parent;
+	char *copy = strdup(path);
 
-	if (mkdir(path, 0700) == 0 || errno != ENOENT || !slash || slash == path)
+	if (!copy)
 		return;
-	parent = strndup(path, (size_t)(slash - path));
-	if (parent && mkdir(parent, 0755) == 0)
-		(void)mkdir(path, 0700);
-	free(parent);
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		(void)mkdir(copy, 0755);
+		*slash = '/';
+	}
+	(void)mkdir(copy, 0700);
+	free(copy);
 }
 
 void cache_open(struct kernel_cache *c, const char *path)

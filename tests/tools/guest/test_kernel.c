@@ -431,7 +431,7 @@ static int setup(void **state)
 	if (!mkdtemp(folder) || chdir(folder))
 		return -1;
 	snprintf(file, sizeof(file), "%s/kernel", folder);
-	snprintf(cache, sizeof(cache), "%s/a/cache", folder);
+	snprintf(cache, sizeof(cache), "%s/a/b/cache", folder);
 	return 0;
 }
 
