@@ -14,6 +14,7 @@
 #include "hv/string.h"
 
 #define KEYS_MAX 1024u
+#define LIST_BATCH 8u	  /* domains described at a time: about a kilobyte of the stack */
 #define NODE_DISTANCE 10u /* to itself */
 
 /* Frames promised to domains and not yet taken. */
@@ -190,22 +191,36 @@ long sysctl_pci_topology(struct sysctl *c)
 	return 0;
 }
 
-/* Domains from an id on, each as getdomaininfo shows it. */
+/* Up to @max domains from id *@from on, each as getdomaininfo shows it; *@from is where the next ones are. How many. */
+static uint32_t fill_infos(struct xen_domctl_getdomaininfo *info, uint32_t max, domid_t *from)
+{
+	struct domain *d;
+	uint32_t nr = 0;
+
+	for (; nr < max && (d = domain_next(*from)); nr++) {
+		*from = (domid_t)(d->id + 1);
+		domctl_fill_info(d, &info[nr]);
+		domain_put(d);
+	}
+	return nr;
+}
+
+/* Domains from an id on. Daemons ask for all at each creation: to reach the caller's memory for each one costs more than the rest. */
 long sysctl_domain_list(struct sysctl *c)
 {
 	struct xen_sysctl_getdomaininfolist *l = &c->op.u.getdomaininfolist;
-	uint32_t nr = 0;
-	struct domain *d;
+	struct xen_domctl_getdomaininfo info[LIST_BATCH];
+	domid_t from = l->first_domain;
+	uint32_t nr = 0, now;
 
-	for (domid_t from = l->first_domain; nr < l->max_domains && (d = domain_next(from)); nr++) {
-		struct xen_domctl_getdomaininfo info;
+	do {
+		uint32_t want = (uint32_t)min_u64(l->max_domains - nr, LIST_BATCH);
 
-		from = (domid_t)(d->id + 1);
-		domctl_fill_info(d, &info);
-		domain_put(d);
-		if (copy_to_guest(c->v, l->buffer + (uint64_t)nr * sizeof(info), &info, sizeof(info)))
+		now = fill_infos(info, want, &from);
+		if (now && copy_to_guest(c->v, l->buffer + (uint64_t)nr * sizeof(*info), info, now * sizeof(*info)))
 			return err(-EFAULT);
-	}
+		nr += now;
+	} while (now == LIST_BATCH);
 	l->num_domains = nr;
 	c->copyback = true;
 	return 0;

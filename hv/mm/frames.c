@@ -519,6 +519,7 @@ static struct frame *take_and_charge(struct domain *d, uint64_t at, unsigned ord
 			if (f) {
 				*first = d && d->nr_frames == 0;
 				charge_apply(d, nr, flags);
+				low_memory_look(mm.free - mm.claimed);
 			} else {
 				wait = mm.scrubbing != 0 && ++looks < SCRUB_LOOKS;
 			}
@@ -773,24 +774,47 @@ struct frame *domain_first_frame(struct domain *d)
 	return f;
 }
 
-/* See mm.h. One hold of the lock for many pages: a domain may have millions. */
+/* Free @nr pages from @index on, whose last references went, in the largest blocks they make: joining each page to its buddies costs far more. Under the lock. */
+static void run_free(uint32_t index, uint32_t nr)
+{
+	while (nr) {
+		unsigned order = MAX_ORDER;
+		struct frame *f = frame_at(index);
+
+		while ((index & ((1u << order) - 1)) || nr >> order == 0)
+			order--;
+		block_unpublish(f, order);
+		block_free(f, order);
+		index += 1u << order;
+		nr -= 1u << order;
+	}
+}
+
+/* See mm.h. One hold of the lock for many pages: a domain may have millions. Those of a block follow each other in the list. */
 unsigned domain_release_frames(struct domain *d, unsigned max)
 {
+	uint32_t run = 0, nr = 0; /* pages to be freed together */
 	bool last = false;
 	unsigned n = 0;
 
 	spin_lock(&mm.lock);
 	for (; n < max && d->page_list; n++) {
-		struct frame *f = frame_at(d->page_list);
+		uint32_t index = d->page_list;
+		struct frame *f = frame_at(index);
 
 		f->flags &= (uint8_t) ~(FRAME_F_ALLOCATED | FRAME_F_LISTED);
 		list_unlink(&d->page_list, f);
 		if (__atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) != 1)
 			continue; /* others still use it: the last of them frees it */
 		last = uncharge(d, 1, f->flags & FRAME_F_CHARGED);
-		block_unpublish(f, 0);
-		block_free(f, 0);
+		if (index != run + nr) {
+			run_free(run, nr);
+			run = index;
+			nr = 0;
+		}
+		nr++;
 	}
+	run_free(run, nr);
 	spin_unlock(&mm.lock);
 	if (last)
 		domain_put(d);
