@@ -6,7 +6,7 @@
     xl.conf                            settings: xl takes them without a word
     dts [FILE]                         a launch tree in source form: dtc makes FILE of it, hospes-launch checks it
     jsonrpc                            "> " lines are sent to hospesd, "< " lines are its answers; "..." as a value or a key is anything
-    sh, c, text                        not run here: the page's own test says what becomes of it
+    sh, c, python, text                not run here: the page's own test says what becomes of it
 
 Below /srv, /boot and /etc/xen a page's paths are those of a directory of the test; images and kernels named there exist.
 """
@@ -21,18 +21,18 @@ from xl_lab import BUILD, XlWorld, good
 from lives import Rpc, elf
 
 KINDS = ("console", "xl.cfg", "xl.conf", "dts", "jsonrpc")
-ELSEWHERE = ("sh", "c", "text")
+ELSEWHERE = ("sh", "c", "python", "text")
 
 
 def blocks(text):
-    """(kind, words, lines, number of the line) of each fenced block."""
+    """(kind, words, lines, number of the line) of each fenced block; one in a list is indented with the list."""
     lines = text.split("\n")
     i = 0
     while i < len(lines):
-        if lines[i].startswith("```"):
-            end = next(n for n in range(i + 1, len(lines)) if lines[n].startswith("```"))
-            kind, *words = shlex.split(lines[i][3:]) or [""]
-            yield kind, words, lines[i + 1:end], i + 1
+        if m := re.match(r"( *)```", lines[i]):
+            end = next(n for n in range(i + 1, len(lines)) if lines[n].startswith(m[0]))
+            kind, *words = shlex.split(lines[i][m.end():]) or [""]
+            yield kind, words, [line.removeprefix(m[1]) for line in lines[i + 1:end]], i + 1
             i = end
         i += 1
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """docs/: every page becomes a manual page without a fault, every program and command has one, and every example does what the page says."""
 import importlib.util
+import json
 import pathlib
 import re
 import shutil
@@ -9,7 +10,7 @@ import sys
 import tempfile
 
 from xl_lab import BUILD, ROOT, XlWorld, good, tap
-from examples import ELSEWHERE, KINDS, Examples, blocks
+from examples import KINDS, Examples, blocks
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.[1-8].md"))
@@ -69,7 +70,7 @@ def test_every_example_is_of_a_kind():
         text = page.read_text()
         assert not re.search(r"^    \S", re.sub(r"```.*?```", "", text, flags=re.S), re.M), f"{page.name}: indented code: fence it and say of what kind it is"
         for kind, _, _, line in blocks(text):
-            assert kind in KINDS + ELSEWHERE[1:], f"{page.name}:{line}: '{kind}' is no kind of example"
+            assert kind in (*KINDS, "text"), f"{page.name}:{line}: '{kind}' is no kind of example"
 
 
 def test_examples():
@@ -111,6 +112,50 @@ def test_store_paths():
     assert not strange, f"not in xenstore-paths(7): {sorted(strange)}"
     absent = [name for name, r in known.items() if name[0] == "/" and not any(r.fullmatch(p) for p in there)]
     assert absent in ([], ["/hospes/pending"]), f"in xenstore-paths(7) only: {absent}"
+
+
+def insert(path, words, lines):
+    """What a block of a how-to does to a file: `FILE` makes it, `FILE after=LINE` adds to it."""
+    text = "\n".join(lines) + "\n"
+    after = next((w.split("=", 1)[1] for w in words if w.startswith("after=")), None)
+    if after is None:
+        path.write_text(text)
+        return
+    old = path.read_text()
+    assert old.count(f"\n{after}\n") == 1, f"{path.name} has not one line '{after}'"
+    path.write_text(old.replace(f"\n{after}\n", f"\n{after}\n{text}"))
+
+
+def test_adding_an_xl_command():
+    """docs/how-to-add-an-xl-command.md: its lines in a copy of tools/xl, built with the objects there are; then the page's own test."""
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = pathlib.Path(tmp) / "xl"
+        shutil.copytree(ROOT / "tools/xl", folder)
+        checks, files = "", set()
+        for kind, words, lines, _ in blocks((DOCS / "how-to-add-an-xl-command.md").read_text()):
+            if kind == "c":
+                path = folder / pathlib.Path(words[0]).name
+                insert(path, words[1:], lines)
+                files.add(path)
+            elif kind == "python":
+                checks += "\n".join(lines) + "\n"
+        sources = [p for p in files if p.suffix == ".c"]
+        objects = [p for p in (BUILD / "san/xl/tools/xl").glob("*.o") if not (folder / p.with_suffix(".c").name) in sources]
+        libraries = ["-Wl,--start-group", *(BUILD / "san").glob("lib*.a"), "-Wl,--end-group"]
+        program = pathlib.Path(tmp) / "xl-new"
+        subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers",
+                        "-fsanitize=address,undefined", "-I.", "-Ilib", "-iquote", "abi", *sources, *objects, *libraries, "-ljson-c", "-lncurses",
+                        "-ltinfo", "-o", program], cwd=ROOT, check=True)
+
+        class World(XlWorld):
+            def xl(self, *words, **more):
+                return self.run(program, *words, check=False, **more)
+        names = {"XlWorld": World, "good": good, "json": json}
+        exec(compile(checks, "how-to-add-an-xl-command.md", "exec"), names)
+        tests = [name for name in names if name.startswith("test_")]
+        assert tests
+        for name in tests:
+            names[name]()
 
 
 def test_linux_configuration():
