@@ -132,7 +132,7 @@ class Hands(threading.Thread):
                             for dev in s.list(f"{path}/{kind}/{dom}"):
                                 self.back(s, f"{path}/{kind}/{dom}/{dev}")
                 else:
-                    m = re.match(r"(/local/domain/0/backend/v\w+/\d+/\d+)(/state|/online|)$", path)
+                    m = re.match(r"(/local/domain/0/backend/(?:v\w+|qdisk)/\d+/\d+)(/state|/online|)$", path)
                     if m:
                         self.back(s, m[1])
                     m = re.match(r"(/local/domain/\d+/device/v\w+/\d+)/state$", path)
@@ -268,7 +268,7 @@ class Lives(SimWorld):
                 "local": [d for d in s.list("/local/domain") if d != "0"], "loops": self.loops(), "ports": self.ports(),
                 "lib": sorted(p.name for p in (self.folder / "lib").iterdir()),
                 "notes": sorted(p.name for p in (self.folder / "pending").iterdir()) if (self.folder / "pending").exists() else []}
-        for kind in ("vbd", "vif", "console"):
+        for kind in ("vbd", "vif", "qdisk", "console"):
             for d in s.list(f"/local/domain/0/backend/{kind}"):
                 kept.setdefault("backends", []).append(f"{kind}/{d}")
         return {k: v for k, v in kept.items() if v}

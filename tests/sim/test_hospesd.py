@@ -191,7 +191,7 @@ def test_refusals_explain_themselves():
         bad["b_info"]["kernel"] = "/nonexistent/kernel"
         fails("no-such-file", create, "domain.create", config=bad)
         bad = w.config("format", disks=1)
-        bad["disks"][0]["format"] = "qcow2"
+        bad["disks"][0]["is_cdrom"] = 1
         fails("needs-qemu", create, "domain.create", config=bad)
         fails("bad-name", create, "domain.create", config=w.config("two words"))
         fails("bad-name", create, "domain.create", config=w.config("12"))

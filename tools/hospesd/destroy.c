@@ -249,9 +249,11 @@ static void erase(struct op *op)
 			device_erase(dev, b);
 		/* Nothing below the domain's number is left where back ends are: an empty directory counts against its owner's quota. */
 		for (struct device *dev = d->devices; dev; dev = dev->next)
-			xs_batch_rm(b, "/local/domain/%u/backend/%s/%u", dev->backend_domid, dev->class, op->dom->id);
+			xs_batch_rm(b, "/local/domain/%u/backend/%s/%u", dev->backend_domid, device_back_class(dev),
+				    op->dom->id);
 		xs_batch_rm(b, "/local/domain/0/backend/vbd/%u", op->dom->id);
 		xs_batch_rm(b, "/local/domain/0/backend/vif/%u", op->dom->id);
+		xs_batch_rm(b, "/local/domain/0/backend/qdisk/%u", op->dom->id);
 		xs_batch_rm(b, "/local/domain/%u", op->dom->id);
 		xs_batch_rm(b, "/vm/%s", uuid);
 		xs_batch_rm(b, "/libxl/%u", op->dom->id);

@@ -14,10 +14,15 @@
 #include "store/wire.h"
 #include "xs.h"
 
+const char *device_back_class(const struct device *dev)
+{
+	return dev->format ? "qdisk" : dev->class;
+}
+
 const char *device_back(const struct device *dev, char *buf)
 {
-	snprintf(buf, DEVICE_PATH, "/local/domain/%u/backend/%s/%u/%d", dev->backend_domid, dev->class, dev->domid,
-		 dev->devid);
+	snprintf(buf, DEVICE_PATH, "/local/domain/%u/backend/%s/%u/%d", dev->backend_domid, device_back_class(dev),
+		 dev->domid, dev->devid);
 	return buf;
 }
 
@@ -108,12 +113,21 @@ static int backend_domid(const char *name, uint32_t *domid, struct problem *p)
 static const char *disk_why_not(const struct disk_config *c)
 {
 	if (c->format == DISK_EMPTY || !c->target || !*c->target)
-		return "an empty drive needs QEMU";
-	if (c->format != DISK_RAW)
-		return "formats other than raw need QEMU";
+		return "an empty drive is for HVM domains";
 	if (c->cdrom)
-		return "a CD-ROM drive needs QEMU";
+		return "a CD-ROM drive is for HVM domains";
 	return NULL;
+}
+
+/* What libxl calls the format where it tells QEMU; NULL: the kernel's back end can do it. */
+static const char *image_format(const struct disk_config *c)
+{
+	static const char *const names[] = {
+		[DISK_RAW] = "aio", [DISK_QCOW2] = "qcow2", [DISK_VHD] = "vhd", [DISK_QED] = "qed"
+	};
+	if (c->format == DISK_RAW && c->backend != DISK_BACKEND_QDISK)
+		return NULL;
+	return (size_t)c->format < sizeof(names) / sizeof(names[0]) ? names[c->format] : NULL;
 }
 
 struct device *device_from_disk(const struct disk_config *c, struct problem *p)
@@ -129,8 +143,8 @@ struct device *device_from_disk(const struct disk_config *c, struct problem *p)
 	}
 	if (why) {
 		problem_set(p, ENOTSUP, "needs-qemu", "disks",
-			    "use format raw; convert an image with qemu-img convert -O raw",
-			    "disk %s: %s, and there is no QEMU back end yet", c->vdev, why);
+			    "make it a disk: take cdrom out of its line and name an image", "disk %s: %s", c->vdev,
+			    why);
 		return NULL;
 	}
 	dev = xcalloc(1, sizeof(*dev));
@@ -140,7 +154,15 @@ struct device *device_from_disk(const struct disk_config *c, struct problem *p)
 		device_free(dev);
 		return NULL;
 	}
-	dev->script = own_script(c->script, "block");
+	dev->format = image_format(c);
+	if (dev->format && dev->backend_domid) {
+		problem_set(p, ENOTSUP, "needs-qemu", "disks",
+			    "use format raw; convert an image with qemu-img convert -O raw",
+			    "disk %s: QEMU serves images in domain 0 only", c->vdev);
+		device_free(dev);
+		return NULL;
+	}
+	dev->script = dev->format ? NULL : own_script(c->script, "block");
 	dev->target = !dev->script && *c->target != '/' ? xasprintf("/dev/%s", c->target) : xstrdup(c->target);
 	dev->vdev = xstrdup(c->vdev);
 	dev->write = !c->readonly;
@@ -197,7 +219,7 @@ int device_prepare(struct device *dev, const char *uuid, struct problem *p)
 {
 	char tag[64];
 	int rc;
-	if (strcmp(dev->class, "vbd") || dev->backend_domid || dev->script || !dev->block.file)
+	if (strcmp(dev->class, "vbd") || dev->backend_domid || dev->script || dev->format || !dev->block.file)
 		return 0;
 	snprintf(tag, sizeof(tag), "%s %s", uuid, dev->vdev);
 	rc = host_loop_attach(dev->target, dev->write, tag, &dev->block, p);
@@ -250,17 +272,23 @@ static void publish_disk(const struct device *dev, struct xs_batch *b)
 {
 	char back[DEVICE_PATH], number[16], *script;
 	device_back(dev, back);
-	both(dev, b, "params", dev->target);
-	script = dev->script ? xstrdup(dev->script) : script_path("block");
-	both(dev, b, "script", script);
-	free(script);
+	if (dev->format) {
+		char *image = xasprintf("%s:%s", dev->format, dev->target);
+		both(dev, b, "params", image);
+		free(image);
+	} else {
+		both(dev, b, "params", dev->target);
+		script = dev->script ? xstrdup(dev->script) : script_path("block");
+		both(dev, b, "script", script);
+		free(script);
+	}
 	both_number(dev, b, "frontend-id", dev->domid);
 	both(dev, b, "online", "1");
 	both(dev, b, "removable", dev->removable ? "1" : "0");
 	both(dev, b, "bootable", "1");
 	both(dev, b, "state", "1");
 	both(dev, b, "dev", dev->vdev);
-	both(dev, b, "type", "phy");
+	both(dev, b, "type", dev->format ? "qdisk" : "phy");
 	both(dev, b, "mode", dev->write ? "w" : "r");
 	both(dev, b, "device-type", "disk");
 	if (dev->direct_io_safe)
@@ -270,7 +298,7 @@ static void publish_disk(const struct device *dev, struct xs_batch *b)
 	/* What the script would have found out. */
 	if (dev->node)
 		xs_batch_write(b, dev->node, "%s/node", back);
-	if (dev->block.major) {
+	if (dev->block.major && !dev->format) {
 		snprintf(number, sizeof(number), "%x:%x", dev->block.major, dev->block.minor);
 		xs_batch_write(b, number, "%s/physical-device", back);
 		xs_batch_write(b, dev->block.path, "%s/physical-device-path", back);
@@ -402,6 +430,8 @@ struct device *device_from_record(uint32_t domid, const char *class, const struc
 	}
 	dev->domid = domid;
 	dev->backend_domid = back;
+	if (strstr(xs_node_value(record, "backend"), "/backend/qdisk/"))
+		dev->format = "aio"; /* which one, nobody asks any more */
 	dev->devid = (int)devid;
 	return dev;
 }
@@ -422,6 +452,8 @@ void device_from_back(struct device *dev, const struct xs_node *back)
 	free(dev->script);
 	dev->script = own_script(script, strcmp(dev->class, "vbd") ? "vif-bridge" : "block");
 	dev->target = dup_value(back, "params");
+	if (dev->format && dev->target && strchr(dev->target, ':'))
+		memmove(dev->target, strchr(dev->target, ':') + 1, strlen(strchr(dev->target, ':')));
 	dev->vdev = dup_value(back, "dev");
 	dev->write = mode && strchr(mode, 'w');
 	dev->node = dup_value(back, "node");

@@ -27,6 +27,7 @@ struct device {
 	char back_state[4];
 	/* Disks. */
 	char *target, *vdev;
+	const char *format; /* libxl's word for what QEMU takes the image for; NULL: the kernel serves it */
 	bool write, removable, discard, direct_io_safe, untrusted;
 	struct host_block block; /* block.major != 0: ready */
 	char *node;		 /* its loop device, NULL: none */
@@ -41,6 +42,8 @@ struct device {
 #define DEVICE_PATH 128
 /* "/local/domain/0/backend/vbd/7/51712" and so on; @buf has DEVICE_PATH bytes. Returns @buf. */
 const char *device_back(const struct device *dev, char *buf);
+/* "vbd", "vif"; "qdisk": a disk that QEMU serves has a directory of another name. */
+const char *device_back_class(const struct device *dev);
 const char *device_front(const struct device *dev, char *buf);
 const char *device_record(const struct device *dev, char *buf);
 /* "vif7.0" or the name it was given. */

@@ -565,13 +565,34 @@ static void got_disks(void *arg, int err, struct xs_node *disks)
 	looked();
 }
 
+/* What QEMU serves: "qcow2:/srv/web.img" is another name of a file. */
+static void got_images(void *arg, int err, struct xs_node *images)
+{
+	(void)arg;
+	for (const struct xs_node *dom = images ? images->children : NULL; dom; dom = dom->next)
+		for (const struct xs_node *disk = dom->children; disk; disk = disk->next) {
+			const char *params = xs_node_value(disk, "params"), *mode = xs_node_value(disk, "mode");
+			const char *file = params ? strchr(params, ':') : NULL;
+			if (file)
+				sharing_learn((uint32_t)strtoul(dom->name, NULL, 10), atoi(disk->name), file + 1,
+					      mode && strchr(mode, 'w'));
+		}
+	xs_node_free(images);
+	if (!err || err == ENOENT)
+		xs_read_tree("/local/domain/0/backend/vbd", got_disks, NULL);
+	else {
+		xs_node_free(recover.hospes);
+		recover.hospes = NULL; /* the store went away: once more when it is back */
+	}
+}
+
 static void got_hospes(void *arg, int err, struct xs_node *hospes)
 {
 	(void)arg;
 	if (err && err != ENOENT)
 		return;
 	recover.hospes = hospes;
-	xs_read_tree("/local/domain/0/backend/vbd", got_disks, NULL);
+	xs_read_tree("/local/domain/0/backend/qdisk", got_images, NULL);
 }
 
 void life_recover(void (*done)(void))

@@ -144,6 +144,8 @@ static void too_late(void *arg)
 		return;
 	}
 	problem_set(&x->op.problem, ETIMEDOUT, "no-backend", x->dev->class,
+		    x->dev->format ?
+			    "start the QEMU that serves images (xen-qemu-dom0-disk-backend), and look at what it says" :
 		    strcmp(x->dev->class, "vbd") ? "load the back end (modprobe xen-netback), and look at dmesg" :
 						   "load the back end (modprobe xen-blkback), and look at dmesg",
 		    "no back end in domain %u takes notice of %s %d", x->dev->backend_domid, x->dev->class,
