@@ -92,6 +92,7 @@ static void step_virt(void)
 static void step_domains(void)
 {
 	launch_domains(&boot_info);
+	low_memory_watch();
 }
 
 static const struct boot_step early_steps[] = {

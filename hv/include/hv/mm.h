@@ -111,6 +111,11 @@ int mm_promise_on_demand(struct domain *d, uint64_t nr) must_check;
 /* Keep no more than there are entries to be touched. */
 void mm_trim_on_demand(struct domain *d);
 
+/* From now on tell of it when memory runs low (hv/mm/low_memory.c); boot, when the first domains have theirs. */
+void low_memory_watch(void);
+/* Of the allocator: so many frames are free and not promised. Under its lock. */
+void low_memory_look(uint64_t free);
+
 /* Forget everything: a new machine boots. Needed only where one process runs several (the host). */
 void mm_boot_begin(void);
 /*
