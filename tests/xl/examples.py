@@ -6,6 +6,7 @@
     xl.conf                            settings: xl takes them without a word
     dts [FILE]                         a launch tree in source form: dtc makes FILE of it, hospes-launch checks it
     jsonrpc                            "> " lines are sent to hospesd, "< " lines are its answers; "..." as a value or a key is anything
+    boot                               what the boot of run/two_domains shows, in this order
     sh, c, python, text                not run here: the page's own test says what becomes of it
 
 Below /srv, /boot and /etc/xen a page's paths are those of a directory of the test; images and kernels named there exist.
@@ -21,7 +22,7 @@ from xl_lab import BUILD, XlWorld, good
 from lives import Rpc, elf
 
 KINDS = ("console", "xl.cfg", "xl.conf", "dts", "jsonrpc")
-ELSEWHERE = ("sh", "c", "python", "text")
+ELSEWHERE = ("boot", "sh", "c", "python", "text")
 
 
 def blocks(text):
