@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Configuration files through our parser and Debian's: the JSON of the dry run, byte for byte, and which of them are refused."""
 import difflib
+import re
 import sys
 
 import xl_lab
@@ -129,6 +130,62 @@ CONFS = [
     'domid_policy="random"', 'lockfile="/nonexistent/lock"', 'claim_mode=5', 'blkdev_start="xvdc"', 'remus.default.netbufscript="/x"\ncolo.default.proxyscript="/y"',
     'output_format="json"', 'bogus=5', 'max_grant_frames="x"', 'bogus=', 'max_grant_version="a"',
 ]
+
+
+# All keys of xl.cfg(5) of Xen 4.17.
+KEYS = """
+name type builder pool vcpus maxvcpus cpus cpus_soft cpu_weight cap memory maxmem vnuma on_poweroff on_reboot on_watchdog on_crash on_soft_reset
+kernel ramdisk cmdline root extra firmware pvshim pvshim_path pvshim_cmdline pvshim_extra uuid seclabel init_seclabel max_grant_frames
+max_maptrack_frames max_grant_version nomigrate driver_domain device_tree passthrough xend_suspend_evtchn_compat vmtrace_buf_kb vpmu disk vif vtpm p9
+pvcalls vfb vnc vnclisten vncdisplay vncunused vncpasswd sdl display xauthority opengl device_model_version keymap channel rdm usbctrl usbdev pci
+pci_permissive pci_msitranslate pci_seize pci_power_mgmt gfx_passthru rdm_mem_boundary dtdev ioports iomem irqs max_event_channels vdispl dm_restrict
+device_model_user vsnd vkb tee bootloader bootloader_args e820_host boot hdtype hap oos shadow_memory bios bios_path_override pae acpi acpi_s3 acpi_s4
+acpi_laptop_slate apic nx hpet altp2m altp2mhvm nestedhvm cpuid acpi_firmware smbios_firmware ms_vm_genid tsc_mode localtime rtc_timeoffset vpt_align
+timer_mode mmio_hole xen_platform_pci viridian videoram stdvga vga nographic spice spicehost spiceport spicetls_port spicedisable_ticketing
+spicepasswd spiceagent_mouse spicevdagent spice_clipboard_sharing spiceusbredirection spice_image_compression spice_streaming_video serial soundhw
+vkb_device usb usbversion usbdevice vendor_device device_model_override stubdomain_kernel stubdomain_cmdline stubdomain_ramdisk stubdomain_memory
+device_model_stubdomain_override device_model_stubdomain_seclabel device_model_args device_model_args_pv device_model_args_hvm gic_version vuart
+mca_caps msr_relaxed
+""".split()
+NUMBERS = ("vcpus", "memory", "vmtrace_buf_kb", "max_grant_frames", "rtc_timeoffset", "cap", "maxmem", "max_event_channels", "spiceport", "videoram")
+
+
+def test_all_keys_are_known():
+    """No key of the manual is unknown, and a value that can be none is told with the line of its key."""
+    with XlWorld(hands=False, start=False) as w:
+        path = w.folder / "c.cfg"
+        known = set(re.findall(r'^\t{ "([a-z0-9_]+)", ', (xl_lab.ROOT / "lib/domain/keys.c").read_text(), re.M))
+        assert len(KEYS) > 140 and not set(KEYS) - known, set(KEYS) - known
+        for key in NUMBERS:
+            for value in ('"many"', "[1]", "-99999999999"):
+                path.write_text(f'name="q"\ntype="hvm"\n\n# a comment\nmemory=64 # more\n\n{key} = {value}\n')
+                r = w.xl("create", "--dryrun", path)
+                assert r.returncode == 1 and f"c.cfg:7: {key}" in r.stderr and "next: correct line 7 of " in r.stderr, (key, value, r)
+
+
+def test_lines_of_errors():
+    """Each way in which the grammar can be broken names the line where it is, counted through lists, comments and continued lines."""
+    with XlWorld(hands=False, start=False) as w:
+        path = w.folder / "c.cfg"
+        head = 'name = "q"\nkernel = "/k"\n# a comment with "quotes\ndisk = [ "phy:/x,xvda,w",  # one\n  "phy:/y,xvdb,w",\n]\nextra = "a" ; root = "b"\nmemory \\\n = 64\n\n'
+        here = head.count("\n") + 1
+        for text, line, what in (
+                ("kernel", here, "expected '=' after kernel"), ("kernel =", here, "expected a string"), ("kernel = foo", here, "expected a string"), ("= 3", here, "name of a setting"),
+                ("kernel = 'x", here, "closing '"), ('kernel = "x\n"', here, 'closing "'), ("vcpus = 3x", here, "not a number"), ("vcpus = 99999999999999999999", here, "out of range"),
+                ("3vcpus = 3", here, "name of a setting"), ('cmdline = "\\q"', here, "unknown escape"), ('cmdline = "\\x"', here, "hexadecimal"), ('cmdline = "\\0"', here, "zero byte"),
+                ('cmdline = "a" "b"', here, "unexpected text"), ("vif = [ 'a',\n 'b'\n 'c' ]", here + 2, "expected ','"), ("vif = [ 'a',\n\n", here + 3, "expected"),
+                ("vif = [ [ 'a' ] ]", here, "list in a list"), ('disk += "x"', here, "cannot add a list"), ('vif = [ "bridge=a",\n# c\n "mac=1:2" ]', here + 2, "mac"),
+                ('disk = [ "phy:/x,xvda,w",\n\n "/y,raw" ]', here + 2, "device"), ('type = "vax"', here, "none of pv"), ('on_crash = "cry"', here, "on_crash"),
+                ('cpus = [ "1",\n "x" ]', here + 1, "cpus"), ('irqs = [ 3,\n "x" ]', here + 1, "irqs"), ('ioports = [\n "zz" ]', here + 1, "ioports"), ('pci = [ "zz" ]', here, "PCI"),
+                ("x = " + "[" * 12 + "]" * 12, here, "nested deeper")):
+            path.write_text(head + text + "\n")
+            r = w.xl("create", "-q", "--dryrun", path)
+            assert r.returncode == 1 and f"c.cfg:{line}: " in r.stderr and what in r.stderr, (text, line, r.stderr)
+            assert "next: " in r.stderr, r.stderr
+        path.write_text(head + 'kernel="/etc/hostname"\n')
+        for words, what in ((['memory="x"'], "command line: memory"), (["vcpus=a"], "command line: "), (['disk=["x"'], "command line: "), (['memory=1;vcpus="x"'], "command line: vcpus")):
+            r = w.xl("create", "-q", "--dryrun", path, *words)
+            assert r.returncode == 1 and what in r.stderr, (words, r.stderr)
 
 
 def test_xl_conf_as_debians():

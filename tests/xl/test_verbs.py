@@ -101,6 +101,32 @@ def test_json():
             assert r.stdout == "", r
 
 
+def test_json_of_every_complaint():
+    """Whatever verb, whatever is wrong with its words: with --json one object on standard error, and nothing else there."""
+    with XlWorld(hands=False, start=False) as w:
+        w.named("web", pages=64)
+        verbs = [line.split()[0] for line in w.xl("help").stdout.split("\n")[4:] if re.match(r" [^ ]", line)]
+        wrong = []
+        for verb in verbs:
+            if verb in ("devd", "top", "metrics", "info", "vm-list", "claims", "dmesg", "cpupool-numa-split"):
+                continue  # no words of theirs can be wrong
+            for words in (["nosuch", "nosuch", "nosuch"], ["web", "#"], ["-Q"], []):
+                if not words and verb in ("list", "uptime", "vcpu-list", "sharing", "cpupool-list", "sched-credit", "sched-credit2", "sched-rtds", "network-list", "block-list",
+                                          "channel-list", "cpupool-create") or words[1:] == ["#"] and verb not in ("mem-set", "mem-max", "trigger", "vcpu-set", "button-press"):
+                    continue
+                if verb == "debug-keys" and words[:1] == ["nosuch"] or verb in ("cpupool-rename", "sched-credit", "sched-credit2", "sched-rtds") and words and words[0] == "nosuch":
+                    continue
+                r = w.xl("--json", verb, *words)
+                lines = [line for line in r.stderr.split("\n") if line]
+                try:
+                    good = (r.returncode or verb in ("network-list", "block-list", "channel-list")) and lines and all({"code", "step", "cause", "next", "errno"} <= set(json.loads(line)) for line in lines)
+                except ValueError:
+                    good = False
+                if not good:
+                    wrong.append(f"{verb} {words}: {r.returncode} {r.stderr!r} {r.stdout[:80]!r}")
+        assert not wrong, "\n".join(wrong)
+
+
 def test_later():
     """Verbs of features to come say so, with Debian's status of failure."""
     with XlWorld(hands=False, start=False) as w:

@@ -366,7 +366,8 @@ int cmd_set_parameters(int argc, char **argv)
 	free(words);
 	if (!rc)
 		return 0;
-	fprintf(stderr, "cannot set parameters: %s\n", argv[optind]);
+	if (!xl_json())
+		fprintf(stderr, "cannot set parameters: %s\n", argv[optind]);
 	return xl_fail(-rc, rc == -ENOENT ? "no-such-option" : "bad-value", "set-parameters",
 		       rc == -ENOENT ?
 			       "see xenhypfs ls /params for those that can change; others go on the command line" :

@@ -145,6 +145,9 @@ int cmd_list(int argc, char **argv)
 		numa |= opt == 'n';
 	}
 	if (argc - optind > 1) {
+		if (xl_json())
+			return xl_fail(EINVAL, "bad-request", "list", "name one domain, or none for all",
+				       "too many words");
 		command_help(xl_command());
 		return XL_FAILED;
 	}

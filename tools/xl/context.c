@@ -329,7 +329,8 @@ int xl_option(const struct command *c, int argc, char **argv, const char *shorts
 	opterr = 0;
 	opt = getopt_long(argc, argv, with_help, longs ? longs : none, NULL);
 	if (opt == '?') {
-		fprintf(stderr, "option `%c' not supported.\n", optopt);
+		xl_refuse(EINVAL, "bad-request", c->name, "see xl help with the command's name",
+			  "option `%c' not supported.", optopt);
 		exit(XL_USAGE);
 	}
 	if (opt == 'h') {
@@ -337,9 +338,10 @@ int xl_option(const struct command *c, int argc, char **argv, const char *shorts
 		exit(XL_OK);
 	}
 	if (opt == -1 && argc - optind < nr_words) {
-		command_help(c);
-		fprintf(stderr, "'xl %s' requires at least %d argument%s.\n\n", c->name, nr_words,
-			nr_words > 1 ? "s" : "");
+		if (!xl_json())
+			command_help(c);
+		xl_refuse(EINVAL, "bad-request", c->name, "see xl help with the command's name",
+			  "'xl %s' requires at least %d argument%s.\n", c->name, nr_words, nr_words > 1 ? "s" : "");
 		exit(XL_USAGE);
 	}
 	return opt;

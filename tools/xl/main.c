@@ -148,13 +148,11 @@ int main(int argc, char **argv)
 	if (strcmp(argv[0], "help") == 0)
 		return cmd_help(argc, argv);
 	c = command_find(argv[0]);
-	if (!c) {
-		fprintf(stderr, "command not implemented\n");
-		return XL_FAILED;
-	}
-	if (dry_run && !c->dry_run) {
-		fprintf(stderr, "command does not implement -N (dryrun) option\n");
-		return XL_FAILED;
-	}
+	if (!c)
+		return xl_refuse(ENOSYS, "bad-request", argv[0], "see xl help for the commands there are",
+				 "command not implemented");
+	if (dry_run && !c->dry_run)
+		return xl_refuse(EINVAL, "bad-request", c->name, "leave -N out",
+				 "command does not implement -N (dryrun) option");
 	return run(c, argc, argv);
 }
