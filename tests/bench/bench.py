@@ -6,8 +6,8 @@ instruction and every run gives the same numbers. Both run the same micro-guest 
 (dom0.py), where a plugin of QEMU (count.c) tells the hypervisor's instructions from those of its guests. Prints tables and leaves
 build/bench.json. Exit status 1 if a target is missed.
 
-BENCH names the parts to run: calls, boot, and of the rows with a dom0 create, devices, drivers, many; quick is "calls drivers", all is the
-default. All of it takes about ten minutes, the longest wait of any step is 25.
+BENCH names the parts to run: calls, boot, of the rows with a dom0 create, devices, drivers, many, and toolstack (toolstack.py); quick is
+"calls drivers", all is the default.
 """
 import json
 import os
@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "bench"))
 import dom0  # noqa: E402
 import machine  # noqa: E402
 import oracle  # noqa: E402
+import toolstack  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
 machine.BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
@@ -204,10 +205,10 @@ def with_dom0(parts):
 
 def main():
     wanted = os.environ.get("BENCH", "").split() or ["all"]
-    parts = [p for w in wanted for p in {"all": ["calls", "boot", *dom0.PARTS], "quick": ["calls", "drivers"]}.get(w, [w])]
-    unknown = set(parts) - {"calls", "boot", *dom0.PARTS}
+    parts = [p for w in wanted for p in {"all": ["calls", "boot", *dom0.PARTS, "toolstack"], "quick": ["calls", "drivers"]}.get(w, [w])]
+    unknown = set(parts) - {"calls", "boot", *dom0.PARTS, "toolstack"}
     if unknown:
-        sys.exit(f"bench: no part {' '.join(sorted(unknown))}: calls boot {' '.join(dom0.PARTS)} quick all")
+        sys.exit(f"bench: no part {' '.join(sorted(unknown))}: calls boot {' '.join(dom0.PARTS)} toolstack quick all")
     begin = time.time()
     rows = (calls() if "calls" in parts else []) + (boot() if "boot" in parts else [])
     kept, missed, number = [], [], len(rows)
@@ -218,6 +219,9 @@ def main():
     if any(p in dom0.PARTS for p in parts):
         more, more_missed = with_dom0([p for p in dom0.PARTS if p in parts])
         kept, missed, number = kept + more, missed + more_missed, number + len(more)
+    if "toolstack" in parts:
+        more, more_missed = toolstack.measure()
+        kept, missed, number = kept + more, missed + more_missed, number + len(toolstack.ROWS)
     (machine.BUILD / "bench.json").write_text(json.dumps(kept, indent=1) + "\n")
     print(f"{number - len(missed)} of {number} rows meet their targets, in {time.time() - begin:.0f} s" + (": missed " + ", ".join(missed) if missed else ""))
     sys.exit(1 if missed else 0)

@@ -11,7 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 import machine  # noqa: E402
-from archive import behind  # noqa: E402
+from archive import behind, with_libraries  # noqa: E402
 from machine import Failed, Machine, guest, image  # noqa: E402
 
 BENCH = ROOT / "tests" / "bench"
@@ -46,38 +46,40 @@ ROWS = [
 ]
 PARTS = ("create", "devices", "drivers", "many")
 NUMBERS = ("hypervisor", "guests", "exits")
+OURS = ("xenstored", "xenconsoled", "xen-init-dom0", "hospesd", "xl")
 
 
 def root():
-    """Dom0's initramfs, with all that its guests are made of."""
+    """Dom0's initramfs, with all that its guests are made of, and our own tools beside Debian's."""
     work = (0o755, (machine.BUILD / "bench" / "work").read_bytes())
     modules = image("pv-modules")
     files = {"bench-init": (0o755, (BENCH / "domu-init").read_bytes()), "work": work}
     files.update({f"modules/{m.name}": (0o644, m.read_bytes()) for m in sorted((modules / "domu").iterdir())})
     initrd = behind(image("initramfs.gz").read_bytes(), files)
-    files = {"bench-init": (0o755, (BENCH / "dom0-init").read_bytes()), "work": work,
+    scripts = {"bench-init": "dom0-init", "bench/lib": "dom0-lib", "bench/toolstack": "dom0-toolstack", "bench/block": "dom0-block", "bench/vif": "dom0-vif"}
+    files = {"work": work, **{name: (0o755, (BENCH / script).read_bytes()) for name, script in scripts.items()},
              "bench/vmlinuz": (0o644, image("vmlinuz-cloud").read_bytes()), "bench/initrd": (0o644, initrd),
              "bench/quiet": (0o644, guest("quiet64").read_bytes()), "bench/answer": (0o644, guest("answer64").read_bytes()),
-             "bench/block": (0o755, (BENCH / "dom0-block").read_bytes()), "bench/vif": (0o755, (BENCH / "dom0-vif").read_bytes())}
+             **with_libraries({**{f"ours/{n}": machine.tool(n) for n in OURS}, "bin/xenstore-control": machine.tool("xenstore")})}
     files.update({f"bench/dom0/{m.name}": (0o644, m.read_bytes()) for m in sorted((modules / "dom0").iterdir())})
     return behind(image("oracle-root.cpio.gz").read_bytes(), files)
 
 
 def parse_marks(text):
-    """[(marker, hypervisor, guests, before, entries)] of what count.c wrote; ValueError for a line it does not write."""
+    """[(marker, hypervisor, guests, before, entries, calls)] of what count.c wrote; ValueError for a line it does not write."""
     marks = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) != 6 or words[0] != "MARK":
+        if len(words) != 7 or words[0] != "MARK":
             raise ValueError(f"not a marker: {line}")
         marks.append(tuple(int(w) for w in words[1:]))
     return marks
 
 
 def window(marks, first, last, times=1):
-    """(hypervisor, guests, entries) for each of @times between the first marker @first (None: power-on) and the next @last; None without both.
+    """(hypervisor, guests, entries, calls) for each of @times between the first marker @first (None: power-on) and the next @last; None without both.
     What ran before there was a guest counts as a guest's: it is nobody's share but part of the whole."""
-    begin = (None, 0, 0, 0, 0) if first is None else next((m for m in marks if m[0] == first), None)
+    begin = (None, 0, 0, 0, 0, 0) if first is None else next((m for m in marks if m[0] == first), None)
     if begin is None:
         return None
     after = marks if first is None else marks[marks.index(begin) + 1:]
@@ -85,27 +87,28 @@ def window(marks, first, last, times=1):
     if end is None:
         return None
     delta = [b - a for a, b in zip(begin[1:], end[1:])]
-    return round(delta[0] / times), round((delta[1] + delta[2]) / times), round(delta[3] / times)
+    return tuple(round(x / times) for x in (delta[0], delta[1] + delta[2], delta[3], delta[4]))
 
 
-def session(xen, parts, profile=None, timeout=3000):
-    """Run @parts of dom0-init on real Xen or on Hospes; returns the markers. @profile: a file for what each instruction of the hypervisor did."""
+def session(xen, parts, profile=None, entries=(), kernel="vmlinuz-generic", timeout=3000):
+    """Run @parts of dom0-init on real Xen or on Hospes; the markers, and what the console said. @profile: a file for what each instruction of the
+    hypervisor did. @entries: addresses that are markers too (count.c)."""
     archive = machine.BUILD / f"bench-root.{os.getpid()}"
     counts = machine.BUILD / f"bench-counts.{os.getpid()}"
     archive.write_bytes(root())
-    plugin = f"file={machine.BUILD / 'bench' / 'count.so'},out={counts}"
+    plugin = f"file={machine.BUILD / 'bench' / 'count.so'},out={counts}" + "".join(f",entry={e:x}" for e in entries)
     if profile:
         plugin += f",profile={profile}"
     options = {"kernel": image("xen")} if xen else {}
     try:
-        with Machine([f"{image('vmlinuz-generic')} console=hvc0 quiet loglevel=4 rdinit=/bench-init random.trust_cpu=on -- {' '.join(parts)}", archive],
+        with Machine([f"{image(kernel)} console=hvc0 quiet loglevel=4 rdinit=/bench-init random.trust_cpu=on -- {' '.join(parts)}", archive],
                      append="dom0=pvh dom0_mem=1G dom0_max_vcpus=1", icount=True, memory=MEMORY,
                      extra=("-device", "amd-iommu,intremap=on", "-plugin", plugin), **options) as m:
             m.expect(r"BENCH done", timeout=timeout)
             if "BENCH failed" in m.text:
                 m.fail("the session failed")
             (machine.BUILD / f"bench-{'xen' if xen else 'hospes'}.log").write_text(m.text)
-        return parse_marks(counts.read_text())
+            return parse_marks(counts.read_text()), m.text
     finally:
         archive.unlink(missing_ok=True)
         counts.unlink(missing_ok=True)
@@ -113,9 +116,9 @@ def session(xen, parts, profile=None, timeout=3000):
 
 def measure(xen, parts):
     """{name: (hypervisor, guests, entries)}"""
-    marks = session(xen, parts)
-    found = {name: window(marks, first, last, times) for part, name, _, first, last, times in ROWS if not part or part in parts}
-    missing = [name for name, numbers in found.items() if numbers is None]
+    marks, _ = session(xen, parts)
+    found = {name: (window(marks, first, last, times) or ())[:3] for part, name, _, first, last, times in ROWS if not part or part in parts}
+    missing = [name for name, numbers in found.items() if not numbers]
     if missing:
         raise Failed(f"no markers of {', '.join(missing)}")
     return found

@@ -50,10 +50,10 @@ def main():
     if not rows or len(rows) != len(sys.argv) - 1:
         sys.exit("usage: profile_row.py ROW...; rows: " + " ".join(r[1] for r in dom0.ROWS))
     path = machine.BUILD / "bench-profile.txt"
-    marks = dom0.session(False, [p for p in dom0.PARTS if p in {r[0] for r in rows}], profile=path)
+    marks, _ = dom0.session(False, [p for p in dom0.PARTS if p in {r[0] for r in rows}], profile=path)
     names = symbols(machine.BUILD / "hospes-syms")
     for _, _, what, first, last, times in rows:
-        hypervisor, guests, entries = dom0.window(marks, first, last, times)
+        hypervisor, guests, entries, _ = dom0.window(marks, first, last, times)
         print(f"{what}: {hypervisor:,} in the hypervisor, {guests:,} in guests, {entries:,} exits")
         total = by_function(between(path.read_text(), first, last), names)
         whole = sum(total.values())

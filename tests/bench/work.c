@@ -1,13 +1,15 @@
 /*
  * Work to be counted, in dom0 and in a guest: one static program, for their small systems have no libraries. `work WHAT ...`:
  *
- *   mark N                       one marker from the list below
+ *   mark N                       one marker (session.c)
+ *   run N COMMAND...             a command between markers N and N + 1; what it took
+ *   daemons                      how many processes there are, and how much memory they use
  *   drivers DOMID                events and grant mappings through the drivers of dom0's kernel; DOMID runs tests/guest/answer.c
  *   read DEVICE, write DEVICE    DISK_MIB MiB past the page cache
  *   serve                        the far end of `network`: answers bytes, then swallows and gives NET_MIB MiB
  *   network ADDRESS              round trips, then NET_MIB MiB there and back
  *
- * Markers 20 and above stand in this file, in pairs: tests/bench/dom0.py knows what is between them.
+ * Markers 20 to 39 stand in this file, in pairs: tests/bench/dom0.py knows what is between them.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -30,6 +32,7 @@ typedef uint32_t grant_ref_t;
 #include <xen/gntdev.h>
 
 #include "mark.h"
+#include "work.h"
 
 #define ROUNDS 1000
 #define MAPPINGS 200
@@ -40,50 +43,17 @@ typedef uint32_t grant_ref_t;
 #define MIB (1u << 20)
 #define PORT 7000
 
-static void die(const char *what)
+void die(const char *what)
 {
 	perror(what);
 	exit(1);
 }
 
-static long ok(long rc, const char *what)
+long ok(long rc, const char *what)
 {
 	if (rc < 0)
 		die(what);
 	return rc;
-}
-
-/* Markers are constants in the code. */
-static void mark(unsigned n)
-{
-#define CASE(n) \
-	case n: \
-		MARK(n); \
-		break
-	switch (n) {
-		CASE(1);
-		CASE(2);
-		CASE(3);
-		CASE(4);
-		CASE(5);
-		CASE(6);
-		CASE(7);
-		CASE(8);
-		CASE(9);
-		CASE(10);
-		CASE(11);
-		CASE(12);
-		CASE(13);
-		CASE(14);
-		CASE(15);
-		CASE(16);
-		CASE(17);
-		CASE(18);
-		CASE(19);
-	default:
-		fprintf(stderr, "work: no marker %u\n", n);
-		exit(1);
-	}
 }
 
 /* --- events --- */
@@ -338,6 +308,10 @@ int main(int argc, char **argv)
 
 	if (!strcmp(what, "mark"))
 		mark((unsigned)atoi(with));
+	else if (!strcmp(what, "run") && argc > 3)
+		return run((unsigned)atoi(with), argv + 3);
+	else if (!strcmp(what, "daemons"))
+		daemons();
 	else if (!strcmp(what, "drivers"))
 		drivers((unsigned)atoi(with));
 	else if (!strcmp(what, "read"))
