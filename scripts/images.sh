@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetch Debian's current kernels (and, for the oracle, its Xen) and build the guests' initramfs below $1.
+# Fetch Debian's current kernels (and, for the oracle, its Xen) and build the guests' initramfs and whole Debians' disks below $1.
 # What is there already and still current is kept: files are named by package version.
 #
 #   images.sh DIR kernels|oracle|debian
@@ -50,7 +50,9 @@ oracle)
 	;;
 debian)
 	# Files with owners and device nodes: root's work.
-	if [ "$(id -u)" = 0 ]; then sh "$here/dom0-disk.sh" "$dir"; else sudo sh "$here/dom0-disk.sh" "$dir"; fi
+	for disk in dom0 host; do
+		if [ "$(id -u)" = 0 ]; then sh "$here/$disk-disk.sh" "$dir"; else sudo sh "$here/$disk-disk.sh" "$dir"; fi
+	done
 	;;
 *)
 	echo "images: unknown set '$what': kernels, oracle or debian" >&2
