@@ -66,7 +66,7 @@ def test_every_command_is_told():
 
 def test_every_example_is_of_a_kind():
     """Manual pages have no code that no test knows."""
-    for page in PAGES:
+    for page in [*PAGES, *(DOCS / name for name in man().GUIDES)]:
         text = page.read_text()
         assert not re.search(r"^    \S", re.sub(r"```.*?```", "", text, flags=re.S), re.M), f"{page.name}: indented code: fence it and say of what kind it is"
         for kind, _, _, line in blocks(text):

@@ -19,6 +19,16 @@ create() {
 }
 # Shut down, and not by a crash.
 has_run() { [ "$(xl list "$1" | awk 'NR == 2 { print $5 }')" = ---s-- ]; }
+# Asked seldom: each question takes time from the guests.
+await() {
+	asked=0
+	until has_run "$1"; do
+		asked=$((asked + 1))
+		[ $asked -lt 200 ] || { echo "TIMEOUT: $1"; return; }
+		sleep 2
+	done
+	echo "$1 has run"
+}
 ten() {
 	config killed
 	timeout -s KILL "$(awk "BEGIN { print 0.1 + 0.1 * $1 }")" xl create -q /tmp/linux.cfg >/dev/null 2>&1
@@ -29,7 +39,7 @@ ten() {
 		create "linux$g"
 	done
 	for g in 0 1 2 3 4; do
-		until_ok has_run "linux$g" && echo "linux$g has run"
+		await "linux$g"
 		create "early$g"
 		sleep "0.$((2 * g))"
 		try xl destroy "early$g"
