@@ -15,18 +15,37 @@ unsigned grant_max_version_allowed(void)
 	return n == 1 ? 1 : 2;
 }
 
+/* Set while Hospes runs; 0: not. */
+static struct {
+	unsigned frames, maptrack_frames;
+} limits;
+
+/* A number of the command line, unless it was changed later. */
+static unsigned limit(unsigned set, const char *option, unsigned dflt)
+{
+	int64_t n = set ? (int64_t)set : param_int(option, dflt);
+
+	return n > 0 && n <= INT32_MAX ? (unsigned)n : dflt;
+}
+
 unsigned grant_default_frames(void)
 {
-	int64_t n = param_int("gnttab_max_frames", 64);
-
-	return n > 0 && n <= INT32_MAX ? (unsigned)n : 64;
+	return limit(read_once(limits.frames), "gnttab_max_frames", 64);
 }
 
 unsigned grant_default_maptrack_frames(void)
 {
-	int64_t n = param_int("gnttab_max_maptrack_frames", 1024);
+	return limit(read_once(limits.maptrack_frames), "gnttab_max_maptrack_frames", 1024);
+}
 
-	return n > 0 && n <= INT32_MAX ? (unsigned)n : 1024;
+void grant_set_default_frames(unsigned n)
+{
+	write_once(limits.frames, n);
+}
+
+void grant_set_default_maptrack_frames(unsigned n)
+{
+	write_once(limits.maptrack_frames, n);
 }
 
 static void table_free(struct grant_table *gt)

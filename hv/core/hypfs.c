@@ -5,8 +5,10 @@
 #include "abi/hypfs.h"
 #include "hv/cpupool.h"
 #include "hv/errno.h"
+#include "hv/grant.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/parse.h"
 #include "hv/printf.h"
 #include "hv/printk.h"
 #include "hv/string.h"
@@ -89,6 +91,37 @@ static int store_guest_loglvl(const char *text)
 	return printk_set_level(true, text);
 }
 
+static void show_frames(char *buf, size_t size)
+{
+	hv_snprintf(buf, size, "%u", grant_default_frames());
+}
+
+static void show_maptrack(char *buf, size_t size)
+{
+	hv_snprintf(buf, size, "%u", grant_default_maptrack_frames());
+}
+
+/* A number of frames, handed to @set. -EINVAL. */
+static int store_limit(const char *text, void (*set)(unsigned n))
+{
+	int64_t n;
+
+	if (parse_int(text, &n) || n <= 0 || n > INT32_MAX)
+		return err(-EINVAL);
+	set((unsigned)n);
+	return 0;
+}
+
+static int store_frames(const char *text)
+{
+	return store_limit(text, grant_set_default_frames);
+}
+
+static int store_maptrack(const char *text)
+{
+	return store_limit(text, grant_set_default_maptrack_frames);
+}
+
 /* In order, as listings are. '#' stands for the number of a CPU pool. */
 static const struct file files[] = {
 	{ "buildinfo/changeset", XEN_HYPFS_TYPE_STRING, 0, show_changeset, NULL },
@@ -101,6 +134,8 @@ static const struct file files[] = {
 	{ "buildinfo/version/minor", XEN_HYPFS_TYPE_UINT, XEN_SUBVERSION, NULL, NULL },
 	{ "cpupool/#/sched-gran", XEN_HYPFS_TYPE_STRING, 0, show_granularity, store_granularity },
 	{ "params/console_timestamps", XEN_HYPFS_TYPE_STRING, 0, printk_show_stamp, printk_set_stamp },
+	{ "params/gnttab_max_frames", XEN_HYPFS_TYPE_STRING, 0, show_frames, store_frames },
+	{ "params/gnttab_max_maptrack_frames", XEN_HYPFS_TYPE_STRING, 0, show_maptrack, store_maptrack },
 	{ "params/guest_loglvl", XEN_HYPFS_TYPE_STRING, 0, show_guest_loglvl, store_guest_loglvl },
 	{ "params/loglvl", XEN_HYPFS_TYPE_STRING, 0, show_loglvl, store_loglvl },
 };

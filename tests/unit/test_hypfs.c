@@ -2,6 +2,7 @@
 #include "control_test.h"
 
 #include "abi/hypfs.h"
+#include "hv/grant.h"
 #include "hv/printf.h"
 
 #define PATH 0x3000UL
@@ -110,6 +111,24 @@ static void test_options(void **state)
 	holds("/params/console_timestamps", "none");
 }
 
+static void test_grant_limits(void **state)
+{
+	lists("/params", "console_timestamps gnttab_max_frames gnttab_max_maptrack_frames guest_loglvl loglvl");
+	holds("/params/gnttab_max_frames", "64");
+	holds("/params/gnttab_max_maptrack_frames", "1024");
+	assert_int_equal(writes("/params/gnttab_max_frames", "100", 4), 0);
+	assert_int_equal(writes("/params/gnttab_max_maptrack_frames", "0x800", 6), 0);
+	holds("/params/gnttab_max_frames", "100");
+	holds("/params/gnttab_max_maptrack_frames", "2048");
+	assert_int_equal(grant_default_frames(), 100);
+	assert_int_equal(writes("/params/gnttab_max_frames", "0", 2), -EINVAL);
+	assert_int_equal(writes("/params/gnttab_max_frames", "-1", 3), -EINVAL);
+	assert_int_equal(writes("/params/gnttab_max_frames", "abc", 4), -EINVAL);
+	holds("/params/gnttab_max_frames", "100");
+	assert_int_equal(writes("/params/gnttab_max_frames", "64", 3), 0);
+	assert_int_equal(writes("/params/gnttab_max_maptrack_frames", "1024", 5), 0);
+}
+
 static void test_refusals(void **state)
 {
 	static const char long_value[33] = "all";
@@ -159,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_tree, control_setup),
 		cmocka_unit_test_setup(test_options, control_setup),
+		cmocka_unit_test_setup(test_grant_limits, control_setup),
 		cmocka_unit_test_setup(test_refusals, control_setup),
 	};
 

@@ -27,7 +27,7 @@ HYPFS = ("", "nosuch", "tree", "tree x", "ls", "ls /", "ls /params", "ls /params
          "cat /cpupool/0/sched-gran", "write /cpupool/0/sched-gran cpu", "write", "write /params/loglvl", "write /params/loglvl all", "cat /params/loglvl",
          "write /params/loglvl foo", "write /params/loglvl error/debug", "cat /params/loglvl", "write /params/nosuch 1", "write /params 1",
          "write /buildinfo/changeset x", "write /buildinfo/version/major 5", "write /buildinfo/version/major x", "write /params/console_timestamps boot",
-         "cat /params/console_timestamps")
+         "cat /params/console_timestamps", "write /params/gnttab_max_frames 100", "cat /params/gnttab_max_frames", "write /params/gnttab_max_frames abc")
 FAILS = (("lsevtchn", "99"), ("xen-diag", "gnttab_query_size 77"), ("xen-cpuid", "-p nosuch"), ("xen-cpuid", "-p 99"))
 
 
@@ -72,7 +72,8 @@ def test_hypfs():
         # The tree itself, as real Xen's: what is there has the same names and types.
         tree = good(ours.run("xenhypfs-san", "tree")).split()
         assert tree == ["/", "buildinfo/", "changeset", "compileinfo/", "compile_by", "compile_date", "compile_domain", "compiler", "version/", "extra", "major",
-                        "minor", "cpupool/", "0/", "sched-gran", "params/", "console_timestamps", "guest_loglvl", "loglvl"], tree
+                        "minor", "cpupool/", "0/", "sched-gran", "params/", "console_timestamps", "gnttab_max_frames",
+                        "gnttab_max_maptrack_frames", "guest_loglvl", "loglvl"], tree
         nobody = ours.run("xenhypfs-san", "tree", check=False, env={"HOSPES_SIM": "/nonexistent"})
         assert nobody.returncode == 2
 

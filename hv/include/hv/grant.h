@@ -9,6 +9,9 @@
 unsigned grant_max_version_allowed(void);
 unsigned grant_default_frames(void);
 unsigned grant_default_maptrack_frames(void);
+/* From now on, for domains made later: at least 1. */
+void grant_set_default_frames(unsigned n);
+void grant_set_default_maptrack_frames(unsigned n);
 
 int grant_init(struct domain *d, const struct grant_limits *l) must_check;
 /* Undo this domain's own maps of others, a slice at a time: -ERESTART until done. */
