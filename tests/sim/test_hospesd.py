@@ -126,6 +126,40 @@ def test_random_ids():
         assert not w.leftovers(), w.leftovers()
 
 
+def test_autoballoon():
+    """Memory that is missing comes out of domain 0, if it is to give some and has enough; if nothing comes its target is as before."""
+    target = "/local/domain/0/memory/target"
+
+    def world(conf, dom0_pages=65536):
+        w = Lives(start=False, dom0_pages=dom0_pages, options=["--wait", "balloon=60000"])
+        (w.folder / "xl.conf").write_text(conf)
+        w.start()
+        w.store.write(target, str(dom0_pages * 4))
+        w.sim.take_memory(2000)
+        return w
+
+    with world('autoballoon="on"') as w:
+        ask = w.rpc.send("domain.create", config=w.config("big", memory=16384), paused=True)
+        lower = int(w.store.wait_for(target, lambda v: int(v) < 262144))
+        assert 262144 - 32768 < lower < 262144 - 8192, lower
+        w.sim.take_memory(None)  # its driver gave the pages back
+        assert w.rpc.wait(ask)["domid"] == 1 and int(w.store.read(target)) == lower
+        w.call("domain.destroy", domain="big")
+        w.store.write(target, "262144")
+        w.sim.take_memory(2000)
+        w.again("balloon=300")
+        p = fails("not-enough-memory", w.call, "domain.create", config=w.config("big", memory=16384))
+        assert p.data["step"] == "memory" and w.store.read(target) == "262144", w.store.read(target)
+        fails("not-enough-memory", w.call, "domain.create", config=w.config("huge", memory=200 << 10))
+        assert w.store.read(target) == "262144"
+        w.sim.take_memory(None)
+    for conf in ('autoballoon="off"', "", "autoballoon=0"):
+        with world(conf) as w:
+            fails("not-enough-memory", w.call, "domain.create", config=w.config("big", memory=16384))
+            assert w.store.read(target) == "262144"
+            w.sim.take_memory(None)
+
+
 def test_end_before_the_create_is_over():
     """A guest that ends while its creation still has a step to go: its end is not passed over, and comes after the answer."""
     with Lives() as w:

@@ -15,7 +15,7 @@ from lives import Hands, Lives, Problem
 from sim import CRASH, PATIENCE, POWEROFF, REBOOT
 from world import Store
 
-CREATE = ["create." + s for s in ("pool", "check", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
+CREATE = ["create." + s for s in ("pool", "check", "balloon", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
     "plug.wait", "plug.hotplug"]
 DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "kill", "erase", "gone")] + [
     "unplug.wait", "unplug.hotplug"]

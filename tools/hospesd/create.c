@@ -12,6 +12,7 @@
 
 #include "base/problem.h"
 #include "base/text.h"
+#include "balloon.h"
 #include "device.h"
 #include "dom.h"
 #include "domain/config.h"
@@ -31,7 +32,7 @@
 #include "work.h"
 #include "xs.h"
 
-enum { POOL, CHECK, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
+enum { POOL, CHECK, BALLOON, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
 
 struct create {
 	struct op op; /* first */
@@ -49,6 +50,7 @@ struct create {
 	struct problem build_problem;
 	struct xs_watch *tty_watch;
 	struct timer tty_deadline;
+	struct balloon balloon;
 	bool tty_asked, tty_late;
 	struct caller *canceller; /* waits for the end of what it gave up */
 	char tty[64];
@@ -108,6 +110,32 @@ static void find_pool(struct op *op)
 		xs_read_tree("/local/pool", got_pools, c);
 	else
 		op_next(op);
+}
+
+static struct create *of_balloon(struct balloon *b)
+{
+	return (struct create *)((char *)b - offsetof(struct create, balloon));
+}
+
+static void has_room(struct balloon *b)
+{
+	op_next(&of_balloon(b)->op);
+}
+
+static void tell_room(struct balloon *b)
+{
+	caller_progress(of_balloon(b)->op.caller, "memory of domain 0", (b->free - b->first) >> 10,
+			(b->need - b->first) >> 10);
+}
+
+/* Its memory, and about what its tables take. */
+static void make_room(struct op *op)
+{
+	struct create *c = (struct create *)op;
+	c->balloon.need = c->config.memory + (c->config.maxmem >> 7) + (4u << 10);
+	c->balloon.done = has_room;
+	c->balloon.progress = tell_room;
+	balloon_start(&c->balloon);
 }
 
 /* What is about to be built, for a later daemon that finds it half-done. */
@@ -435,11 +463,17 @@ static void done(struct op *op)
 }
 
 static const struct op_step steps[] = {
-	[POOL] = { "pool", find_pool },	    [CHECK] = { "check", check },
-	[NOTE] = { "note", note },	    [BUILD] = { "build", build },
-	[PUBLISH] = { "publish", publish }, [INTRODUCE] = { "introduce", introduce },
-	[CONSOLE] = { "console", console }, [DEVICES] = { "devices", devices },
-	[UNPAUSE] = { "unpause", unpause }, [DONE] = { "done", done },
+	[POOL] = { "pool", find_pool },
+	[CHECK] = { "check", check },
+	[BALLOON] = { "balloon", make_room },
+	[NOTE] = { "note", note },
+	[BUILD] = { "build", build },
+	[PUBLISH] = { "publish", publish },
+	[INTRODUCE] = { "introduce", introduce },
+	[CONSOLE] = { "console", console },
+	[DEVICES] = { "devices", devices },
+	[UNPAUSE] = { "unpause", unpause },
+	[DONE] = { "done", done },
 };
 
 static void create_abort(struct op *op)
@@ -448,6 +482,8 @@ static void create_abort(struct op *op)
 	problem_set(&op->problem, ECANCELED, "domain-destroyed", op_step_name(op), "nothing: somebody asked for it",
 		    "it was destroyed while it was being created");
 	atomic_store(&c->work.cancelled, true);
+	if (op->step == BALLOON && op->entered)
+		balloon_cancel(&c->balloon);
 	if (c->tty_watch && !c->tty_late) {
 		c->tty_late = true;
 		if (!c->tty_asked)

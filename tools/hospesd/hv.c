@@ -173,6 +173,14 @@ int hv_grant_holders(uint32_t domid, void (*each)(void *arg, uint32_t holder, un
 	return rc;
 }
 
+uint64_t hv_free_kib(void)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_physinfo };
+	if (hcall_sysctl(hv.h, &op) || op.u.physinfo.free_pages < op.u.physinfo.outstanding_pages)
+		return 0;
+	return (op.u.physinfo.free_pages - op.u.physinfo.outstanding_pages) * 4;
+}
+
 unsigned hv_nr_cpus(void)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_physinfo };

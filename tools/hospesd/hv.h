@@ -27,6 +27,8 @@ int hv_set_handle(uint32_t domid, const uint8_t uuid[16]);
 int hv_trigger_power(uint32_t domid);
 /* Who has mapped what @domid granted, dead or not: @each is called with a domain and the number of its grants. -ENOSYS: this hypervisor does not tell. */
 int hv_grant_holders(uint32_t domid, void (*each)(void *arg, uint32_t holder, unsigned grants), void *arg);
+/* Memory no domain has and nobody is promised, in KiB. */
+uint64_t hv_free_kib(void);
 /* CPUs of the machine; 0: not known. */
 unsigned hv_nr_cpus(void);
 /* Why it shut down: SHUTDOWN_*. */

@@ -7,6 +7,9 @@
 
 #include "base/text.h"
 #include "domain/xlcfg.h"
+#include "hcall/hcall.h"
+#include "hv.h"
+#include "version.h"
 #include "host/host.h"
 
 static struct settings s = {
@@ -24,6 +27,7 @@ static struct settings s = {
 	.shutdown_ms = 60000,
 	.dying_ms = 5000,
 	.store_ms = 10000,
+	.balloon_ms = 10000,
 };
 const struct settings *const settings = &s;
 
@@ -55,7 +59,7 @@ static void usage(FILE *f)
 	      "      --state-dir DIR  instead of /var/lib/hospes\n"
 	      "      --cache-dir DIR  instead of /var/cache/hospes\n"
 	      "      --scripts DIR    instead of /etc/xen/scripts\n"
-	      "      --wait NAME=MS   how long to wait: backend, script, console, connect, shutdown, dying, store\n"
+	      "      --wait NAME=MS   how long to wait: backend, script, console, connect, shutdown, dying, store, balloon\n"
 	      "      --fake-host DIR  for tests: loop devices and bridges are files below DIR\n"
 	      "  -h, --help; -V, --version\n",
 	      f);
@@ -69,7 +73,7 @@ static bool set_wait(const char *text)
 		unsigned *value;
 	} waits[] = { { "backend", &s.backend_ms }, { "script", &s.script_ms },	    { "console", &s.console_ms },
 		      { "connect", &s.connect_ms }, { "shutdown", &s.shutdown_ms }, { "dying", &s.dying_ms },
-		      { "store", &s.store_ms } };
+		      { "store", &s.store_ms },	    { "balloon", &s.balloon_ms } };
 	const char *eq = strchr(text, '=');
 	char *end;
 	unsigned long ms = eq ? strtoul(eq + 1, &end, 10) : 0;
@@ -158,6 +162,36 @@ void settings_free(void)
 	s.vif_script = s.vif_bridge = s.vif_gatewaydev = s.vif_backend = NULL;
 }
 
+static void read_autoballoon(const struct xlcfg_value *v)
+{
+	static const char *const words[] = { "auto", "on", "off" };
+	s.autoballoon = AUTOBALLOON_AUTO;
+	if (v && v->kind == XLCFG_NUMBER) {
+		s.autoballoon = v->number ? AUTOBALLOON_ON : AUTOBALLOON_OFF;
+		return;
+	}
+	for (unsigned i = 0; v && v->kind == XLCFG_STRING && i < 3; i++)
+		if (!strcmp(v->string, words[i])) {
+			s.autoballoon = i;
+			return;
+		}
+	if (v)
+		fprintf(stderr, "hospesd: %s:%d: autoballoon is none of auto, on, off\n", s.conf, v->line);
+}
+
+bool settings_autoballoon(void)
+{
+	xen_commandline_t line = "";
+	const char *at;
+	if (s.autoballoon != AUTOBALLOON_AUTO)
+		return s.autoballoon == AUTOBALLOON_ON;
+	if (hcall_features(hv_handle()) || hcall_version(hv_handle(), XENVER_commandline, line, sizeof(line)) < 0)
+		return false;
+	line[sizeof(line) - 1] = 0;
+	at = strstr(line, "dom0_mem=");
+	return !at || (at > line && at[-1] != ' ');
+}
+
 void settings_read_conf(void)
 {
 	struct text t = { NULL, 0, 0 };
@@ -176,6 +210,7 @@ void settings_read_conf(void)
 	s.vif_backend = string_of(&cfg, "vif.default.backend");
 	v = xlcfg_get(&cfg, "run_hotplug_scripts");
 	s.run_hotplug_scripts = !v || v->kind != XLCFG_NUMBER || v->number;
+	read_autoballoon(xlcfg_get(&cfg, "autoballoon"));
 	v = xlcfg_get(&cfg, "domid_policy");
 	s.random_domid = v && v->kind == XLCFG_STRING && !strcmp(v->string, "random");
 	if (v && !s.random_domid && (v->kind != XLCFG_STRING || strcmp(v->string, "xen")))

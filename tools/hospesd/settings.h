@@ -16,6 +16,7 @@ struct settings {
 	/* Of xl.conf. */
 	char *vif_script, *vif_bridge, *vif_gatewaydev, *vif_backend;
 	bool run_hotplug_scripts;
+	enum { AUTOBALLOON_AUTO, AUTOBALLOON_ON, AUTOBALLOON_OFF } autoballoon;
 	bool random_domid; /* ids of new domains are chosen by chance, not counted up */
 	/* Waits, in milliseconds. */
 	unsigned backend_ms;  /* for a back end to take notice of a device, and to let go of it */
@@ -24,6 +25,7 @@ struct settings {
 	unsigned connect_ms;  /* for a running guest's front end */
 	unsigned shutdown_ms; /* for a guest to take notice of control/shutdown */
 	unsigned dying_ms;    /* for a destroyed domain to go */
+	unsigned balloon_ms;  /* for domain 0 to give more memory back */
 	unsigned store_ms;    /* for the store to come back, until who asked is told that it is gone */
 };
 
@@ -33,5 +35,10 @@ int settings_parse(int argc, char **argv);
 /* Read xl.conf (again). A fault is one line on stderr; what is good counts. */
 void settings_read_conf(void);
 void settings_free(void);
+/*
+ * Is domain 0 to give memory for new domains? "auto": on Xen unless dom0_mem= is on its command line, as with Debian's xl; not on Hospes, where the
+ * launch tree or dom0_mem= always say what domain 0 has.
+ */
+bool settings_autoballoon(void);
 
 #endif
