@@ -9,7 +9,7 @@ from xl_lab import XlWorld
 
 # Each line runs with both. What is printed under "usage" may differ in its sentences: they are ours, its first line is not.
 STEPS = """
-nosuch | lis | li web | cpu | mem | list -Q | pause -Q web | help nosuch
+nosuch | lis | li web | cpu | mem | list -Q | pause -Q web | dmesg --clear | info --numa | help nosuch
 list | list -v | list -Z | list -c | list -n | list web | list 1 | list nosuch | list 99 | list -v web | list -c 2
 vm-list | domid web | domid nosuch | domname 1 | domname 77 | domname x
 uptime -s | uptime web | info | info -n | claims | sharing | sharing web

@@ -254,6 +254,7 @@ static void previous_boot(const struct text *all, struct text *previous)
 int cmd_dmesg(int argc, char **argv)
 {
 	static const struct option longs[] = { { "help", no_argument, NULL, 'h' },
+					       { "clear", no_argument, NULL, 'c' },
 					       { "previous", no_argument, NULL, 'p' },
 					       { 0 } };
 	size_t size = 16384;

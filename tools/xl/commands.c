@@ -138,7 +138,7 @@ const struct command commands[] = {
 	{ "debug-keys", cmd_debug_keys, false, true, "Press keys of the hypervisor's console", "<Keys>", 0 },
 	{ "set-parameters", cmd_set_parameters, false, true, "Change options of the running hypervisor", "<Params>", 0 },
 	{ "dmesg", cmd_dmesg, false, false, "Print the hypervisor's log", "[-c]",
-	  "  -c                        Empty it too\n"
+	  "  -c, --clear               Empty it too\n"
 	  "  --previous                The last words of a boot that crashed\n" },
 	{ "top", cmd_top, false, false, "Watch what domains use", "[options]",
 	  "-d, --delay=SECONDS   between two looks (3)\n"

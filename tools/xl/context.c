@@ -329,8 +329,12 @@ int xl_option(const struct command *c, int argc, char **argv, const char *shorts
 	opterr = 0;
 	opt = getopt_long(argc, argv, with_help, longs ? longs : none, NULL);
 	if (opt == '?') {
-		xl_refuse(EINVAL, "bad-request", c->name, "see xl help with the command's name",
-			  "option `%c' not supported.", optopt);
+		if (optopt)
+			xl_refuse(EINVAL, "bad-request", c->name, "see xl help with the command's name",
+				  "option `%c' not supported.", optopt);
+		else
+			xl_refuse(EINVAL, "bad-request", c->name, "see xl help with the command's name",
+				  "option `%s' not supported.", argv[optind - 1]);
 		exit(XL_USAGE);
 	}
 	if (opt == 'h') {
