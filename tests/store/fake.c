@@ -685,6 +685,7 @@ int ask(struct conn *c, uint32_t tx, uint32_t type, const void *body, size_t len
 		request_handle(c, &h, exact);
 		while (commit_waits())
 			commit_step();
+		chores_finish();
 	} while (c->again);
 	free(exact);
 	chores_finish();

@@ -10,7 +10,10 @@ def message(kind, body, tx=0):
 
 
 def push(guest, data):
-    """Whole message into the ring if there is room, as no guest's driver would: without a look at what comes back."""
+    """Whole message into the ring if there is room, as no guest's driver would: without a look at what comes back.
+
+    An event only if the daemon may have seen all there was: it is pending anyway while there is more.
+    """
     cons, prod = guest.word(2048), guest.word(2052)
     if 1024 - ((prod - cons) & 0xFFFFFFFF) < len(data):
         guest.kick()
@@ -18,7 +21,8 @@ def push(guest, data):
     for i, byte in enumerate(data):
         guest.ring[(prod + i) % 1024] = byte
     guest.word(2052, prod + len(data))
-    guest.kick()
+    if prod == guest.word(2048):
+        guest.kick()
     return True
 
 
@@ -114,12 +118,17 @@ def watches_of_what_is_hidden(yard):
 
 
 def watches_set_and_reset(yard):
+    nr = {}
+
     def act():
         for g in yard.guests:
             drain(g)
-            for i in range(8):
-                push(g, message(WATCH, b"/work/%d\0token\0" % i))
-            push(g, message(RESET_WATCHES, b"\0"))
+            for _ in range(16):
+                nr[g.domid] = nr.get(g.domid, 0) + 1
+                if nr[g.domid] % 100:
+                    push(g, message(WATCH, b"/work/%d\0token\0" % (nr[g.domid] % 100)))
+                else:
+                    push(g, message(RESET_WATCHES, b"\0"))
     return act
 
 
@@ -143,6 +152,44 @@ def transactions_left_open(yard):
             g.ask(READ, b"/local\0", tx=tx)
             g.ask(WRITE, b"data/x\0v", tx=tx)
     return lambda: None
+
+
+def transactions_committed(yard, writes=40):
+    """Transactions of many writes, as fast as they are served. Ids are given in order."""
+    state = [[0, []] for _ in yard.guests]
+
+    def act():
+        for g, st in zip(yard.guests, state):
+            drain(g)
+            while True:
+                if not st[1]:
+                    st[0] += 1
+                    st[1] = [message(TX_START, b"\0")]
+                    st[1] += [message(WRITE, b"data/%d\0v%d" % (i, st[0]), st[0]) for i in range(writes)]
+                    st[1].append(message(TX_END, b"T\0", st[0]))
+                if not push(g, st[1][0]):
+                    break
+                st[1].pop(0)
+    return act
+
+
+def transactions_that_remove(yard):
+    """A large subtree, removed in one transaction after the other, and none of them committed."""
+    for g in yard.guests:
+        for i in range(200):
+            g.ask(WRITE, b"tree/%d\0v" % i)
+    last = [0] * len(yard.guests)
+
+    def act():
+        for n, g in enumerate(yard.guests):
+            drain(g)
+            for _ in range(4):
+                if not push(g, message(TX_START, b"\0")):
+                    break
+                last[n] += 1
+                push(g, message(RM, b"tree\0", last[n]))
+                push(g, message(TX_END, b"F\0", last[n]))
+    return act
 
 
 def trees_built_and_removed(yard):
@@ -173,4 +220,5 @@ def broken_rings_and_kicks(yard):
 
 
 LOADS = [requests_without_reading, requests_as_fast_as_can_be, watches_without_reading, watches_read_at_once, watches_of_what_is_hidden,
-         watches_set_and_reset, conflicts, transactions_left_open, trees_built_and_removed, broken_rings_and_kicks]
+         watches_set_and_reset, conflicts, transactions_left_open, transactions_committed, transactions_that_remove, trees_built_and_removed,
+         broken_rings_and_kicks]

@@ -240,8 +240,11 @@ static void test_deep_watches(void **state)
 	char path[2048];
 	int n, err = 0;
 
-	for (int i = 0; i + 1 < (int)sizeof(path); i += 2)
-		memcpy(path + i, "/x", 2);
+	quota_set(g->domain, QUOTA_MEMORY, false, 256 * 1024);
+	/* As deep as a guest may go. */
+	memset(path, 'x', sizeof(path));
+	for (int i = 0; i < 32; i++)
+		path[i * 64] = '/';
 	for (n = 0; n < 128 && !err; n++) {
 		path[1] = (char)('a' + n % 26);
 		path[3] = (char)('a' + n / 26);

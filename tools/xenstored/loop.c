@@ -13,7 +13,7 @@
 
 #define EVENTS_PER_TURN 64
 #define MAX_JOBS 4
-#define CHORES_ONLY 4
+#define CHORES_ONLY 16
 
 static struct {
 	uint64_t now;

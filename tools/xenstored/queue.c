@@ -327,6 +327,26 @@ static bool change_is_queued(const struct conn *c, const struct change *ch)
 	return false;
 }
 
+/* Some that are not needed now: they come and go by the dozen, and in no order that malloc() likes. */
+#define KEEP_OWED 256
+static struct {
+	struct owed *free[KEEP_OWED];
+	unsigned nr;
+} spare;
+
+static struct owed *owed_new(void)
+{
+	return spare.nr ? spare.free[--spare.nr] : malloc(sizeof(struct owed));
+}
+
+static void owed_put(struct owed *o)
+{
+	if (o && spare.nr < KEEP_OWED)
+		spare.free[spare.nr++] = o;
+	else
+		free(o);
+}
+
 void conn_owe(struct conn *c, struct change *ch)
 {
 	struct queue *q = &c->io->out;
@@ -334,9 +354,9 @@ void conn_owe(struct conn *c, struct change *ch)
 
 	if (!conn_takes_events(c) || (ch && !ch->special && change_is_queued(c, ch)))
 		return;
-	o = ch ? malloc(sizeof(*o)) : NULL;
+	o = ch ? owed_new() : NULL;
 	if (!o || !queue_begin(c, 0)) {
-		free(o);
+		owed_put(o);
 		conn_close(c, XENSTORE_ERROR_COMM);
 		return;
 	}
@@ -350,7 +370,7 @@ static void owed_free(struct conn *c, struct owed *o)
 {
 	c->io->out.owed_bytes -= owed_cost(o->change);
 	change_put(o->change);
-	free(o);
+	owed_put(o);
 }
 
 static void item_gone(struct conn *c, const struct queue_item *i)

@@ -20,6 +20,9 @@
 #include "view.h"
 #include "watch.h"
 
+/* Components of a path that a guest may name. */
+#define GUEST_DEPTH 32
+
 static struct {
 	char answer[XENSTORE_PAYLOAD_MAX];
 	char path[XENSTORE_ABS_PATH_MAX + 1];
@@ -41,6 +44,18 @@ static int answer_ok(struct request *r)
  * Names.
  */
 
+/* To find a node takes time for each component. */
+static bool too_deep(const char *path)
+{
+	unsigned nr = 0;
+
+	while ((path = strchr(path, '/')) && nr <= GUEST_DEPTH) {
+		path++;
+		nr++;
+	}
+	return nr > GUEST_DEPTH;
+}
+
 /* The absolute form of @len bytes at @given, in r->path. EINVAL. */
 static int absolute_path(struct request *r, const char *given, size_t len)
 {
@@ -55,6 +70,8 @@ static int absolute_path(struct request *r, const char *given, size_t len)
 	memcpy(scratch.path + at, given, len);
 	scratch.path[at + len] = '\0';
 	if (quota_too_big(r->c->domain, QUOTA_PATH_MAX, at + len - wire_domain_prefix(scratch.path)))
+		return EINVAL;
+	if (!conn_privileged(r->c) && too_deep(scratch.path))
 		return EINVAL;
 	r->path = scratch.path;
 	return 0;
@@ -390,10 +407,53 @@ static void journal_forget_tx(void *arg, const struct store_tx *tx)
 	journal_transaction(arg, tx->id, false);
 }
 
+/* So many of a guest's watches are removed at once. */
+#define RESET_PART 6
+
+/* The rest of them go as a chore, before its request comes again. */
+struct reset {
+	struct chore chore;
+	uint32_t domain, conn;
+};
+
+static bool reset_step(struct chore *chore)
+{
+	struct reset *s = (struct reset *)chore;
+	const struct domain *d = domain_find(s->domain);
+	struct conn *c = d ? d->conn : NULL;
+
+	if (!c || c->id != s->conn || c->nr_watches <= RESET_PART) {
+		free(s);
+		return true;
+	}
+	journal_begin(NULL);
+	for (int i = 0; i < RESET_PART; i++) {
+		const struct watch *w = c->watches;
+
+		journal_watch(c, w->path, w->token, w->depth, false);
+		(void)watch_remove(c, w->path, w->token);
+	}
+	journal_commit();
+	return false;
+}
+
+static bool reset_in_parts(const struct conn *c)
+{
+	struct reset *s = c->kind == CONN_GUEST && c->nr_watches > RESET_PART ? malloc(sizeof(*s)) : NULL;
+
+	if (!s)
+		return false;
+	*s = (struct reset){ .chore.step = reset_step, .domain = c->domain->id, .conn = c->id };
+	chores_add(&s->chore);
+	return true;
+}
+
 static int do_reset_watches(struct request *r)
 {
 	if (r->len > 1 || (r->len && *r->body))
 		return EINVAL;
+	if (reset_in_parts(r->c))
+		return EINPROGRESS;
 	watch_each(r->c, journal_unwatch, r->c);
 	transaction_each(r->c, journal_forget_tx, r->c);
 	request_drop_state(r->c);

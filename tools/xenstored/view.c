@@ -13,6 +13,7 @@
 #include "removal.h"
 #include "watch.h"
 
+#define CREATED 8     /* nodes a guest may make with one request */
 #define COUNTED 24    /* nodes of a subtree whose removal in a transaction makes room for others in it */
 #define TABLE_FROM 16 /* effects; below that a search in the list is as good */
 
@@ -296,6 +297,8 @@ static int check_create(struct view *v, const char *path, const char *rest, cons
 		err = check_size(v, node_size_of(ps->nr, *end ? 0 : len, child));
 		bytes += charge_for(name, *end ? 0 : len, (size_t)(end - path));
 	}
+	if (!err && nr > CREATED)
+		err = ENOSPC;
 	if (!err)
 		err = check_size(v, node_size(nearest) + strcspn(rest, "/") + 1);
 	if (!err && quota_exceeded(v->c->domain, QUOTA_NODES, v->nodes + nr))

@@ -19,7 +19,7 @@
 /* Other guests that are told at once: the two ends of a device know of each other without delay. */
 #define TOLD_AT_ONCE 2
 /* And in one step of a chore. */
-#define TOLD_PER_STEP 10
+#define TOLD_PER_STEP 6
 
 static uint64_t changes;   /* ever fired */
 static unsigned emissions; /* see watch_in_order() */
