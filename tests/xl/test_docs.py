@@ -34,7 +34,7 @@ def test_pages():
         assert lint.returncode == 0, lint.stdout + lint.stderr
         # A page that refers to another: it is there, or it is somebody else's.
         names = {p.name for p in made}
-        others = {"dtc.1", "crash.8", "xen-vbd-interface.7"}
+        others = {"dtc.1", "crash.8"}
         for page in PAGES:
             for name, section in re.findall(r"\*?\*?([a-z][\w.-]+)\*?\*?\(([1-8])\)", page.read_text()):
                 assert f"{name}.{section}" in names | others, f"{page.name} refers to {name}({section})"
