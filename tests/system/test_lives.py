@@ -10,7 +10,7 @@ import machine
 from machine import Failed, Machine, ROOT, boot_test, image
 from test_debian import disks
 
-LIBRARIES = {"hospesd": "guest domain hcall store base -lz -llzma -lbz2 -lzstd -llz4", "xl": "domain rpc hcall store base -lncurses -ltinfo"}
+LIBRARIES = {"hospesd": "guest domain hcall store host base -lz -llzma -lbz2 -lzstd -llz4", "xl": "guest domain rpc hcall store host base -lncurses -ltinfo"}
 
 
 def static(name):
