@@ -17,7 +17,7 @@ include="systemd systemd-sysv udev kmod iproute2 bridge-utils iputils-ping procp
  initramfs-tools busybox-static netcat-openbsd linux-image-amd64"
 kernel=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
 
-key=$(apt-cache policy $include "$kernel" libc6 | grep -E '^[a-z]|Candidate' | cat - "$0" "$here/dom0-guest-init" | sha256sum | cut -c1-16)
+key=$(apt-cache policy $include "$kernel" libc6 | grep -E '^[a-z]|Candidate' | cat - "$0" "$here/debian-disk.sh" "$here/dom0-guest-init" | sha256sum | cut -c1-16)
 disk="$dir/cache/dom0-disk_$key"
 if [ ! -s "$disk.img" ] || [ ! -s "$disk.initrd" ] || [ ! -s "$disk.vmlinuz" ]; then
 	tmp=$(mktemp -d "$dir/cache/dom0.XXXXXX")
@@ -42,15 +42,6 @@ if [ ! -s "$disk.img" ] || [ ! -s "$disk.initrd" ] || [ ! -s "$disk.vmlinuz" ]; 
 	(cd "$tmp/initramfs" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -9) >"$tmp/guests/initramfs.gz"
 	cp "$tmp"/all/boot/vmlinuz-*-cloud-amd64 "$tmp/guests/vmlinuz-cloud"
 	cp "$tmp/all/boot/vmlinuz-${kernel#linux-image-}" "$tmp/guests/vmlinuz-generic"
-	# Only what the machine under test can have: the rest of the drivers would make the image three times as large.
-	cat >"$tmp/modules" <<-END
-		virtio_pci
-		virtio_blk
-		ahci
-		sd_mod
-		nvme
-		ext4
-	END
 	cat >"$tmp/trial.service" <<-END
 		[Unit]
 		Description=What is to be tried on this machine
@@ -76,31 +67,13 @@ if [ ! -s "$disk.img" ] || [ ! -s "$disk.initrd" ] || [ ! -s "$disk.vmlinuz" ]; 
 		echo "TRIAL end $?"
 		systemctl poweroff
 	END
-	mmdebstrap --quiet --mode=root --variant=minbase --include="$(echo $include | tr ' ' ',')" \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/media/*' \
-		--dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/net/wireless/*' \
-		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/infiniband/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/iio/*' \
-		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/staging/*' --dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/isdn/*' \
-		--aptopt='Acquire::Languages "none"' \
-		--customize-hook="copy-in $tmp/modules /etc/initramfs-tools" \
-		--customize-hook='sed -i "s/^MODULES=.*/MODULES=list/; s/^COMPRESS=.*/COMPRESS=lz4/" "$1/etc/initramfs-tools/initramfs.conf"' \
+	sh "$here/debian-disk.sh" "$disk" dom0 1500M "$include" \
 		--customize-hook="copy-in $tmp/trial /usr/local/sbin" \
 		--customize-hook="copy-in $tmp/trial.service /etc/systemd/system" \
 		--customize-hook="copy-in $tmp/guests /" \
 		--customize-hook='chmod 755 "$1/usr/local/sbin/trial"' \
 		--customize-hook='chroot "$1" systemctl enable trial.service' \
-		--customize-hook='chroot "$1" systemctl mask getty@tty1.service serial-getty@hvc0.service apt-daily.timer apt-daily-upgrade.timer' \
-		--customize-hook='chroot "$1" passwd -d root' \
-		--customize-hook='echo dom0 >"$1/etc/hostname"; echo "127.0.0.1 localhost dom0" >"$1/etc/hosts"' \
-		--customize-hook='echo "/dev/disk/by-label/dom0 / ext4 noatime 0 1" >"$1/etc/fstab"' \
-		--customize-hook='chroot "$1" update-initramfs -u -k all' \
-		bookworm "$tmp/root" "deb http://deb.debian.org/debian bookworm main" "deb http://deb.debian.org/debian-security bookworm-security main"
-	cp "$(ls "$tmp"/root/boot/vmlinuz-* | head -n 1)" "$disk.vmlinuz"
-	cp "$(ls "$tmp"/root/boot/initrd.img-* | head -n 1)" "$disk.initrd"
-	truncate -s 1500M "$tmp/img"
-	mke2fs -q -t ext4 -L dom0 -m 0 -d "$tmp/root" "$tmp/img"
-	mv "$tmp/img" "$disk.img"
+		--customize-hook='chroot "$1" systemctl mask getty@tty1.service serial-getty@hvc0.service apt-daily.timer apt-daily-upgrade.timer'
 fi
 ln -sfn "cache/$(basename "$disk").img" "$dir/dom0-disk.img"
 ln -sfn "cache/$(basename "$disk").initrd" "$dir/dom0-initrd"
