@@ -58,7 +58,6 @@ cp -rL /lib/systemd/system/. "$tmp/units" 2>/dev/null || true
 for f in "$root"/usr/lib/systemd/system/*; do cp "$f" "$tmp/units/"; done
 mkdir -p "$root/bin" "$root/sbin" "$root/usr/libexec"
 for f in bin/sh bin/mkdir bin/kill bin/systemctl sbin/modprobe usr/libexec/xen-qemu-system-i386; do cp /bin/true "$root/$f"; done
-[ -e "$bin/xendomains" ] || cp /bin/true "$bin/xendomains"
 cp -r "$tmp/units/." "$root/usr/lib/systemd/system/"
 (cd "$tmp/guest/usr/lib/systemd/system" && ls) >"$tmp/names"
 (cd "$tmp/systemd/usr/lib/systemd/system" && ls) >>"$tmp/names"
