@@ -135,6 +135,7 @@ struct domain *host_domain(domid_t id, unsigned vcpus, uint64_t pages, uint32_t 
 		__atomic_fetch_and(&d->vcpu[i]->pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST);
 	}
 	d->creation_finished = true;
+	d->controller_pause_count = 0;
 	domain_unpause(d);
 	return d;
 }
