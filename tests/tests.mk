@@ -29,8 +29,14 @@ UNIT_LIBS_test_no_memory := -Wl,--wrap=heap_alloc,--wrap=heap_alloc_array,--wrap
 # Code the fake machine has a stand-in for, and the test of it the real one.
 UNIT_OBJS_test_pci_owners := $(BUILD)/host/hv/drivers/pci.o
 $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)
-# A part of the real machine: its own headers, and its file within the test.
-$(BUILD)/unit/test_svm_event: private HOST_CPPFLAGS := -Ihv/arch/x86/include $(HOST_CPPFLAGS)
+# A part of the real machine, with its own headers.
+UNIT_OBJS_test_svm_event := $(BUILD)/host-x86/hv/arch/x86/svm/event.o
+$(BUILD)/unit/test_svm_event: $(UNIT_OBJS_test_svm_event)
+$(BUILD)/unit/test_svm_event $(UNIT_OBJS_test_svm_event): private HOST_CPPFLAGS := -Ihv/arch/x86/include $(HOST_CPPFLAGS)
+$(BUILD)/host-x86/%.o: %.c $(BUILD)/gen/compile.h tests/tests.mk
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/host/libhv.a
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
@@ -45,7 +51,7 @@ include tests/tools/domain/domain.mk
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@for t in $(UNIT_BINS); do $$t || exit 1; done
--include $(HOST_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(HOST_OBJS:.o=.d) $(UNIT_OBJS_test_svm_event:.o=.d) $(UNIT_BINS:=.d)
 -include tests/abi/abi.mk
 -include tests/fuzz/fuzz.mk
 -include tests/store/lab.mk

@@ -7,7 +7,7 @@
 
 #include "hv/domain.h"
 #include "hvm/hvm.h"
-#include "svm/event.c"
+#include "svm/svm.h"
 
 #define VECTOR 0x51
 #define INTR(vector) (EVENT_VALID | EVENT_INTR | (vector))
