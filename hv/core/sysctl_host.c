@@ -17,20 +17,6 @@
 #define LIST_BATCH 8u	  /* domains described at a time: about a kilobyte of the stack */
 #define NODE_DISTANCE 10u /* to itself */
 
-/* Frames promised to domains and not yet taken. */
-static uint64_t outstanding(void)
-{
-	uint64_t sum = 0;
-	struct domain *d;
-
-	for (domid_t from = 0; (d = domain_next(from));) {
-		from = (domid_t)(d->id + 1);
-		sum += read_once(d->claim);
-		domain_put(d);
-	}
-	return sum;
-}
-
 /* Copy text of the console ring out, from the oldest or from where the caller was. What was read can be forgotten. */
 long sysctl_read_console(struct sysctl *c)
 {
@@ -95,7 +81,7 @@ long sysctl_cpu_info(struct sysctl *c)
 long sysctl_avail_heap(struct sysctl *c)
 {
 	struct xen_sysctl_availheap *a = &c->op.u.availheap;
-	uint64_t pages = a->node == 0 || a->node == -1 ? mm_free_frames() + outstanding() : 0;
+	uint64_t pages = a->node == 0 || a->node == -1 ? mm_free_frames() + mm_claimed_frames() : 0;
 
 	if (a->max_bitwidth && a->max_bitwidth < 64)
 		pages = min_u64(pages, a->max_bitwidth > PAGE_SHIFT ? 1UL << (a->max_bitwidth - PAGE_SHIFT) : 0);
@@ -120,7 +106,7 @@ long sysctl_physinfo(struct sysctl *c)
 	p->capabilities =
 		XEN_SYSCTL_PHYSCAP_gnttab_v1 | (grant_max_version_allowed() > 1 ? XEN_SYSCTL_PHYSCAP_gnttab_v2 : 0);
 	p->total_pages = mm_total_frames();
-	p->outstanding_pages = outstanding();
+	p->outstanding_pages = mm_claimed_frames();
 	p->free_pages = mm_free_frames() + p->outstanding_pages;
 	p->max_mfn = mm_max_mfn().v - 1;
 	arch_physinfo(p);
@@ -160,7 +146,7 @@ long sysctl_numa(struct sysctl *c)
 	uint32_t nr = n->meminfo || n->distance ? (uint32_t)min_u64(n->num_nodes, 1) : 1, distance = NODE_DISTANCE;
 	struct xen_sysctl_meminfo info = {
 		.memsize = mm_max_mfn().v << PAGE_SHIFT,
-		.memfree = (mm_free_frames() + outstanding()) << PAGE_SHIFT,
+		.memfree = (mm_free_frames() + mm_claimed_frames()) << PAGE_SHIFT,
 	};
 
 	if (nr && n->meminfo && copy_to_guest(c->v, n->meminfo, &info, sizeof(info)))

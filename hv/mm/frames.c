@@ -840,6 +840,12 @@ uint64_t mm_free_frames(void)
 	return nr;
 }
 
+/* See mm.h. */
+uint64_t mm_claimed_frames(void)
+{
+	return read_once(mm.claimed);
+}
+
 /* See mm.h. What is promised to be populated on demand is not part of it. -EINVAL for a dying domain. */
 int mm_claim(struct domain *d, uint64_t nr)
 {

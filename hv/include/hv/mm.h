@@ -102,8 +102,9 @@ bool mm_scrub_slice(void);
 void mm_scrub_stop(void);
 void mm_scrub_go(void);
 
-uint64_t mm_total_frames(void); /* RAM frames Hospes manages */
-uint64_t mm_free_frames(void);	/* free and not promised by a claim */
+uint64_t mm_total_frames(void);	  /* RAM frames Hospes manages */
+uint64_t mm_free_frames(void);	  /* free and not promised by a claim */
+uint64_t mm_claimed_frames(void); /* promised to all domains together */
 /* Promise @nr frames to @d from the free pool. -ENOMEM if RAM does not hold all promises. 0 cancels. */
 int mm_claim(struct domain *d, uint64_t nr) must_check;
 /* Keep @nr frames in all for pages @d touches for the first time (hv/mm/pod.c). -ENOMEM also beyond max_pages. 0 gives all back. */
