@@ -43,6 +43,11 @@ struct xen_sysctl_readconsole {
 };
 
 #define XEN_SYSCTL_TBUFOP_get_info 0
+#define XEN_SYSCTL_TBUFOP_set_cpu_mask 1
+#define XEN_SYSCTL_TBUFOP_set_evt_mask 2
+#define XEN_SYSCTL_TBUFOP_set_size 3
+#define XEN_SYSCTL_TBUFOP_enable 4
+#define XEN_SYSCTL_TBUFOP_disable 5
 struct xen_sysctl_tbuf_op {
 	uint32_t cmd;
 	struct xenctl_bitmap cpu_mask;

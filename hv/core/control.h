@@ -76,6 +76,6 @@ domctl_fn domctl_get_context, domctl_set_context, domctl_get_context_partial;
 sysctl_fn sysctl_read_console, sysctl_debug_keys, sysctl_cpu_info, sysctl_avail_heap, sysctl_topology, sysctl_numa,
 	sysctl_pci_topology, sysctl_physinfo, sysctl_domain_list, sysctl_sched_id;
 /* sysctl_pool.c */
-sysctl_fn sysctl_cpupool, sysctl_scheduler;
+sysctl_fn sysctl_cpupool, sysctl_trace, sysctl_scheduler;
 
 #endif

@@ -10,6 +10,7 @@
  *    then halts or enters; an interrupt that arrives in between stays pending and ends the halt or the guest's run at once.
  * Interrupt handlers only set bits of their own CPU, which the third rule covers without a kick.
  */
+#include "hv/lock.h"
 #include "hv/pcpu.h"
 
 #include "hv/arch.h"
@@ -119,6 +120,7 @@ _Noreturn void cpu_loop(void)
 {
 	struct pcpu *p = this_pcpu();
 
+	lock_waits_init();
 	for (;;) {
 		struct vcpu *v;
 

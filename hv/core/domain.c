@@ -16,6 +16,7 @@
 #include "hv/sched.h"
 #include "hv/string.h"
 #include "hv/time.h"
+#include "hv/trace.h"
 #include "xen.h"
 
 #define LEAF_SHIFT 9
@@ -189,6 +190,7 @@ struct domain *domain_next(domid_t from)
 /* The last reference of @d went: nothing is left but memory. */
 static void domain_free(struct domain *d)
 {
+	trace(TRC_DOM0_DOM_REM, d->id);
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		if (d->vcpu[i])
 			vcpu_free(d->vcpu[i]);
@@ -340,6 +342,7 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 	if (rc)
 		goto err_table;
 	__atomic_store_n(&d->published, true, __ATOMIC_RELEASE);
+	trace(TRC_DOM0_DOM_ADD, d->id);
 	*out = d;
 	return 0;
 

@@ -7,6 +7,7 @@
 #include "hv/hypercall.h"
 #include "hv/layouts.h"
 #include "hv/printk.h"
+#include "hv/trace.h"
 
 #define UNMAP_BATCH 16u /* unmappings that share a flush */
 
@@ -182,6 +183,7 @@ static int map_from(struct domain *d, struct domain *granter, struct gnttab_map_
 	op->handle = handle;
 	op->dev_bus_addr = device_address(m, op->flags & GNTMAP_device_map && host);
 	handle_publish(gt, m);
+	trace(TRC_MEM_PAGE_GRANT_MAP, granter->id);
 	return GNTST_okay;
 unpin:
 	grant_unpin(granter, op->ref, readonly, page);
@@ -262,6 +264,8 @@ static void unmap_prepare(struct domain *d, struct unmap *u)
 /* Take the translation away. A guest that put something else there gets an error and keeps the mapping. */
 static void unmap_remove(struct domain *d, struct p2m_batch *b, struct unmap *u)
 {
+	if (u->m)
+		trace(TRC_MEM_PAGE_GRANT_UNMAP, u->m->granter->id);
 	if (!u->m || u->m->gfn.v == INVALID_GFN.v)
 		return;
 	if (p2m_remove_locked(b, u->m->gfn, frame_to_mfn(u->m->frame)) == 0)

@@ -129,6 +129,25 @@ static void show_memory(void)
 	       (unsigned long)mm_total_frames(), (unsigned long)mm_free_frames(), (unsigned long)heap_bytes_used());
 }
 
+/* Locks are told by their ranks: hv/lock.h. */
+static void show_lock_waits(void)
+{
+	unsigned found = 0;
+
+	for (unsigned rank = 0; rank < NR_LOCK_RANKS; rank++) {
+		uint64_t times, turns;
+
+		lock_waits_get(rank, &times, &turns);
+		if (!times)
+			continue;
+		found++;
+		printk(LOG_WARN, "Locks of rank %u: found taken %lu times, waited %lu turns\n", rank,
+		       (unsigned long)times, (unsigned long)turns);
+	}
+	printk(LOG_WARN, "Locks of %u ranks were waited for; counted anew from here\n", found);
+	lock_waits_reset();
+}
+
 static void reboot(void)
 {
 	arch_machine_stop(true);
@@ -144,6 +163,7 @@ static void crash(void)
 void keyhandler_init(void)
 {
 	keyhandler_register('h', show_help, "show this list");
+	keyhandler_register('l', show_lock_waits, "show which locks were waited for since the last time");
 	keyhandler_register('m', show_memory, "show memory");
 	keyhandler_register('o', show_holdings, "show what domains hold and the heap has, by kind");
 	keyhandler_register('q', show_domains, "show domains and their vCPUs");

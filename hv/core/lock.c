@@ -2,10 +2,16 @@
 #include "hv/lock.h"
 
 #include "hv/arch.h"
+#include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 
 #define NO_CPU 0xffffu
+
+/* By rank; written by its CPU only. */
+struct lock_waits {
+	uint64_t times[NR_LOCK_RANKS], turns[NR_LOCK_RANKS];
+};
 
 /* Prepare @l, free, with its place in the lock order. */
 void spin_lock_init(spinlock_t *l, enum lock_rank rank)
@@ -32,6 +38,22 @@ static void note_taken(struct pcpu *p, spinlock_t *l)
 	__atomic_store_n(&l->cpu, (uint16_t)p->id, __ATOMIC_RELAXED);
 }
 
+/* Somebody has @l: wait until @ticket is served. */
+static void wait_for(const struct pcpu *p, const spinlock_t *l, uint16_t ticket)
+{
+	struct lock_waits *w = p->lock_waits;
+	uint64_t turns = 0;
+
+	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket) {
+		arch_cpu_relax();
+		turns++;
+	}
+	if (w) {
+		w->times[l->rank]++;
+		w->turns[l->rank] += turns;
+	}
+}
+
 static void take(spinlock_t *l, bool nested)
 {
 	struct pcpu *p = this_pcpu();
@@ -39,8 +61,8 @@ static void take(spinlock_t *l, bool nested)
 
 	check_order(p, l, nested);
 	ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
-		arch_cpu_relax();
+	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket))
+		wait_for(p, l, ticket);
 	note_taken(p, l);
 }
 
@@ -96,4 +118,41 @@ bool spin_is_mine(const spinlock_t *l)
 	const struct pcpu *p = this_pcpu();
 
 	return __atomic_load_n(&l->cpu, __ATOMIC_RELAXED) == p->id;
+}
+
+/* See hv/lock.h. */
+void lock_waits_init(void)
+{
+	this_pcpu()->lock_waits = xzalloc(struct lock_waits);
+}
+
+/* See hv/lock.h. */
+void lock_waits_get(unsigned rank, uint64_t *times, uint64_t *turns)
+{
+	unsigned cpu;
+
+	*times = *turns = 0;
+	for_each_cpu(cpu, cpu_online()) {
+		const struct lock_waits *w = pcpu_get(cpu)->lock_waits;
+
+		if (!w || rank >= NR_LOCK_RANKS)
+			continue;
+		*times += read_once(w->times[rank]);
+		*turns += read_once(w->turns[rank]);
+	}
+}
+
+/* See hv/lock.h. A count that is just going up may survive. */
+void lock_waits_reset(void)
+{
+	unsigned cpu;
+
+	for_each_cpu(cpu, cpu_online()) {
+		struct lock_waits *w = pcpu_get(cpu)->lock_waits;
+
+		for (unsigned rank = 0; w && rank < NR_LOCK_RANKS; rank++) {
+			write_once(w->times[rank], 0);
+			write_once(w->turns[rank], 0);
+		}
+	}
 }

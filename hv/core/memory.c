@@ -15,6 +15,7 @@
 #include "hv/mm.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
+#include "hv/trace.h"
 #include "memory_op.h"
 
 /* Largest extent order by role, as Xen's memop-max-order has it by default. What is larger than 2 MiB is given back in smaller pieces. */
@@ -449,6 +450,17 @@ static long add_to_physmap(struct vcpu *v, uint64_t start, uint64_t arg)
 	return rc;
 }
 
+/* A page of Hospes that it shows to control domains: one of a trace buffer. -EINVAL for all others. */
+static int physmap_add_own(struct domain *d, uint64_t idx, gfn_t g)
+{
+	struct frame *f = g.v > MAX_GFN ? NULL : trace_get_page(mfn(idx));
+	int rc = f ? physmap_insert_foreign(d, g, f) : err(-EINVAL);
+
+	if (rc && f)
+		frame_put(f);
+	return rc;
+}
+
 /* Whose pages a batch maps into @d: NULL when not another's. -EINVAL, -ESRCH, -EPERM. */
 static int batch_owner(struct vcpu *v, struct domain *d, const struct xen_add_to_physmap_batch *b,
 		       struct domain **owner)
@@ -462,6 +474,8 @@ static int batch_owner(struct vcpu *v, struct domain *d, const struct xen_add_to
 		return err(-EPERM); /* whoever the owner is */
 	if (b->u.foreign_domid == DOMID_SELF)
 		return err(-EINVAL);
+	if (b->u.foreign_domid == DOMID_XEN)
+		return domain_has_role(v->domain, ROLE_CONTROL) ? 0 : err(-EPERM);
 	rc = domain_from_guest(v, b->u.foreign_domid, RELATION_FOREIGN, owner);
 	if (rc)
 		return rc;
@@ -485,6 +499,8 @@ static int batch_one(struct vcpu *v, struct domain *d, struct domain *owner, int
 		one = bad;
 	else if (owner)
 		one = physmap_add_foreign(d, owner, gfn(idx), gfn(gpfn));
+	else if (b->space == XENMAPSPACE_gmfn_foreign)
+		one = physmap_add_own(d, idx, gfn(gpfn));
 	else
 		one = physmap_add(d, b->space, idx, gfn(gpfn));
 	return put_element(v, b->errs, i, &one, LAYOUT_int) ? err(-EFAULT) : 0;

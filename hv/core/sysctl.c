@@ -11,7 +11,7 @@
 /* What is not there answers as a Xen built, or running on hardware, without it. */
 static const struct sysctl_entry table[NR_SYSCTLS] = {
 	[XEN_SYSCTL_readconsole] = { sysctl_read_console, ROLE_CONTROL, 0 },
-	[XEN_SYSCTL_tbuf_op] = { NULL, ROLE_CONTROL, -ENOSYS },
+	[XEN_SYSCTL_tbuf_op] = { sysctl_trace, ROLE_CONTROL, 0 },
 	[XEN_SYSCTL_physinfo] = { sysctl_physinfo, ROLE_CONTROL, 0 },
 	[XEN_SYSCTL_sched_id] = { sysctl_sched_id, ROLE_CONTROL, 0 },
 	[XEN_SYSCTL_perfc_op] = { NULL, ROLE_CONTROL, -ENOSYS },

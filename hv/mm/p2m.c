@@ -20,6 +20,7 @@
 #include "hv/errno.h"
 #include "hv/printk.h"
 #include "hv/string.h"
+#include "hv/trace.h"
 
 #define LEVEL_BITS 9u
 #define GFN_BITS (LEVEL_BITS * P2M_LEVELS)
@@ -488,6 +489,8 @@ int p2m_set_locked(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p
 	if (rc)
 		return err(rc);
 	set_commit(b, g, m, nr, type);
+	trace(TRC_MEM_SET_P2M_ENTRY, (uint32_t)g.v, (uint32_t)(g.v >> 32), (uint32_t)m.v, (uint32_t)(m.v >> 32), type,
+	      (uint32_t)order << 16 | b->p2m->domain->id);
 	return 0;
 }
 

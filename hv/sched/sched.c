@@ -25,6 +25,7 @@
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/string.h"
+#include "hv/trace.h"
 #include "sched_cpu.h"
 #include "vcpu.h"
 
@@ -284,11 +285,36 @@ struct sched_cpu *sched_lock(const struct vcpu *v)
 	}
 }
 
+/* A vCPU as records name it. */
+static uint32_t trace_name(const struct vcpu *v)
+{
+	return (uint32_t)v->domain->id << 16 | v->id;
+}
+
+static void trace_runstate(uint32_t name, enum runstate from, enum runstate to)
+{
+	trace(TRC_SCHED_RUNSTATE_CHANGE | (uint32_t)from << 8 | (uint32_t)to << 4, name);
+}
+
+/* Who had the CPU, and who has it now. Nobody is a vCPU of its own to those who read traces. */
+static void trace_switch(unsigned cpu, const struct vcpu *prev, const struct vcpu *next)
+{
+	if (likely(!read_once(trace_events)) || prev == next)
+		return;
+	if (!prev)
+		trace_runstate(DOMID_IDLE << 16 | cpu, RUNSTATE_RUNNING, RUNSTATE_RUNNABLE);
+	if (!next)
+		trace_runstate(DOMID_IDLE << 16 | cpu, RUNSTATE_RUNNABLE, RUNSTATE_RUNNING);
+	trace(TRC_SCHED_SWITCH, prev ? prev->domain->id : DOMID_IDLE, prev ? prev->id : cpu,
+	      next ? next->domain->id : DOMID_IDLE, next ? next->id : cpu);
+}
+
 /* @v is in @state from @t on. Run queue lock held. */
 static void runstate_set(struct vcpu *v, enum runstate state, stime_t t)
 {
 	if (v->runstate == state)
 		return;
+	trace_runstate(trace_name(v), v->runstate, state);
 	if (t > v->runstate_entry) {
 		v->runstate_time[v->runstate] += (uint64_t)(t - v->runstate_entry);
 		v->runstate_entry = t;
@@ -448,6 +474,7 @@ static void wake(struct vcpu *v, bool place, bool waking)
 			spin_unlock(&c->lock);
 			continue;
 		}
+		trace(TRC_SCHED_WAKE, v->domain->id, v->id);
 		waits = enqueue(c, v, waking);
 		spin_unlock(&c->lock);
 		break;
@@ -537,6 +564,7 @@ void vcpu_block(struct vcpu *v)
 		__atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED, __ATOMIC_SEQ_CST);
 	else
 		softirq_raise(this_cpu(), SOFTIRQ_SCHED);
+	trace(TRC_SCHED_BLOCK, v->domain->id, v->id);
 }
 
 /*
@@ -803,6 +831,7 @@ static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t, bool *s
 	if (!c->curr && t > c->changed)
 		c->idle += t - c->changed;
 	c->changed = t;
+	trace_switch(p->id, c->curr, next);
 	write_once(c->curr, next);
 	write_once(c->until, d.until);
 	*spread = d.spread;
@@ -842,6 +871,7 @@ void vcpu_yield(struct vcpu *v)
 {
 	struct sched_cpu *c = sched_lock(v);
 
+	trace(TRC_SCHED_YIELD, v->domain->id, v->id);
 	if (v->sched->queued)
 		v->sched->policy->yield(v->processor, v->sched, now());
 	spin_unlock(&c->lock);

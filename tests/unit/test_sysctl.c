@@ -38,10 +38,10 @@ static void test_absent(void **state)
 	static const struct {
 		uint32_t cmd;
 		int rc;
-	} answers[] = { { 0, -ENOSYS },	 { 2, -ENOSYS },  { 5, -ENOSYS },  { 10, -ENODEV },	{ 11, -EOPNOTSUPP },
-			{ 12, -ENOSYS }, { 13, -ENOSYS }, { 15, -ENOSYS }, { 20, -EOPNOTSUPP }, { 21, -ENODEV },
-			{ 22, -EINVAL }, { 23, -ENODEV }, { 24, -ENOSYS }, { 28, -ENOSYS },	{ 30, -ENOSYS },
-			{ 31, -ENOSYS }, { ~0u, -ENOSYS } };
+	} answers[] = { { 0, -ENOSYS },	 { 5, -ENOSYS },  { 10, -ENODEV }, { 11, -EOPNOTSUPP },
+			{ 12, -ENOSYS }, { 13, -ENOSYS }, { 15, -ENOSYS }, { 20, -EOPNOTSUPP },
+			{ 21, -ENODEV }, { 22, -EINVAL }, { 23, -ENODEV }, { 24, -ENOSYS },
+			{ 28, -ENOSYS }, { 30, -ENOSYS }, { 31, -ENOSYS }, { ~0u, -ENOSYS } };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(answers); i++)
 		assert_int_equal(plainly(answers[i].cmd), answers[i].rc);

@@ -88,6 +88,12 @@ stime_t now(void)
 	return __atomic_load_n(&host.time, __ATOMIC_RELAXED);
 }
 
+/* See hv/arch.h. */
+uint64_t arch_trace_time(void)
+{
+	return (uint64_t)now();
+}
+
 void host_set_time(stime_t t)
 {
 	__atomic_store_n(&host.time, t, __ATOMIC_RELAXED);

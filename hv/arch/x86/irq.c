@@ -9,11 +9,13 @@
 #include "asm/apic.h"
 #include "asm/cpu.h"
 #include "asm/traps.h"
+#include "hv/arch.h"
 #include "hv/errno.h"
 #include "hv/lock.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
+#include "hv/trace.h"
 
 #include "irq.h"
 
@@ -76,8 +78,12 @@ static void irq_softirq(void)
 	struct cpu_irqs *c = irqs.cpu[this_cpu()];
 	struct host_irq *irq;
 
-	while (c && (irq = take_fired(c)))
+	while (c && (irq = take_fired(c))) {
+		uint32_t began = read_once(trace_events) ? (uint32_t)arch_trace_time() : 0;
+
 		irq->deliver(irq);
+		trace(TRC_HW_IRQ_HANDLED, irq->vector, began, (uint32_t)arch_trace_time());
+	}
 }
 
 /* First use: lock held. */

@@ -20,6 +20,8 @@ void arch_physinfo(struct xen_sysctl_physinfo *p);
 void arch_smp_call(const cpumask_t *mask, void (*fn)(void *), void *arg);
 /* Sleep until an interrupt unless softirqs are pending; returns with interrupts on. */
 void arch_idle(void);
+/* A time that goes on alike on all CPUs, in the machine's own unit: for traces. */
+uint64_t arch_trace_time(void);
 /* Program this CPU's one-shot timer interrupt; STIME_MAX = none. Raises SOFTIRQ_TIMER. */
 void arch_set_timer(stime_t deadline);
 /* Stop the machine. @reboot: reset it instead of power off. */

@@ -13,6 +13,8 @@
 
 #include "hv/types.h"
 
+#define NR_LOCK_RANKS 96u
+
 enum lock_rank {
 	RANK_DOMLIST = 10, /* the table of domains */
 	RANK_CPUPOOL = 15, /* which CPUs and domains are in which pool */
@@ -56,6 +58,14 @@ bool spin_trylock(spinlock_t *l);
 void spin_unlock(spinlock_t *l);
 /* Second lock of the same rank, address order already ensured by the caller. */
 void spin_lock_nested(spinlock_t *l);
+/*
+ * Counts, from now on, how often this CPU found a lock of each rank taken. Once for each CPU, as soon as there is memory; without it
+ * nothing is counted. Who finds a lock free pays nothing for it.
+ */
+void lock_waits_init(void);
+/* Sums over all CPUs: how often locks of @rank were found taken, and for how many turns of the loop somebody then waited. */
+void lock_waits_get(unsigned rank, uint64_t *times, uint64_t *turns);
+void lock_waits_reset(void);
 /* True when the calling CPU holds @l. For ASSERT. */
 bool spin_is_mine(const spinlock_t *l);
 

@@ -4,6 +4,7 @@
 #include "hv/errno.h"
 #include "hv/hypercall.h"
 #include "hv/printk.h"
+#include "hv/trace.h"
 #include "hvm/hvm.h"
 #include "hvm/vlapic.h"
 #include "hvm_params.h"
@@ -193,6 +194,7 @@ void hvm_exit_hypercall(struct vcpu *v)
 	v->hc.guest32 = is32;
 	v->hc.nr = (uint32_t)v->arch.regs.gpr[REG_RAX];
 	args_in(v, is32);
+	trace(TRC_HVM_VMMCALL, v->hc.nr);
 	rc = hypercall_dispatch(v, &again);
 	if (unlikely(v->hc.replaced)) {
 		v->hc.replaced = false;

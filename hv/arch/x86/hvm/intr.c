@@ -5,6 +5,7 @@
 #include "hv/arch.h"
 #include "hv/evtchn.h"
 #include "hv/printk.h"
+#include "hv/trace.h"
 #include "hvm/hvm.h"
 #include "hvm/vlapic.h"
 #include "hvm_params.h"
@@ -48,6 +49,7 @@ void hvm_intr_prepare(struct vcpu *v)
 		if ((virt->blocked(v) & (BLOCK_EVENT | BLOCK_SHADOW)) || !(v->arch.regs.rflags & RFLAGS_IF)) {
 			window = WINDOW_ANY;
 		} else {
+			trace(TRC_HVM_INJ_VIRQ, (uint32_t)vector, 0);
 			virt->inject_interrupt(v, (uint8_t)vector);
 			if (!callback)
 				vlapic_ack(l, (uint8_t)vector);

@@ -1,5 +1,6 @@
 /* Exits of SVM guests: what the control block says, translated for the shared handlers. AMD APM vol. 2, appendix C. */
 #include "hv/domain.h"
+#include "hv/trace.h"
 #include "hvm/hvm.h"
 #include "svm/svm.h"
 
@@ -167,6 +168,7 @@ void svm_exit(struct vcpu *v)
 	struct vmcb *b = v->arch.svm->vmcb;
 	uint64_t code = b->exitcode;
 
+	trace(TRC_HVM_VMEXIT64, (uint32_t)code, (uint32_t)b->rip, (uint32_t)(b->rip >> 32));
 	if (code < NR_LOW_EXITS && exits[code])
 		exits[code](v, b);
 	else if (code == EXIT_NPF)

@@ -8,6 +8,7 @@
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/string.h"
+#include "hv/trace.h"
 #include "hvm/hvm.h"
 #include "hvm/vlapic.h"
 
@@ -238,6 +239,7 @@ static void svm_run(struct vcpu *v)
 	svm_asid_prepare(s, p->arch.virt, p->id, __atomic_load_n(&p2m->epoch, __ATOMIC_ACQUIRE));
 	regs_in(v, s->vmcb, p);
 	tpr = svm_get_tpr(v);
+	trace_bare(TRC_HVM_VMENTRY);
 	svm_enter(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa);
 	regs_out(v, s->vmcb);
 	svm_event_collect(v);
