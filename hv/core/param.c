@@ -225,7 +225,8 @@ static const char *const known[] = { "acpi",
 				     "xpti",
 				     "xsave",
 				     "xsm",
-				     "boot-timeline" };
+				     "boot-timeline",
+				     "pod" };
 
 static char fold(char c)
 {

@@ -6,11 +6,13 @@
  * A kernel that clears all its memory before its balloon works would use up the promise with pages of zeroes. So when nothing is left, pages that contain
  * nothing else, and that nobody but the domain's map refers to, become entries again.
  */
+#include "hv/boot.h"
 #include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
+#include "hv/string.h"
 
 /* See p2m.h. */
 int p2m_mark_pod(struct domain *d, gfn_t g, unsigned order)
@@ -187,6 +189,30 @@ int p2m_populate_pod(struct domain *d, gfn_t g)
 			return rc;
 	}
 	return 0;
+}
+
+/* See p2m.h. */
+void p2m_pod_exhausted(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	bool first;
+
+	if (strcmp(param_string("pod", ""), "pause")) {
+		domain_crash(d, "vCPU %u: touches more memory than the domain has now; is its balloon working?", v->id);
+		return;
+	}
+	spin_lock(&d->lock);
+	first = d->controller_pause_count == 0;
+	if (first)
+		d->controller_pause_count = 1;
+	spin_unlock(&d->lock);
+	if (!first)
+		return; /* held already: the touch comes again when it runs again */
+	domain_pause_nosync(d);
+	printk(LOG_GUEST_WARN,
+	       "d%u: vCPU %u touches more memory than the domain has now: paused until it is given more and unpaused\n",
+	       d->id, v->id);
+	domain_notify_controllers(d);
 }
 
 /* See p2m.h. */

@@ -4,6 +4,7 @@
  */
 #include "abi/memory.h"
 #include "guest_test.h"
+#include "hv/boot.h"
 
 #include <pthread.h>
 
@@ -211,6 +212,30 @@ static void test_targets(void **state)
 	assert_int_equal(d->pod_cache, SHOWN);
 }
 
+/* More is touched than there may be: the end of the domain, or, if asked for, a pause that ends with more memory. */
+static void test_exhausted(void **state)
+{
+	struct xen_pod_target t;
+	uint64_t g;
+
+	for (g = 0; p2m_populate_pod(d, gfn(FIRST + g)) == 0; g++)
+		*page(g) = 1;
+	param_parse("pod=pause");
+	for (unsigned i = 0; i < 2; i++) {
+		p2m_pod_exhausted(d->vcpu[i]);
+		assert_int_equal(d->controller_pause_count, 1);
+		assert_int_equal(d->pause_count, 1);
+	}
+	assert_false(d->shutting_down);
+	assert_int_equal(pod_target(d->tot_pages + 8, &t), 0);
+	d->controller_pause_count = 0; /* unpaused */
+	domain_unpause(d);
+	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+	param_parse("");
+	p2m_pod_exhausted(d->vcpu[0]);
+	assert_true(d->shutting_down);
+}
+
 /* With all other memory gone what was promised is still there. */
 static void test_promise_holds(void **state)
 {
@@ -305,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_used_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zeroes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_targets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exhausted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promise_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),

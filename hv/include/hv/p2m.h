@@ -16,6 +16,7 @@
 #include "hv/types.h"
 
 struct domain;
+struct vcpu;
 
 enum p2m_type {
 	P2M_INVALID = 0, /* nothing there: reads all ones, writes dropped */
@@ -196,6 +197,11 @@ int p2m_mark_pod(struct domain *d, gfn_t g, unsigned order) must_check;
  * can be taken back; or a table lacks memory. -EAGAIN: the search for pages of zeroes took long, and goes on with the next touch.
  */
 int p2m_populate_pod(struct domain *d, gfn_t g) must_check;
+/*
+ * What becomes of a domain whose vCPU touched memory it may not have (-ENOMEM above): it crashes, or with pod=pause on the command line it is held as if a toolstack had
+ * paused it, and the control domains are told.
+ */
+void p2m_pod_exhausted(struct vcpu *v);
 /* The domain shall have @pages in all, what it has not touched included. -ENOMEM. */
 int p2m_pod_target(struct domain *d, uint64_t pages) must_check;
 /* Pages were taken from the map: no more is kept than can still be touched. */

@@ -128,9 +128,7 @@ static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 	if (type == P2M_POD) {
 		/* -EAGAIN is the guest's to try again, after whatever waits for this processor. */
 		if (p2m_populate_pod(v->domain, gfn(gpa >> PAGE_SHIFT)) == -ENOMEM)
-			domain_crash(v->domain,
-				     "vCPU %u: touches more memory than the domain has now; is its balloon working?",
-				     v->id);
+			p2m_pod_exhausted(v);
 		return true;
 	}
 	if ((access & PF_FETCH) && never_executable(type))
