@@ -16,6 +16,8 @@
 
 #include "store/wire.h"
 
+#define TOGETHER 32u /* requests sent at once: their answers fit what a socket holds */
+
 struct event {
 	struct event *next;
 	size_t path_len;
@@ -204,33 +206,23 @@ static void drop(struct store *s, size_t len)
 	memmove(s->in, s->in + len, s->have);
 }
 
-/* Send a request and wait for its answer: body and NUL, malloc()ed. NULL and errno. */
-static char *ask(struct store *s, uint32_t type, uint32_t tx, const struct wire_piece *pieces, unsigned nr, size_t *len)
+/* The answer to the request @req of @type, which must be the next: body and NUL, malloc()ed. NULL and errno. */
+static char *answer(struct store *s, uint32_t req, uint32_t type, size_t *len)
 {
-	char out[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
 	struct xsd_sockmsg h;
 	size_t n, body;
 	char *reply = NULL;
 	int rc;
-	errno = EIO;
-	if (s->dead)
-		return NULL;
-	n = wire_pack(out, sizeof(out), type, ++s->req, tx, pieces, nr);
-	errno = E2BIG;
-	if (!n)
-		return NULL;
-	rc = send_all(s, out, n);
-	while (!rc) {
-		rc = next_message(s, &h, -1, &n);
-		if (rc)
-			break;
+	while (!(rc = next_message(s, &h, -1, &n))) {
 		body = n - sizeof(h);
 		if (h.type == XS_WATCH_EVENT) {
 			rc = keep_event(s, s->in + sizeof(h), body);
 			drop(s, n);
+			if (rc)
+				break;
 			continue;
 		}
-		if (h.req_id != s->req || (h.type != type && h.type != XS_ERROR)) {
+		if (h.req_id != req || (h.type != type && h.type != XS_ERROR)) {
 			rc = dead(s);
 			break;
 		}
@@ -253,6 +245,22 @@ static char *ask(struct store *s, uint32_t type, uint32_t tx, const struct wire_
 	return reply;
 }
 
+/* Send a request and wait for its answer: body and NUL, malloc()ed. NULL and errno. */
+static char *ask(struct store *s, uint32_t type, uint32_t tx, const struct wire_piece *pieces, unsigned nr, size_t *len)
+{
+	char out[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
+	size_t n;
+	errno = EIO;
+	if (s->dead)
+		return NULL;
+	n = wire_pack(out, sizeof(out), type, ++s->req, tx, pieces, nr);
+	errno = E2BIG;
+	if (!n)
+		return NULL;
+	errno = send_all(s, out, n);
+	return errno ? NULL : answer(s, s->req, type, len);
+}
+
 /* For requests whose answer has no content. */
 static int tell(struct store *s, uint32_t type, uint32_t tx, const struct wire_piece *pieces, unsigned nr)
 {
@@ -273,6 +281,35 @@ char *store_read(struct store *s, uint32_t tx, const char *path, size_t *len)
 	struct wire_piece p = string(path);
 	size_t unused;
 	return ask(s, XS_READ, tx, &p, 1, len ? len : &unused);
+}
+
+/* The kernel's device takes one request a write. */
+void store_read_several(struct store *s, const char *const *paths, unsigned nr, char **values)
+{
+	char out[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX];
+	unsigned most = s->socket ? TOGETHER : 1;
+	size_t len;
+	memset(values, 0, nr * sizeof(*values));
+	for (unsigned at = 0, sent; at < nr && !s->dead; at += sent) {
+		uint32_t first = s->req + 1;
+		size_t used = 0;
+		for (sent = 0; sent < most && at + sent < nr; sent++) {
+			struct wire_piece p = string(paths[at + sent]);
+			size_t n = wire_pack(out + used, sizeof(out) - used, XS_READ, s->req + 1, 0, &p, 1);
+			if (!n)
+				break;
+			s->req++;
+			used += n;
+		}
+		if (!sent) {
+			sent = 1; /* no path is that long */
+			continue;
+		}
+		if (send_all(s, out, used))
+			return;
+		for (unsigned i = 0; i < sent; i++)
+			values[at + i] = answer(s, first + i, XS_READ, &len);
+	}
 }
 
 int store_write(struct store *s, uint32_t tx, const char *path, const void *value, size_t len)

@@ -29,6 +29,8 @@ int store_fd(const struct store *s);
 
 /* @tx is 0 or the id of a transaction. A value has a NUL after its @len bytes (@len may be NULL). */
 char *store_read(struct store *s, uint32_t tx, const char *path, size_t *len);
+/* Many values, asked for together: values[i] is as store_read() would give it. One by one, waiting costs several times what reading does. */
+void store_read_several(struct store *s, const char *const *paths, unsigned nr, char **values);
 int store_write(struct store *s, uint32_t tx, const char *path, const void *value, size_t len);
 int store_mkdir(struct store *s, uint32_t tx, const char *path);
 int store_rm(struct store *s, uint32_t tx, const char *path);

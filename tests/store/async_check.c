@@ -111,6 +111,24 @@ static int count_up(struct store *s, uint32_t tx, void *arg)
 	return rc;
 }
 
+/* More than go out at once; every third is not there. */
+static void check_several(struct store *s)
+{
+	char path[100][32], *values[100];
+	const char *paths[100];
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(path[i], sizeof(path[i]), "/several/%u", i);
+		paths[i] = path[i];
+		CHECK(i % 3 == 2 || !store_write(s, 0, path[i], path[i], strlen(path[i])));
+	}
+	store_read_several(s, paths, 100, values);
+	for (unsigned i = 0; i < 100; i++) {
+		CHECK(i % 3 == 2 ? !values[i] : values[i] && !strcmp(values[i], path[i]));
+		free(values[i]);
+	}
+	CHECK(!store_rm(s, 0, "/several"));
+}
+
 static void check_blocking(void)
 {
 	struct store *s = store_open(0), *other = store_open(0);
@@ -125,6 +143,7 @@ static void check_blocking(void)
 	v = store_read(s, 0, "/sync/n", NULL);
 	CHECK(v && !strcmp(v, "6"));
 	free(v);
+	check_several(s);
 	CHECK(!store_set_perms(s, 0, "/sync/n", perms, 2));
 	p = store_get_perms(s, 0, "/sync/n", &nr);
 	CHECK(p && nr == 2 && p[1].id == 3 && p[1].access == WIRE_PERM_READ);

@@ -15,6 +15,7 @@
 #include "xl.h"
 
 #define BATCH 64u
+#define NAME_PATH 32u
 
 /* Up to BATCH domains from @first on, to @info. How many. */
 static unsigned read_batch(uint32_t first, struct xen_domctl_getdomaininfo *info)
@@ -39,29 +40,52 @@ static unsigned read_batch(uint32_t first, struct xen_domctl_getdomaininfo *info
 	return op.u.getdomaininfolist.num_domains;
 }
 
+static void name_path(uint32_t domid, char path[NAME_PATH])
+{
+	snprintf(path, NAME_PATH, "/local/domain/%u/name", domid);
+}
+
 char *domain_name(uint32_t domid)
 {
 	struct store *s = xl_store_try();
-	char path[64];
+	char path[NAME_PATH];
 
 	if (!s)
 		return NULL;
-	snprintf(path, sizeof(path), "/local/domain/%u/name", domid);
+	name_path(domid, path);
 	return store_read(s, 0, path, NULL);
+}
+
+/* @names of up to BATCH domains. */
+static void read_names(const struct xen_domctl_getdomaininfo *info, unsigned n, char **names)
+{
+	struct store *s = xl_store_try();
+	char path[BATCH][NAME_PATH];
+	const char *paths[BATCH];
+
+	for (unsigned i = 0; i < n; i++) {
+		name_path(info[i].domain, path[i]);
+		paths[i] = path[i];
+		names[i] = NULL;
+	}
+	if (s)
+		store_read_several(s, paths, n, names);
 }
 
 struct domains domains_list(void)
 {
 	struct xen_domctl_getdomaininfo info[BATCH];
+	char *names[BATCH];
 	struct domains l = { 0 };
 	uint32_t first = 0;
 	unsigned n;
 
 	do {
 		n = read_batch(first, info);
+		read_names(info, n, names);
 		l.d = xrealloc(l.d, (l.nr + n) * sizeof(*l.d));
 		for (unsigned i = 0; i < n; i++)
-			l.d[l.nr++] = (struct domain){ info[i], domain_name(info[i].domain) };
+			l.d[l.nr++] = (struct domain){ info[i], names[i] };
 		if (n)
 			first = info[n - 1].domain + 1u;
 	} while (n == BATCH && first < 0x7ff0);
