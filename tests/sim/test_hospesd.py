@@ -247,6 +247,24 @@ def test_refusals_explain_themselves():
         assert w.memory() == before, (w.memory(), before)
 
 
+def test_explains_what_never_was():
+    """A creation that failed before there was a domain is explained by its name; a later one that succeeds counts more."""
+    with Lives() as w:
+        bad = w.config("web")
+        bad["b_info"]["kernel"] = "/nonexistent"
+        for _ in range(70):  # more than are kept
+            fails("no-such-file", w.call, "domain.create", config=bad)
+        told = w.call("domain.explain", domain="web")
+        assert told["state"] == "not made" and told["domid"] is None and told["problem"]["step"] == "kernel", told
+        assert any("/nonexistent" in x for x in told["lines"]), told
+        assert "no-such-file" in (w.folder / "log/xl-web.log").read_text()
+        w.create("web")
+        assert w.call("domain.explain", domain="web")["state"] == "running"
+        w.call("domain.destroy", domain="web")
+        assert w.call("domain.explain", domain="web")["state"] == "gone"
+        assert not w.leftovers(), w.leftovers()
+
+
 def test_attach_and_detach():
     with Lives() as w:
         d = w.create("host", disks=1, nics=1)

@@ -116,7 +116,7 @@ class Case:
         """Its explanation if it lives, else None."""
         try:
             told = self.w.call("domain.explain", domain=name)
-            return None if told["state"] == "gone" else told
+            return None if told["state"] in ("gone", "not made") else told
         except Problem:
             return None
 

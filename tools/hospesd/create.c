@@ -579,10 +579,12 @@ static void create_end(struct op *op)
 		}
 		pending_remove(c->config.uuid);
 	}
-	if (d)
+	if (d) {
 		destroy_undo(d, undone, c);
-	else
+	} else {
+		dom_never(c->config.name, &op->problem);
 		undone(c);
+	}
 }
 
 static const struct op_type create_type = {

@@ -293,10 +293,23 @@ void dom_log(struct dom *d, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", localtime_r(&now, &tm));
-	line = xasprintf("%s domain %u: %s", when, d->id, text);
+	line = d->id == PROBLEM_NO_DOMID ? xasprintf("%s %s", when, text) :
+					   xasprintf("%s domain %u: %s", when, d->id, text);
 	log_file(d, line);
 	free(d->history[d->nr_history % DOM_HISTORY]);
 	d->history[d->nr_history++ % DOM_HISTORY] = line;
+}
+
+void dom_never(const char *name, const struct problem *p)
+{
+	struct dom *d = xcalloc(1, sizeof(*d));
+	d->id = PROBLEM_NO_DOMID;
+	d->name = xstrdup(name);
+	d->introduced = ++doms.sequence;
+	d->next = doms.all;
+	doms.all = d;
+	dom_problem(d, p);
+	dom_gone(d);
 }
 
 void dom_problem(struct dom *d, const struct problem *p)

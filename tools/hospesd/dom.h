@@ -50,6 +50,9 @@ void dom_set_name(struct dom *d, const char *name);
 /* It is no domain any more. */
 void dom_gone(struct dom *d);
 
+/* A domain of that name was to be and is not: what was wrong is kept as of one that is gone, without a number. */
+void dom_never(const char *name, const struct problem *p);
+
 /* Path of @name in the domain's record; to be freed. */
 char *dom_record(const struct dom *d, const char *name);
 

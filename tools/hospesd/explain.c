@@ -50,6 +50,8 @@ static void explain_dying(struct json_object *lines, const struct xen_domctl_get
 
 static const char *state_of(const struct dom *d, const struct xen_domctl_getdomaininfo *info)
 {
+	if (d->id == PROBLEM_NO_DOMID)
+		return "not made";
 	if (!info)
 		return "gone";
 	if (info->flags & XEN_DOMINF_dying)
@@ -69,7 +71,7 @@ struct json_object *explain(const struct dom *d)
 	unsigned first = d->nr_history > DOM_HISTORY ? d->nr_history - DOM_HISTORY : 0;
 	char text[1200];
 	json_object_object_add(o, "domain", json_object_new_string(d->name));
-	json_object_object_add(o, "domid", json_object_new_int64(d->id));
+	json_object_object_add(o, "domid", d->id == PROBLEM_NO_DOMID ? NULL : json_object_new_int64(d->id));
 	json_object_object_add(o, "state", json_object_new_string(state_of(d, there ? &info : NULL)));
 	json_object_object_add(o, "lines", lines);
 	if (d->problem.err) {
