@@ -34,8 +34,8 @@ def folder(name):
     return {f"modules/{m.name}": (0o644, m.read_bytes()) for m in sorted((image("pv-modules") / name).iterdir())}
 
 
-def dom0_root():
-    """Dom0's first root: busybox, our programs with the libraries they name, Debian's modules, and what the guests boot."""
+def dom0_root(more):
+    """Dom0's first root: busybox, our programs with the libraries they name, Debian's modules, what the guests boot, and @more files."""
     busybox = {"bin/busybox": (0o755, pathlib.Path("/bin/busybox").read_bytes())}
     here = ROOT / "scripts"
     guest = cpio({**busybox, **folder("domu"), "init": (0o755, (here / "demo-guest-init").read_bytes()),
@@ -43,15 +43,15 @@ def dom0_root():
     files = {**busybox, **folder("dom0"), "init": (0o755, (here / "demo-dom0-init").read_bytes()),
              "guests/vmlinuz": (0o644, image("vmlinuz-cloud").read_bytes()), "guests/initrd": (0o644, guest),
              **{d + "/.keep": (0o644, b"") for d in ("dev", "proc", "sys", "tmp", "run", "var", "sbin")},
-             **with_libraries({f"bin/{p}": machine.tool(p) for p in PROGRAMS})}
+             **with_libraries({f"bin/{p}": machine.tool(p) for p in PROGRAMS}), **more}
     path = machine.BUILD / "demo-root.cpio"
     path.write_bytes(behind(b"", files))
     return path
 
 
-def dom0_modules(watched):
+def dom0_modules(watched, more={}):
     words = "console=hvc0 quiet loglevel=4 random.trust_cpu=on" + (" demo.watched" if watched else "")
-    return [f"{image('vmlinuz-generic')} {words}", dom0_root()]
+    return [f"{image('vmlinuz-generic')} {words}", dom0_root(more)]
 
 
 def launch_modules():
@@ -90,10 +90,10 @@ def answer_each(m):
     return "three domains reached user space and answered"
 
 
-def see_two(m):
+def see_two(m, timeout=400):
     """Wait for what dom0's first process says of its two domains."""
     begin = time.time()
-    if m.expect(r"DEMO (done|FAILED)", timeout=400)[1] == "FAILED":
+    if m.expect(r"DEMO (done|FAILED)", timeout=timeout)[1] == "FAILED":
         m.fail("the demonstration says so")
     return f"two domains with disk and network {time.time() - begin:.0f} s after power-on"
 
