@@ -46,7 +46,7 @@ static bool tally(struct check *k, uint32_t id)
 	return true;
 }
 
-static bool check_node(struct check *k, struct node *n, const char *path)
+static bool check_node(struct check *k, struct node *n, const struct node *parent, const char *path)
 {
 	const struct domain *owner = perms_owner(n->perms);
 
@@ -60,6 +60,8 @@ static bool check_node(struct check *k, struct node *n, const char *path)
 		fault(k, path, "children out of order or miscounted");
 	if (!n->perms->nr)
 		fault(k, path, "no permissions");
+	if (owner && owner->owned && (!parent || perms_owner(parent->perms) != owner) && !owned_has(owner->owned, path))
+		fault(k, path, "its owner would not find it");
 	return !owner || tally(k, owner->id);
 }
 
@@ -73,7 +75,8 @@ int store_check(void)
 
 	while (memory && (n = tree_cursor_next(cur, &step)))
 		if (step == TREE_ENTER)
-			memory = check_node(&k, n, tree_cursor_path(cur));
+			memory = check_node(&k, n, tree_cursor_depth(cur) ? tree_cursor_parent(cur) : NULL,
+					    tree_cursor_path(cur));
 	if (cur)
 		tree_cursor_close(cur);
 	for (const struct domain *d = domain_first(); memory && d; d = d->next) {
@@ -84,11 +87,11 @@ int store_check(void)
 		for (unsigned i = 0; i < k.nr; i++)
 			if (k.tallies[i].id == d->id)
 				nodes = k.tallies[i].nodes;
-		if (nodes == d->quota.use[QUOTA_NODES] && (!d->owned || nodes == d->owned->nr))
+		if (nodes == d->quota.use[QUOTA_NODES])
 			continue;
 		k.faults++;
-		notice("check: domain %u owns %lld nodes, %lld are counted, %u are in its set", d->id, (long long)nodes,
-		       (long long)d->quota.use[QUOTA_NODES], d->owned ? d->owned->nr : 0);
+		notice("check: domain %u owns %lld nodes, %lld are counted", d->id, (long long)nodes,
+		       (long long)d->quota.use[QUOTA_NODES]);
 	}
 	free(k.tallies);
 	return memory ? k.faults : -1;

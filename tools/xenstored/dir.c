@@ -458,6 +458,24 @@ struct node *dir_take(struct node *n, unsigned at, unsigned pos)
  * Lists of names.
  */
 
+struct node *node_child(const struct node *n, const char *name)
+{
+	unsigned chunk, pos;
+
+	return n->dir && dir_find(n->dir, name, strlen(name), &chunk, &pos) ? n->dir->chunks[chunk]->n[pos] : NULL;
+}
+
+const struct node *node_next_child(const struct node *n, unsigned *chunk, unsigned *pos)
+{
+	const struct dir *d = n->dir;
+
+	if (d && *chunk < d->nr_chunks && *pos == d->chunks[*chunk]->nr) {
+		*pos = 0;
+		++*chunk;
+	}
+	return d && *chunk < d->nr_chunks ? d->chunks[*chunk]->n[(*pos)++] : NULL;
+}
+
 uint32_t node_nr_children(const struct node *n)
 {
 	return n->dir ? n->dir->nr : 0;

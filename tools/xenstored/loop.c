@@ -20,7 +20,7 @@ static struct {
 	bool stop;
 	bool (*job[MAX_JOBS])(void);
 	unsigned nr_jobs;
-	unsigned chores_only; /* pieces in a row that guests had no part of, though they could have */
+	unsigned chores_only; /* pieces in a row that were not for requests of guests */
 } loop;
 
 static uint64_t clock_ms(void)
@@ -104,7 +104,8 @@ static void guests_turn(void)
 
 	conn_turn_of_guests();
 	chores_step();
-	if (chores_wait() || (chores && ++loop.chores_only < CHORES_ONLY)) {
+	loop.chores_only += chores;
+	if (chores_wait() || (chores && loop.chores_only < CHORES_ONLY)) {
 		conn_turn_begin();
 		return;
 	}

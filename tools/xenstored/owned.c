@@ -106,6 +106,17 @@ void owned_remove(struct owned *o, const char *path)
 	o->nr--;
 }
 
+bool owned_has(const struct owned *o, const char *path)
+{
+	size_t len = strlen(path);
+	uint32_t hash = (uint32_t)hash_bytes(0, path, len);
+	const struct owned_entry *e = o->buckets[hash & (o->nr_buckets - 1)];
+
+	while (e && (e->hash != hash || e->len != len || memcmp(e->path, path, len)))
+		e = e->next;
+	return e;
+}
+
 /* '/' sorts before all else, so that a node comes right before its descendants. */
 static int path_order(const struct owned_entry *a, const struct owned_entry *b)
 {

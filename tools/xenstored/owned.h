@@ -1,10 +1,11 @@
 /*
- * The set of paths one unprivileged domain owns, so that its death costs what it owns and not a walk of the tree.
+ * Of the paths one unprivileged domain owns those whose parents it does not, so that its death costs what it owns and not a walk of the tree.
  * Privileged domains have none: they do not die.
  */
 #ifndef XENSTORED_OWNED_H
 #define XENSTORED_OWNED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ void owned_free(struct owned *o);
 /* Takes the entry over. A path that is in the set already stays once. */
 void owned_insert(struct owned *o, struct owned_entry *e);
 void owned_remove(struct owned *o, const char *path);
+bool owned_has(const struct owned *o, const char *path);
 /* All entries, taken out of the set, sorted so that a node comes before what is below it. */
 struct owned_entry *owned_take_all(struct owned *o);
 

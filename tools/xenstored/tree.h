@@ -38,6 +38,9 @@ static inline const char *node_value(const struct node *n)
 {
 	return n->data + n->name_len + 1;
 }
+struct node *node_child(const struct node *n, const char *name); /* NULL: it has none of that name */
+/* One after the other; begin with both 0. NULL: that was all. */
+const struct node *node_next_child(const struct node *n, unsigned *chunk, unsigned *pos);
 /* Number of children; the bytes of their names with a NUL each. */
 uint32_t node_nr_children(const struct node *n);
 size_t node_names_len(const struct node *n);

@@ -170,9 +170,9 @@ static int effect_prepare_owner(struct effect *e, const struct perms *ps)
 	return e->own ? 0 : ENOMEM;
 }
 
-/* Node @path changes: an event, and permissions @ps afterwards. */
+/* Node @path changes: an event, permissions @ps afterwards, and if @owner it may have to be found by its owner (owned.h). */
 static int note_change(struct view *v, const char *path, const struct node *n, const struct node *parent,
-		       const struct perms *ps, bool event)
+		       const struct perms *ps, bool event, bool owner)
 {
 	struct effect *e;
 
@@ -188,7 +188,7 @@ static int note_change(struct view *v, const char *path, const struct node *n, c
 		e->event = true;
 		e->exact = false;
 	}
-	return effect_prepare_owner(e, ps);
+	return owner ? effect_prepare_owner(e, ps) : 0;
 }
 
 /* Does the client, an unprivileged one, count this node against its own domain? */
@@ -270,7 +270,7 @@ static int set_value(struct view *v, const char *path, size_t path_len, struct n
 			err = check_memory(v, more);
 	}
 	if (!err)
-		err = note_change(v, path, n, parent, n->perms, true);
+		err = note_change(v, path, n, parent, n->perms, true, false);
 	if (!err)
 		err = tree_write(&v->root, path, path_len, value, len, n->perms);
 	if (!err && counted)
@@ -314,6 +314,8 @@ static int note_create(struct view *v, const char *path, const char *rest, const
 {
 	char buf[XENSTORE_ABS_PATH_MAX + 1];
 	const struct node *parent = nearest;
+	/* The others have a parent with their owner. */
+	bool owner = perms_owner(ps) != perms_owner(nearest->perms);
 	int err = 0;
 
 	if (!v->collect)
@@ -323,7 +325,7 @@ static int note_create(struct view *v, const char *path, const char *rest, const
 
 		memcpy(buf, path, len);
 		buf[len] = '\0';
-		err = note_change(v, buf, NULL, parent, ps, !path[len]);
+		err = note_change(v, buf, NULL, parent, ps, !path[len], owner && parent);
 		at = path + len + (path[len] == '/');
 	}
 	return err;
@@ -567,7 +569,7 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 	ps = perms_intern(p, nr);
 	if (!ps)
 		return ENOMEM;
-	err = note_change(v, path, n, parent, ps, true);
+	err = note_change(v, path, n, parent, ps, true, true);
 	if (!err) {
 		count(v, n->perms, -1, view_charge(n, len));
 		err = tree_set_perms(&v->root, path, ps);
@@ -599,7 +601,7 @@ int view_restore(struct view *v, const char *path, const void *value, size_t len
 {
 	size_t known;
 	struct node *n = tree_find_nearest(v->root, path, &known);
-	int err = note_change(v, path, path[known] ? NULL : n, NULL, ps, false);
+	int err = note_change(v, path, path[known] ? NULL : n, NULL, ps, false, true);
 
 	if (!err)
 		err = tree_write(&v->root, path, known, value, len, ps);

@@ -23,12 +23,40 @@ static bool owns_live(const struct domain *d, const char *path, const struct nod
 	return n && perms_owner(n->perms) == d;
 }
 
+/* With another owner above them, they must be found by themselves. Without memory for that, their owners' end costs a walk of the tree. */
+static void own_children(const char *path, const struct node *n)
+{
+	char child[XENSTORE_ABS_PATH_MAX + 1];
+	size_t len = path[1] ? strlen(path) : 0;
+	const struct node *c;
+
+	memcpy(child, path, len);
+	child[len++] = '/';
+	for (unsigned i = 0, k = 0; (c = node_next_child(n, &i, &k));) {
+		struct domain *d = c->perms != n->perms ? perms_owner(c->perms) : NULL;
+		struct owned_entry *e;
+
+		if (!d || !d->owned || d == perms_owner(n->perms) || len + c->name_len >= sizeof(child))
+			continue;
+		memcpy(child + len, c->data, c->name_len + 1u);
+		e = owned_entry_new(child);
+		if (e) {
+			owned_insert(d->owned, e);
+		} else {
+			owned_free(d->owned);
+			d->owned = NULL;
+		}
+	}
+}
+
 /* The set of owned paths and the counts of the owners before and after. */
 static void emit_owner(struct effect *e, const struct node *now)
 {
 	struct domain *before = e->before ? perms_owner(e->before) : NULL,
 		      *after = now ? perms_owner(now->perms) : NULL;
 
+	if (now && before != after && now->dir)
+		own_children(e->path, now);
 	if (before) {
 		quota_charge(before, QUOTA_MEMORY, -(int64_t)e->bytes_before);
 		if (before != after) {
@@ -71,7 +99,7 @@ static void find_now(const struct view *v, struct effect *e, const struct effect
 
 	if (len > 1 && !strncmp(e->path, before->path, len) && e->path[len] == '/' && !strchr(e->path + len + 1, '/')) {
 		e->above = before->now;
-		e->now = tree_find(e->above, e->path + len);
+		e->now = node_child(e->above, e->path + len + 1);
 	} else {
 		e->now = tree_find(v->root, e->path);
 	}

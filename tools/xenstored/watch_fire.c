@@ -17,9 +17,10 @@
 #include "watch_place.h"
 
 /* Other guests that are told at once: the two ends of a device know of each other without delay. */
-#define TOLD_AT_ONCE 2
-/* And in one step of a chore. */
-#define TOLD_PER_STEP 6
+#define TOLD_AT_ONCE 1
+/* One step of a chore: of this, to look at one takes 1, and to tell him more. */
+#define STEP_COST 28
+#define TELL_COST 4
 
 static uint64_t changes;   /* ever fired */
 static unsigned emissions; /* see watch_in_order() */
@@ -156,7 +157,7 @@ static struct watch_group *next_match(const struct conn *c, struct descent *d)
 }
 
 /* Tell a guest of which @g, at component @at of the path, is the first group there is. One that has several watches is owed their events. */
-static void tell(struct firing *f, struct watch_group *g, const struct descent *at)
+static bool tell(struct firing *f, struct watch_group *g, const struct descent *at)
 {
 	struct descent first = *at, rest;
 	struct conn *c = g->c;
@@ -164,24 +165,25 @@ static void tell(struct firing *f, struct watch_group *g, const struct descent *
 	const char *path;
 
 	if (c->fired == f->number)
-		return;
+		return false;
 	c->fired = f->number;
 	if (!conn_takes_events(c) || !may_see(c, &f->ps))
-		return;
+		return false;
 	if (!matches(g, at))
 		g = next_match(c, &first);
 	if (!g)
-		return;
+		return true;
 	rest = first;
 	if (g->nr == 1 && !next_match(c, &rest)) {
 		path = told(g->watches, f->ch, first.level, buf, sizeof(buf));
 		if (path)
 			conn_event(c, path, g->watches->token);
-		return;
+		return true;
 	}
 	if (!f->kept)
 		f->kept = keep(f->ch);
 	conn_owe(c, f->kept);
+	return true;
 }
 
 /* Those who do much for others are told at once: nobody waits for what they do not read. */
@@ -196,7 +198,7 @@ static void tell_privileged(struct watch_group *g, const struct descent *d)
 	}
 }
 
-/* Telling guests, at most @most of those that were not told yet. True: that was all. */
+/* Telling guests, at the cost of about @most. True: that was all. */
 struct round {
 	struct descent d;
 	struct watch_group *next; /* at d.n; NULL: go down */
@@ -210,9 +212,9 @@ static bool go_round(struct firing *f, struct round *r, unsigned most)
 				return true;
 			r->next = counts_here(&r->d) ? r->d.n->guests : NULL;
 		}
-		if (!most--)
+		if (most < TELL_COST)
 			return false;
-		tell(f, r->next, &r->d);
+		most -= tell(f, r->next, &r->d) ? TELL_COST : 1;
 		r->next = r->next->next_at_node;
 	}
 }
@@ -259,7 +261,7 @@ static bool fan_out_step(struct chore *chore)
 	if (o->all)
 		fire_privileged(o->f.ch);
 	o->all = false;
-	done = go_round(&o->f, &o->r, TOLD_PER_STEP);
+	done = go_round(&o->f, &o->r, STEP_COST);
 	watch_fire_end();
 	if (!done)
 		return false;
