@@ -17,6 +17,7 @@
 #include "hv/p2m.h"
 #include "hv/pcpu.h"
 #include "hv/string.h"
+#include "hv/trace.h"
 
 #define RAM (16UL << 20)
 #define PAGES 32u
@@ -174,6 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t seed = 1469598103934665603u;
 	uint8_t s[STEP];
 
+	trace_forget();
 	host_machine(RAM, 2);
 	(void)host_domain(0, 1, PAGES, ROLE_ALL);
 	(void)host_domain(1, 2, PAGES, 0);
