@@ -40,6 +40,8 @@ test-oracle: setup
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) oracle
 	@sh scripts/images.sh $(IMAGES) debian
+	@sh scripts/pv-modules.sh $(IMAGES)
+	@sh scripts/store-oracle.sh $(IMAGES)
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py oracle
 
 soak: setup

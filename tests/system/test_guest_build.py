@@ -20,17 +20,17 @@ def create(s, name, timeout=120):
     return int(re.search(r"^domid (\d+)", text, re.M)[1]), int(re.search(r"^total us \d+ hypercalls (\d+)", text, re.M)[1])
 
 
-def debian_kernels(s, patience=150):
+def debian_kernels(s):
     """Both kernels, the second time from the cache of what was unpacked."""
     for name in ("cloud", "generic"):
-        create(s, name, patience)
-        s.console(name, r"USERSPACE .* 2 CPU, .* PVH", patience)
+        create(s, name, 150)
+        s.console(name, r"USERSPACE .* 2 CPU, .* PVH", 150)
         s.check(f"xl list {name}", rf"^{name} +\d+ +\d+ +2 ")
         s.run(f"xl destroy {name}")
     s.check("ls /cache", r"\.kernel$")
     s.run("sh -c 'rm /var/log/xen/console/*'")
     create(s, "cloud")
-    s.console("cloud", r"BEAT guest", patience)
+    s.console("cloud", r"BEAT guest", 150)
     s.run("xl destroy cloud")
     create(s, "small")
     s.check("xl list small", r"^small +\d+ +8 +1 ")
@@ -52,4 +52,4 @@ def on_hospes():
 def on_real_xen():
     """The same with the hypercalls Xen 4.17 has."""
     with Session(files(), real_xen=True) as s:
-        debian_kernels(s, 400)
+        debian_kernels(s)

@@ -78,16 +78,14 @@ class Session:
 
     def __init__(self, files, real_xen=False, **keys):
         self.root = archive(files)
-        options = {"memory": "2G", "cpus": 2, "extra": IOMMU, **keys}
-        if real_xen:
-            # It does not bear TSCs that drift apart, which a host thread for each CPU makes, nor QEMU's turns between CPUs in one thread.
-            options.update(kernel=image("xen"), thread="multi")
+        options = {"memory": "2G", "cpus": 2, "extra": IOMMU, **(machine.real_xen() if real_xen else {}), **keys}
+        self.patience = machine.XEN_PATIENCE if real_xen else 1
         self.m = Machine([f"{image('vmlinux-generic')} console=hvc0 quiet loglevel=4 rdinit=/dom0-init random.trust_cpu=on", self.root],
                          append="dom0=pvh dom0_mem=512M dom0_max_vcpus=1 loglvl=all guest_loglvl=all bootscrub=0", **options)
 
     def __enter__(self):
         self.m.__enter__()
-        self.m.expect(r"DOM0 ready", timeout=150)
+        self.m.expect(r"DOM0 ready", timeout=150 * self.patience)
         return self
 
     def __exit__(self, *exc):
@@ -97,7 +95,7 @@ class Session:
     def run(self, command, status=0, timeout=60):
         """Run @command in dom0; its output. Lines of the hypervisor are not part of it."""
         self.m.send(f"r {command}\n")
-        found = self.m.expect(rf"^(?:\(d0\) )?\+ {re.escape(command.split()[0])}.*\n((?:.*\n)*?)(?:\(d0\) )?= (\d+)$", timeout)
+        found = self.m.expect(rf"^(?:\(d0\) )?\+ {re.escape(command.split()[0])}.*\n((?:.*\n)*?)(?:\(d0\) )?= (\d+)$", timeout * self.patience)
         if int(found[2]) != status:
             self.m.fail(f"'{command}' ended with {found[2]}, not {status}")
         lines = [re.sub(r"^\(d0\) ", "", x) for x in found[1].splitlines() if not x.startswith("(XEN)")]
@@ -105,7 +103,7 @@ class Session:
 
     def console(self, name, pattern, timeout=60):
         """Wait for @pattern in the console log of domain @name."""
-        return ask(self.m, f"log {name} {timeout} '{pattern}'", pattern.replace(r"\.", "."), timeout + 30)
+        return ask(self.m, f"log {name} {timeout} '{pattern}'", pattern.replace(r"\.", "."), (timeout + 30) * self.patience)
 
     def check(self, command, *patterns, **keys):
         """@command's output contains each of @patterns."""
@@ -202,7 +200,7 @@ def linux_domain(s):
 def finish(s):
     nothing_bad(s.m)
     s.m.send("poweroff -f\n")
-    s.m.expect_off(60)
+    s.m.expect_off(60 * s.patience)
 
 
 @boot_test("boot", "system", weight=60)
@@ -239,9 +237,10 @@ def state_goes_in_as_it_came_out():
 @boot_test("oracle", weight=120)
 def real_xen_says_the_same():
     """The same sessions on Debian's real Xen: the tests above ask for nothing Xen does not give."""
-    with Session(linux_files(), real_xen=True) as s:
+    with Session(linux_files(), real_xen=True, cpus=2) as s:
         observe(s)
         small_domain(s)
         ends(s)
         pools(s)
         linux_domain(s)
+        finish(s)
