@@ -671,6 +671,8 @@ int world_teardown(void **state)
 	return 0;
 }
 
+void (*between_steps)(void);
+
 int ask(struct conn *c, uint32_t tx, uint32_t type, const void *body, size_t len)
 {
 	static uint32_t next_id = 100;
@@ -683,8 +685,11 @@ int ask(struct conn *c, uint32_t tx, uint32_t type, const void *body, size_t len
 		memcpy(exact, body, len);
 	do {
 		request_handle(c, &h, exact);
-		while (commit_waits())
+		while (c->again && commit_waits()) {
 			commit_step();
+			if (between_steps)
+				between_steps();
+		}
 		chores_finish();
 	} while (c->again);
 	free(exact);

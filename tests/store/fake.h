@@ -43,6 +43,8 @@ void domain_kill(uint32_t domid);
 
 /* Send one request; 0 or the errno value of the answer. The answer is in reply, reply_len (and NUL-terminated). */
 int ask(struct conn *c, uint32_t tx, uint32_t type, const void *body, size_t len);
+/* Called between the steps of a large commit (commit.h): privileged clients may do what they like there. */
+extern void (*between_steps)(void);
 extern char reply[8192];
 extern size_t reply_len;
 extern uint32_t reply_type;
