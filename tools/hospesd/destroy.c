@@ -379,16 +379,34 @@ static void destroy_end(struct op *op)
 	free(d);
 }
 
+/* Those who asked by a request. Operations that wait do so as long as it takes. */
+static void store_away(struct op *op, const struct problem *p)
+{
+	struct destroy *d = (struct destroy *)op;
+	struct also **at = &d->also, *a;
+	while ((a = *at)) {
+		if (a->done) {
+			at = &a->next;
+			continue;
+		}
+		*at = a->next;
+		caller_problem(a->caller, p);
+		free(a);
+	}
+}
+
 static const struct op_type destroy_type = {
 	.name = "destroy",
 	.steps = steps,
 	.nr_steps = sizeof(steps) / sizeof(*steps),
+	.store_away = store_away,
 	.end = destroy_end,
 };
 static const struct op_type restart_type = {
 	.name = "restart",
 	.steps = steps,
 	.nr_steps = sizeof(steps) / sizeof(*steps),
+	.store_away = store_away,
 	.end = destroy_end,
 };
 

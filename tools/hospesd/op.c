@@ -185,14 +185,14 @@ static void impatient(void *arg)
 {
 	struct op *op = arg;
 	struct problem p;
-	if (!op->caller)
-		return;
 	problem_init(&p);
 	if (op->dom)
 		problem_domain(&p, op->dom->name, op->dom->id);
 	problem_set(&p, EIO, "no-store", op_step_name(op),
 		    "start it: systemctl start xenstored; then see xl list for what became of this",
 		    "xenstored does not answer; what was asked for goes on when it is back");
+	if (op->type->store_away)
+		op->type->store_away(op, &p);
 	caller_problem(op->caller, &p);
 	op->caller = NULL;
 }

@@ -29,6 +29,8 @@ struct op_type {
 	bool quiet; /* part of another operation: leaves no record of its own */
 	/* Its domain is about to be destroyed: end soon. NULL: it does not wait for anything long. */
 	void (*abort)(struct op *op);
+	/* Tell those who wait, other than op->caller, that the store is away; they are not to be answered again. May be NULL. */
+	void (*store_away)(struct op *op, const struct problem *p);
 	/* The last step was done, or op_fail() was called (op->problem.err is set then). The operation is this function's to free. */
 	void (*end)(struct op *op);
 };

@@ -335,8 +335,8 @@ static void plug_end(struct op *op)
 	free(x);
 }
 
-static const struct op_type plug_type = { "plug", steps, 2, true, plug_abort, plug_end };
-static const struct op_type unplug_type = { "unplug", steps, 2, true, plug_abort, plug_end };
+static const struct op_type plug_type = { "plug", steps, 2, true, plug_abort, NULL, plug_end };
+static const struct op_type unplug_type = { "unplug", steps, 2, true, plug_abort, NULL, plug_end };
 
 void plug_start(struct op *parent, struct dom *d, struct device *device)
 {
