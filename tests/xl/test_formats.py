@@ -21,6 +21,11 @@ sched-credit | sched-credit -d web | sched-rtds | sched-rtds -d web
 cpupool-rename Pool-0 foo | cpupool-list | cpupool-cpu-remove foo 3 | cpupool-list -c
 cpupool-create name="p2" cpus=["3"] | cpupool-list | cpupool-migrate 1 p2 | cpupool-migrate x p2 | cpupool-migrate 1 px | cpupool-list | list -c
 cpupool-destroy p2 | cpupool-migrate 1 foo | cpupool-destroy p2 | cpupool-cpu-add foo 3 | cpupool-cpu-add foo 3 | cpupool-cpu-add foo 99
+cpupool-cpu-remove foo 3 | cpupool-create name="rt" sched="rtds" cpus=["3"] | cpupool-list | cpupool-migrate web rt | sched-rtds | sched-rtds -d web
+sched-rtds -d web -v all | sched-rtds -v all | sched-rtds -d web -v 0 | sched-rtds -d web -p 20000 -b 5000 | sched-rtds -d web -v 1 -p 30000 -b 9000 -e 0
+sched-rtds -d web -v all | sched-rtds -d web -v 0 -p 50 -b 50 -e 1 -v 1 -p 40000 -b 200 -e 0 | sched-rtds -d web -v all | sched-rtds -d web -v 0 -b 100
+sched-rtds -d web -v all -p 10000 -b 1000 -e 1 | sched-rtds -d web -v all | sched-rtds -d web -v 7 | sched-rtds -v 0 | sched-rtds -c rt | sched-rtds -b 1
+sched-credit2 -d web | sched-rtds -d web -v 0 -p 10 -b 20 -e 0 | cpupool-migrate web foo | cpupool-destroy rt | cpupool-cpu-add foo 3 | sched-rtds
 cpupool-destroy nosuch | cpupool-list | cpupool-numa-split | cpupool-list | cpupool-rename Pool-node0 Pool-0
 set-parameters loglvl=all | set-parameters nosuch=1 | set-parameters loglvl=foo | set-parameters | pause | sysrq web | sysrq web hh | sysrq web h | debug-keys ? | dmesg
 vcpu-pin web 0 1 | vcpu-list web | vcpu-pin web all 1-2 3 | vcpu-list web | vcpu-pin web 0 all - | vcpu-list web | vcpu-pin web 1 0,2-3

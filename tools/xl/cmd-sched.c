@@ -1,4 +1,4 @@
-/* xl sched-credit, sched-credit2, sched-rtds. */
+/* xl sched-credit, sched-credit2. */
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -19,17 +19,13 @@ struct request {
 	const char *domain, *pool;
 	bool params;				    /* -s: of the scheduler, not of domains */
 	long weight, cap, tslice, ratelimit, delay; /* -1: not given */
-	long period, budget, extratime;
 };
 
-static void header(unsigned sched)
+static void header(void)
 {
 	if (xl_json())
 		return;
-	if (sched == XEN_SCHEDULER_RTDS)
-		printf("%-33s %4s %9s %9s %10s\n", "Name", "ID", "Period", "Budget", "Extratime");
-	else
-		printf("%-33s %4s %6s %4s\n", "Name", "ID", "Weight", "Cap");
+	printf("%-33s %4s %6s %4s\n", "Name", "ID", "Weight", "Cap");
 }
 
 /* What the domain has, with the scheduler of its pool. 0 or -errno. */
@@ -60,9 +56,6 @@ static int show_domain(const struct domain *d, unsigned sched, struct json_objec
 		json_object_object_add(o, "weight", json_object_new_int(p.u.credit2.weight));
 		json_object_object_add(o, "cap", json_object_new_int(p.u.credit2.cap));
 		json_object_array_add(a, o);
-	} else if (sched == XEN_SCHEDULER_RTDS) {
-		printf("%-33s %4d %9u %9u %10s\n", domain_label(d), d->info.domain, p.u.rtds.period, p.u.rtds.budget,
-		       p.u.rtds.flags & 1 ? "yes" : "no");
 	} else {
 		printf("%-33s %4d %6u %4u\n", domain_label(d), d->info.domain, p.u.credit2.weight, p.u.credit2.cap);
 	}
@@ -90,8 +83,6 @@ static void show_pool(const struct pool *pool, unsigned sched)
 
 	if (xl_json())
 		;
-	else if (sched == XEN_SCHEDULER_RTDS)
-		printf("Cpupool %s: sched=RTDS\n", name ? name : "(null)");
 	else if (pool_scheduler(pool->id, sched, false, &p))
 		printf("Cpupool %s: [sched params unavailable]\n", name ? name : "(null)");
 	else if (sched == XEN_SCHEDULER_CREDIT2)
@@ -117,7 +108,7 @@ static int show_all(const struct request *r, uint32_t only, bool domains)
 		show_pool(&pools[i], r->sched);
 		if (!domains)
 			continue;
-		header(r->sched);
+		header();
 		for (unsigned j = 0; j < l.nr; j++)
 			if (l.d[j].info.cpupool == pools[i].id)
 				rc |= show_domain(&l.d[j], r->sched, a);
@@ -130,8 +121,8 @@ static int show_all(const struct request *r, uint32_t only, bool domains)
 	return rc;
 }
 
-/* The scheduler that runs the domain. */
-static unsigned scheduler_of(const struct domain *d)
+/* See machine.h. */
+unsigned domain_scheduler(const struct domain *d)
 {
 	unsigned nr, sched = machine_scheduler();
 	struct pool *pools = pools_list(&nr);
@@ -143,13 +134,14 @@ static unsigned scheduler_of(const struct domain *d)
 	return sched;
 }
 
-static int wrong(const struct request *r, unsigned have)
+/* See machine.h. */
+int xl_wrong_scheduler(unsigned have, unsigned wanted)
 {
 	if (xl_json())
 		return xl_fail(EINVAL, "wrong-scheduler", "scheduler", "use the verb of that scheduler",
-			       "the domain is run by %s, not %s", scheduler_name(have), scheduler_name(r->sched));
+			       "the domain is run by %s, not %s", scheduler_name(have), scheduler_name(wanted));
 	fprintf(stderr, "libxl_domain_sched_params_get returned %s not %s.\n", scheduler_name(have),
-		scheduler_name(r->sched));
+		scheduler_name(wanted));
 	return XL_FAILED;
 }
 
@@ -186,15 +178,15 @@ static int one_domain(const struct request *r)
 	if (!domain_get(domain_find(r->domain), &d))
 		return xl_fail(ESRCH, "no-such-domain", "scheduler", "see xl list for the domains there are",
 			       "domain %s does not exist", r->domain);
-	have = scheduler_of(&d);
-	if (r->weight == -1 && r->cap == -1 && r->period == -1 && r->budget == -1 && r->extratime == -1) {
-		header(r->sched);
+	have = domain_scheduler(&d);
+	if (r->weight == -1 && r->cap == -1) {
+		header();
 		fflush(stdout);
-		rc = have == r->sched ? show_domain(&d, r->sched, a) : wrong(r, have);
+		rc = have == r->sched ? show_domain(&d, r->sched, a) : xl_wrong_scheduler(have, r->sched);
 		if (rc == XL_OK && xl_json())
 			xl_print_json(json_object_get(a));
 	} else {
-		rc = have == r->sched ? set_domain(r, &d) : wrong(r, have);
+		rc = have == r->sched ? set_domain(r, &d) : xl_wrong_scheduler(have, r->sched);
 	}
 	json_object_put(a);
 	domain_put(&d);
@@ -249,26 +241,17 @@ static int run(int argc, char **argv, unsigned sched)
 					       { "cpupool", 1, NULL, 'p' },
 					       { "help", 0, NULL, 'h' },
 					       { 0 } };
-	static const struct option rtds_longs[] = { { "domain", 1, NULL, 'd' }, { "period", 1, NULL, 'p' },
-						    { "budget", 1, NULL, 'b' }, { "extratime", 1, NULL, 'e' },
-						    { "vcpuid", 1, NULL, 'v' }, { "cpupool", 1, NULL, 'c' },
-						    { "help", 0, NULL, 'h' },	{ 0 } };
-	bool rtds = sched == XEN_SCHEDULER_RTDS;
-	struct request r = { sched, NULL, NULL, false, -1, -1, -1, -1, -1, -1, -1, -1 };
+	struct request r = { sched, NULL, NULL, false, -1, -1, -1, -1, -1 };
 	int64_t pool = -1;
 	int opt;
 
-	while ((opt = xl_option(xl_command(), argc, argv, rtds ? "d:p:b:e:v:c:" : "d:w:c:p:t:r:m:s",
-				rtds ? rtds_longs : longs, 0)) >= 0) {
-		long *to = opt == 'w'	       ? &r.weight :
-			   opt == 't'	       ? &r.tslice :
-			   opt == 'r'	       ? &r.ratelimit :
-			   opt == 'm'	       ? &r.delay :
-			   opt == 'b'	       ? &r.budget :
-			   opt == 'e'	       ? &r.extratime :
-			   opt == 'c' && !rtds ? &r.cap :
-			   opt == 'p' && rtds  ? &r.period :
-						 NULL;
+	while ((opt = xl_option(xl_command(), argc, argv, "d:w:c:p:t:r:m:s", longs, 0)) >= 0) {
+		long *to = opt == 'w' ? &r.weight :
+			   opt == 't' ? &r.tslice :
+			   opt == 'r' ? &r.ratelimit :
+			   opt == 'm' ? &r.delay :
+			   opt == 'c' ? &r.cap :
+					NULL;
 
 		if (to)
 			*to = number(optarg);
@@ -276,7 +259,7 @@ static int run(int argc, char **argv, unsigned sched)
 			r.domain = optarg;
 		else if (opt == 's')
 			r.params = true;
-		else if (opt == 'p' || opt == 'c')
+		else if (opt == 'p')
 			r.pool = optarg;
 	}
 	if ((r.pool || r.params) && r.domain) {
@@ -285,7 +268,7 @@ static int run(int argc, char **argv, unsigned sched)
 					 "Specifying a cpupool or schedparam is not allowed with domain options." :
 					 "Specifying a cpupool is not allowed with other options.");
 	}
-	if (!r.domain && (r.weight != -1 || r.cap != -1 || r.period != -1 || r.budget != -1))
+	if (!r.domain && (r.weight != -1 || r.cap != -1))
 		return xl_refuse(EINVAL, "bad-request", "scheduler", "add -d <domain>", "Must specify a domain.");
 	if (!r.params && (r.tslice != -1 || r.ratelimit != -1 || r.delay != -1))
 		return xl_refuse(EINVAL, "bad-request", "scheduler", "add -s",
@@ -311,9 +294,4 @@ int cmd_sched_credit(int argc, char **argv)
 int cmd_sched_credit2(int argc, char **argv)
 {
 	return run(argc, argv, XEN_SCHEDULER_CREDIT2);
-}
-
-int cmd_sched_rtds(int argc, char **argv)
-{
-	return run(argc, argv, XEN_SCHEDULER_RTDS);
 }

@@ -2,6 +2,7 @@
 #ifndef XL_MACHINE_H
 #define XL_MACHINE_H
 
+#include "domains.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,5 +48,10 @@ char *domain_nodes(uint32_t domid);
 bool domain_share(uint32_t domid, unsigned sched, unsigned *weight, unsigned *cap);
 /* libxl's JSON as kept by whoever made the domain; NULL: nobody did. */
 struct json_object *domain_stored_config(uint32_t domid, const uint8_t uuid[16]);
+
+/* The scheduler that runs @d: that of its pool. */
+unsigned domain_scheduler(const struct domain *d);
+/* Say that the verb is about scheduler @wanted, the domain run by @have. The status to end with. */
+int xl_wrong_scheduler(unsigned have, unsigned wanted);
 
 #endif
