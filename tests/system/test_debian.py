@@ -13,6 +13,7 @@ import threading
 
 import machine
 from machine import Failed, Machine, ROOT, boot_test, image
+from steps import by_step
 
 TRIALS = ROOT / "tests" / "system" / "dom0"
 
@@ -119,27 +120,12 @@ def run(scripts, xen=False, cpus=2, timeout=600, iommu=True, more=(), arguments=
         path.unlink()
         if ours:
             initrd.unlink()
-    text = text[text.index("TRIAL begin"):text.rindex("TRIAL end")]
-    steps, current = {}, None
-    for line in text.splitlines()[1:]:
-        if line.startswith("(XEN) ") or re.match(r"\[ *\d+\.\d+\] ", line):
-            continue
-        if line.startswith("STEP "):
-            current = steps.setdefault(line[5:], [])
-        elif current is not None:
-            current.append(line.rstrip())
-    return steps
+    return by_step(text[text.index("TRIAL begin"):text.rindex("TRIAL end")])
 
 
 def expected():
     """What real Xen showed, by step."""
-    steps, current = {}, None
-    for line in (ROOT / "tests" / "system" / "dom0-expected.txt").read_text().splitlines():
-        if line.startswith("STEP "):
-            current = steps.setdefault(line[5:], [])
-        elif current is not None:
-            current.append(line)
-    return steps
+    return by_step((ROOT / "tests" / "system" / "dom0-expected.txt").read_text())
 
 
 def compare(got, want, names):
