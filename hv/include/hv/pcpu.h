@@ -32,9 +32,9 @@ struct pcpu {
 		uint16_t rank;
 	} held[8];
 	struct lock_waits *lock_waits; /* owned by hv/core/lock.c; NULL: not counted */
-	struct sched_cpu *sched;  /* owned by hv/sched */
-	struct timer_cpu *timers; /* owned by hv/core/timer.c */
-	void *task;		  /* owned by hv/core/task.c */
+	struct sched_cpu *sched;       /* owned by hv/sched */
+	struct timer_cpu *timers;      /* owned by hv/core/timer.c */
+	void *task;		       /* owned by hv/core/task.c */
 	struct arch_pcpu arch;
 };
 
