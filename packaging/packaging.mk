@@ -1,8 +1,10 @@
 # What leaves the tree: install, dist, packages. packaging/manifest is the list of files.
 PACKAGES := hypervisor,guest,utils,common
 comma := ,
+PLACES := XEN_NAME PREFIX BOOT_DIR DEBUG_DIR LIBEXEC_DIR CONFIG_DIR SYSCONFIG_DIR INITD_DIR SYSTEMD_DIR MODULES_LOAD_DIR UDEV_DIR DOC_DIR \
+        STATE_DIR QEMU_XEN
 INSTALL_FACTS = 'BUILD=$(BUILD)' 'TOOLS=$(sort $(TOOLS))' 'STRIP=$(STRIP)' 'MODULES=$(LINUX_BACKEND_MODULES)' \
-        $(foreach v,XEN_NAME PREFIX BOOT_DIR DEBUG_DIR LIBEXEC_DIR CONFIG_DIR SYSCONFIG_DIR INITD_DIR SYSTEMD_DIR MODULES_LOAD_DIR UDEV_DIR DOC_DIR STATE_DIR QEMU_XEN,'$(v)=$($(v))')
+        $(foreach v,$(PLACES),'$(v)=$($(v))')
 INSTALL = $(PYTHON) packaging/install.py
 FOR_ALL = 'NAMES=direct' $(INSTALL_FACTS)
 INIT_VARIANTS = $(subst $(eval ) ,$(comma),$(strip $(INIT)))
