@@ -9,6 +9,7 @@ import tempfile
 
 import machine
 from machine import Failed, Machine, ROOT, boot_test, image
+from steps import by_step
 from test_debian import compare
 
 # The disk has no boot loader of its own: this is GRUB's, on a CD. Once something is installed, the menu is the one update-grub wrote.
@@ -84,16 +85,6 @@ def life(init, domains, whole):
             return by_step("".join(re.findall(r"TRIAL begin\n(.*?)^TRIAL end", m.text, re.M | re.S)))
     finally:
         shutil.rmtree(folder)
-
-
-def by_step(text):
-    steps, current = {}, []
-    for line in text.splitlines():
-        if line.startswith("STEP "):
-            current = steps.setdefault(line[5:], [])
-        elif not line.startswith(("(XEN) ", "[")):
-            current.append(line.rstrip())
-    return steps
 
 
 NAMES = ("expected", "Hospes")
