@@ -38,7 +38,7 @@ ROWS = [
     Row("tiny", "create, guest of 5 KB", 50, True, "", 10),
     Row("tiny_100", "the same, the 100th living one", 52, True, "create_99", 10, "tiny"),
     Row("destroy", "destroy of Linux, to xl's return", 44, False, "destroy_linux", 10),
-    Row("destroy_101", "the same beside 100 living domains", 58, False, "", 10, "destroy"),
+    Row("destroy_101", "the same beside 100 living domains", 58, False, "", 10),
     Row("destroy_tiny", "destroy of the small one, of 100", 60, False, "", 10),
     Row("list", "list of 101", 54, False),
 ]
