@@ -50,6 +50,43 @@ def hypercalls():
            + [(f"end{i}", f"end{i} ", 1) for i in range(6)])
 
 
+def fuzz(domains, calls):
+    """@domains make @calls hypercalls at random, together, while a neighbour on the same CPU measures its timer; by the clock of instructions, against
+    the same domains when they only compute."""
+    def domain(name, how):
+        return enemy(name, how, kernel=guest("fuzz64"))
+
+    with Machine(launch([domain("ticks", "ticks start=5000")] +
+                        [domain(f"calls{i}", f"calls seed={i} number={calls // domains} start=5000") for i in range(domains)]),
+                 memory="512M", cpus=1, icount=True, append="guest_loglvl=all") as m:
+        m.expect(r"LATE busy.*\n", timeout=900)
+        m.expect_off(900 + calls // 500)
+    done = re.findall(r"FUZZ (\d+) calls, (\d+) of (\d+) operations, (\d+) of (\d+) calls answered", m.text)
+    if len(done) < domains / 2 or "WRONG" in m.text:
+        m.fail(f"{len(done)} of {domains} came to their end")
+    for _, reached, ops, answers, nr in (map(int, x) for x in done):
+        if reached < 0.9 * ops or answers < 0.9 * nr:
+            m.fail("less than nine tenths of what can be called was called")
+    # The neighbour was measured before the last of them was done.
+    if m.text.rindex("FUZZ") < m.text.index("LATE busy"):
+        m.fail("the calls were over before the timer was measured")
+    quiet, busy = (int(re.search(rf"LATE {when}: half \d+ p99 (\d+)", m.text)[1]) for when in ("quiet", "busy"))
+    if busy > 1.5 * quiet:
+        m.fail(f"p99 of the neighbour's timer: {quiet} ns beside computing, {busy} ns beside calls")
+
+
+@boot_test("soak", weight=200)
+def million_calls():
+    """A million random hypercalls of four domains, singly and in multicalls; the neighbour's timer is late by no more than half as much again."""
+    fuzz(4, 1_000_000)
+
+
+@boot_test("soak", weight=3000)
+def hundred_million_calls():
+    """The same with a hundred million calls."""
+    fuzz(8, 100_000_000)
+
+
 @boot_test("system", weight=40)
 def instructions():
     """Fifty-one odd instructions at the APIC's page, each in a domain of its own: whatever it does ends there."""
