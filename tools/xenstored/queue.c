@@ -127,7 +127,8 @@ static void index_build(struct queue *q)
 {
 	uint32_t waiting = q->nr - q->first, size = 64;
 
-	while (size < waiting * 4)
+	/* Large, so that it is seldom made again: many are told of the same changes, and their tables grow together. */
+	while (size < waiting * 8)
 		size *= 2;
 	if (size > q->index_size) {
 		uint32_t *index = realloc(q->index, size * sizeof(*index));

@@ -19,7 +19,7 @@
 /* Other guests that are told at once: the two ends of a device know of each other without delay. */
 #define TOLD_AT_ONCE 1
 /* One step of a chore: of this, to look at one takes 1, and to tell him more. */
-#define STEP_COST 28
+#define STEP_COST 40
 #define TELL_COST 4
 
 static uint64_t changes;   /* ever fired */
