@@ -6,6 +6,7 @@ The names of all tests that ran are left in $BUILD/tests-ran.txt for scripts/che
 """
 import argparse
 import concurrent.futures
+import functools
 import importlib.util
 import os
 import pathlib
@@ -17,6 +18,7 @@ import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PATIENCE = 900  # seconds for one program that tests the host's side: it hangs
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 
@@ -48,9 +50,9 @@ def run_unit_program(results, suite, path, runner=()):
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", ASAN_OPTIONS="detect_leaks=1:abort_on_error=0")
     name = f"{suite}/{path.name}"
     try:
-        run = subprocess.run([*runner, str(path)], capture_output=True, text=True, errors="replace", timeout=300, env=env)
+        run = subprocess.run([*runner, str(path)], capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=env)
     except subprocess.TimeoutExpired:
-        results.add(name, "did not end within 300 s", seconds=300)
+        results.add(name, f"did not end within {PATIENCE} s", seconds=PATIENCE)
         return
     out = run.stdout + run.stderr
     seen = failed = 0
@@ -72,67 +74,73 @@ def run_unit_program(results, suite, path, runner=()):
             print("  " + why.replace("\n", "\n  "))
 
 
-def unit_suite(results, build):
-    for path in sorted((build / "unit").glob("test_*")):
+def programs(results, suite, build):
+    """The cmocka programs of a suite, a job each."""
+    for path in sorted((build / suite).glob("test_*")):
         if path.suffix == "" and os.access(path, os.X_OK):
-            run_unit_program(results, "unit", path)
+            yield functools.partial(run_unit_program, results, suite, path)
 
 
-def abi_suite(results, build):
-    for path in sorted((build / "abi").glob("test_*")):
-        if path.suffix == "" and os.access(path, os.X_OK):
-            run_unit_program(results, "abi", path)
-
-
-def script_suite(results, build, folder):
-    """Executable scripts tests/FOLDER/test_*: exit 0 passes, 77 skips with the last line as reason."""
-    for path in sorted((ROOT / "tests" / folder).glob("test_*.sh")):
-        start = time.time()
-        env = dict(os.environ, BUILD=str(build))
-        name = f"{folder}/{path.name}"
-        try:
-            run = subprocess.run(["sh", str(path)], capture_output=True, text=True, errors="replace", timeout=300, env=env)
-        except subprocess.TimeoutExpired:
-            results.add(name, "did not end within 300 s", seconds=300)
-            continue
-        out = (run.stdout + run.stderr).strip()
-        last = out.splitlines()[-1] if out else "no output"
-        if run.returncode == 77:
-            results.add(name, skip=last)
-        else:
-            results.add(name, error=None if run.returncode == 0 else f"exit status {run.returncode}\n" + out[-4000:],
-                        seconds=time.time() - start)
-
-
-def store_suite(results, build):
-    """Scripts tests/store/test_*.py, which report in TAP as the unit programs do."""
-    for path in sorted((ROOT / "tests" / "store").glob("test_*.py")):
-        run_unit_program(results, "store", path, [sys.executable])
-
-
-def sim_suite(results, build):
-    """Scripts tests/sim/test_*.py and tests/xl/test_*.py: programs of domain 0 on the simulated hypervisor, in TAP."""
-    for folder in ("sim", "xl"):
+def scripts_in_python(results, *folders):
+    """Scripts tests/FOLDER/test_*.py, which report in TAP as the unit programs do, a job each."""
+    for folder in folders:
         for path in sorted((ROOT / "tests" / folder).glob("test_*.py")):
-            run_unit_program(results, folder, path, [sys.executable])
+            yield functools.partial(run_unit_program, results, folder, path, [sys.executable])
 
 
-def fuzz_suite(results, build):
-    """Each fuzzer runs a fixed number of inputs from a fixed seed over its corpus: the same every time."""
+def run_shell_script(results, build, path):
+    """Exit 0 passes, 77 skips with the last line as reason."""
+    start = time.time()
+    env = dict(os.environ, BUILD=str(build))
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        run = subprocess.run(["sh", str(path)], capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=env)
+    except subprocess.TimeoutExpired:
+        results.add(name, f"did not end within {PATIENCE} s", seconds=PATIENCE)
+        return
+    out = (run.stdout + run.stderr).strip()
+    last = out.splitlines()[-1] if out else "no output"
+    if run.returncode == 77:
+        results.add(name, skip=last)
+    else:
+        results.add(name, error=None if run.returncode == 0 else f"exit status {run.returncode}\n" + out[-4000:], seconds=time.time() - start)
+
+
+def shell_scripts(results, build, folder):
+    """All of tests/FOLDER/test_*.sh in one job: they use `make` in the one build directory."""
+    def all_of_them():
+        for path in sorted((ROOT / "tests" / folder).glob("test_*.sh")):
+            run_shell_script(results, build, path)
+    return [all_of_them]
+
+
+def run_fuzzer(results, build, path):
+    start = time.time()
     runs = os.environ.get("FUZZ_RUNS", "20000")
+    try:
+        run = subprocess.run([str(path), f"-runs={runs}", "-seed=1", "-max_total_time=60", "-print_final_stats=0",
+                              f"-artifact_prefix={build}/fuzz/"], capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+        error = None if run.returncode == 0 else f"exit status {run.returncode}\n" + run.stderr[-4000:]
+    except subprocess.TimeoutExpired:
+        error = f"did not end within {PATIENCE} s"
+    results.add(f"fuzz/{path.name}", error, seconds=time.time() - start)
+
+
+def fuzzers(results, build):
+    """Each fuzzer runs a fixed number of inputs from a fixed seed over its corpus: the same every time."""
     for path in sorted((build / "fuzz").glob("fuzz_*")):
-        if path.suffix or not os.access(path, os.X_OK):
-            continue
-        start = time.time()
-        try:
-            run = subprocess.run([str(path), f"-runs={runs}", "-seed=1", "-max_total_time=60", "-print_final_stats=0",
-                                  f"-artifact_prefix={build}/fuzz/"], capture_output=True, text=True, errors="replace", timeout=120)
-            error = None if run.returncode == 0 else f"exit status {run.returncode}\n" + run.stderr[-4000:]
-        except subprocess.TimeoutExpired:
-            error = "did not end within 120 s"
-        results.add(f"fuzz/{path.name}", error, seconds=time.time() - start)
+        if not path.suffix and os.access(path, os.X_OK):
+            yield functools.partial(run_fuzzer, results, build, path)
 
 
+SUITES = {
+    "tools": lambda results, build: shell_scripts(results, build, "tools"),
+    "unit": lambda results, build: programs(results, "unit", build),
+    "abi": lambda results, build: programs(results, "abi", build),
+    "store": lambda results, build: scripts_in_python(results, "store"),
+    "sim": lambda results, build: scripts_in_python(results, "sim", "xl"),
+    "fuzz": fuzzers,
+}
 BOOT_LEVELS = ("boot", "system", "oracle", "soak")
 
 
@@ -186,20 +194,11 @@ def main():
         build = ROOT / build
     results = Results()
     for suite in args.suites:
-        if suite == "unit":
-            unit_suite(results, build)
-        elif suite == "abi":
-            abi_suite(results, build)
-        elif suite == "tools":
-            script_suite(results, build, "tools")
-        elif suite == "store":
-            store_suite(results, build)
-        elif suite == "sim":
-            sim_suite(results, build)
-        elif suite == "fuzz":
-            fuzz_suite(results, build)
-        elif suite not in BOOT_LEVELS:
+        if suite not in SUITES and suite not in BOOT_LEVELS:
             sys.exit(f"run.py: unknown suite {suite}")
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for done in [pool.submit(job) for name, suite in SUITES.items() if name in args.suites for job in suite(results, build)]:
+            done.result()
     levels = [s for s in args.suites if s in BOOT_LEVELS]
     if levels:
         boot_suite(results, build, levels, args.only, args.jobs)
