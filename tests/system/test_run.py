@@ -54,7 +54,7 @@ def rest_of_lives(m, patience):
     m.send("sh /whole.sh; echo; echo REST'' done; poweroff -f\n")
     begin = m.mark
     end = m.expect(r"^REST done", timeout=300 * patience).start()
-    bad = differences(by_step(m.text[begin:end]), REST)
+    bad = differences(by_step(m.text[begin:end].rstrip()), REST)
     if bad:
         m.fail("\n".join(bad))
 
