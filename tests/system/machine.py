@@ -127,10 +127,10 @@ class Machine:
         """Switch the input to Hospes' debug keys, past all domains."""
         for _ in range(64):
             self.send("\x01\x01\x01")
-            at = self.expect(r"Serial input to (\S+)")[1]
+            at = self.expect(r"Serial input to (\S+) ")[1]
             # A domain that ends gives the input away too: the last word counts.
             self._read(0.5)
-            for m in re.finditer(r"Serial input to (\S+)", self.text[self.mark:]):
+            for m in re.finditer(r"Serial input to (\S+) ", self.text[self.mark:]):
                 at = m[1]
             self.mark = len(self.text)
             if at == "Hospes":

@@ -19,7 +19,7 @@ def counts_every_instruction():
     try:
         with Machine(launch([{"name": "marked", "type": "pvh", "kernel": guest("marked64"), "memory": 4}]), icount=True,
                      extra=("-plugin", f"file={machine.BUILD / 'bench' / 'count.so'},out={counts}")) as m:
-            ticks = int(m.expect(r"TICKS (\d+)", timeout=60)[1])
+            ticks = int(m.expect(r"TICKS (\d+)\n", timeout=60)[1])
             m.expect_off(30)
         marks = bench.parse_marks(counts.read_text())
     finally:
