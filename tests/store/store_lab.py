@@ -257,16 +257,18 @@ class Guest(Talker):
         self.machine, self.domid = machine, domid
         self.file = open(machine.dir / f"dom{domid}.ring", "r+b")
         self.ring = mmap.mmap(self.file.fileno(), 4096)
+        # An index moves by one store, as a guest's does; struct would write it byte by byte, and the daemon see the halves.
+        self.words = memoryview(self.ring).cast("I")
         if start:
             struct.pack_into("<IIII", self.ring, 2048, start, start, start, start)
 
     def word(self, offset, value=None):
         if value is None:
-            return struct.unpack_from("<I", self.ring, offset)[0]
-        struct.pack_into("<I", self.ring, offset, value & 0xFFFFFFFF)
+            return self.words[offset // 4]
+        self.words[offset // 4] = value & 0xFFFFFFFF
 
     def indices(self):
-        return struct.unpack_from("<IIII", self.ring, 2048)
+        return tuple(self.words[512:516])
 
     features = property(lambda self: self.word(2064))
     state = property(lambda self: self.word(2068))
@@ -316,6 +318,7 @@ class Guest(Talker):
             self.wait(min(left, 0.05))
 
     def close(self):
+        self.words.release()
         self.ring.close()
         self.file.close()
 
