@@ -100,9 +100,9 @@ class Machine:
             if m:
                 self.mark = m.end()
                 return m
-            bad = re.search(r"^.*(Hospes panic|BUG at |Kernel panic - not syncing: (?!sysrq)).*$", self.text[self.mark:], re.M)
+            bad = re.search(r"^.*(Hospes panic|BUG at |Kernel panic - not syncing: (?!sysrq)).*\n", self.text[self.mark:], re.M)
             if bad and not re.search(pattern, bad[0]):
-                self.fail(f"while waiting for /{pattern}/: {bad[0]}")
+                self.fail(f"while waiting for /{pattern}/: {bad[0].rstrip()}")
             if time.time() > end:
                 self.fail(f"no /{pattern}/ within {timeout} s")
             if not self._read(min(1.0, max(0.0, end - time.time()))):
