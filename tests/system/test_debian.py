@@ -1,7 +1,10 @@
 """A whole Debian 12, unmodified, as dom0: its stock Xen tools do everything they can do with guests. tests/system/dom0 has what is tried."""
+import base64
 import contextlib
 import difflib
+import gzip
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -137,13 +140,34 @@ def compare(got, want, names):
         raise Failed("\n".join(bad))
 
 
+def look_at_trace(lines):
+    """What Debian's xentrace wrote in dom0 becomes spans of dom0's vCPUs and their exits, by names."""
+    try:
+        data = gzip.decompress(base64.b64decode("".join(lines), validate=True))
+    except (ValueError, OSError, EOFError) as e:
+        raise Failed(f"xentrace gave no file ({e}): {lines[:3]}") from e
+    path = machine.BUILD / f"trace.{os.getpid()}"
+    path.write_bytes(data)
+    try:
+        done = subprocess.run([ROOT / "tools" / "hospes-trace" / "hospes-trace-json", path], capture_output=True, text=True, check=True)
+    finally:
+        path.unlink()
+    events = json.loads(done.stdout)["traceEvents"]
+    names = {e["name"] for e in events}
+    for name in ("d0v0", "running", "blocked", "HLT", "VMMCALL", "hypercall", "inject interrupt", "wake"):
+        if name not in names:
+            raise Failed(f"nothing called {name} among {len(events)} events of {len(data)} bytes: {sorted(names)[:40]}")
+
+
 TOOLS_AND_GUEST = [("tools.sh", ":"), ("guest.sh", "kernel=cloud")]
 
 
 @boot_test("system", weight=220)
 def stock_tools():
     """Debian's tools look at the machine, and lead a guest with disk and network through its life; outputs as on real Xen."""
-    compare(run(TOOLS_AND_GUEST), expected(), ("expected", "Hospes"))
+    got = run(TOOLS_AND_GUEST)
+    compare(got, expected(), ("expected", "Hospes"))
+    look_at_trace(got.get("xentrace", []))
 
 
 @boot_test("system", weight=200)

@@ -19,5 +19,9 @@ sleep 0.3
 xl dmesg | grep -q "'h' pressed" && echo "the key was pressed"
 step top
 xentop -b -i 1 | columns 1,2 | sed 's/ [-rbdps]*$//'
+step xentrace
+try /usr/lib/xen-4.17/bin/xentrace -D -S 64 -T 2 /tmp/trace.bin >/dev/null
+head -c 200000 /tmp/trace.bin | gzip -c | base64 -w 120
+rm -f /tmp/trace.bin
 step failed units
 systemctl --failed --no-legend --no-pager --plain
