@@ -144,7 +144,7 @@ def page(text):
     return re.sub(r"^(\.S[HS] .*\n)\.PP\n", r"\1", "\n".join(out), flags=re.M) + "\n"
 
 
-def name_and_section(path, text):
+def name_and_section(path):
     """What the page is called: by its file's name, or by GUIDES. None: it is no manual page."""
     if m := re.fullmatch(r"(.+)\.([1-8])\.md", path.name):
         return m[1], m[2]
@@ -161,7 +161,7 @@ def pages(paths):
     """(file name, text) of all manual pages that @paths make."""
     for path in paths:
         text = path.read_text()
-        called = name_and_section(path, text)
+        called = name_and_section(path)
         if not called:
             continue
         try:
@@ -171,6 +171,7 @@ def pages(paths):
         # Other programs that the page is about are found under their own names.
         m = re.search(r"^## NAME\n+(.+) - ", text, re.M)
         for other in (m[1].split(", ") if m else []):
+            other = other.replace(" ", "-")
             if other != called[0]:
                 yield f"{other}.{called[1]}", f".so man{called[1]}/{'.'.join(called)}\n"
 
