@@ -3,7 +3,7 @@
  * for each, in a dom0. Nine of ten live to their end: the kernel, tests/guest/knock.c, must have said its word. Every tenth creation is killed:
  * in turn right behind each of its steps, and at some moment in between. What such a process leaves is found in the list of domains and destroyed.
  *
- * Prints how many of each there were; ends with 1 as soon as anything is not as it should be.
+ * Says every 500 how far it is and in the end how many of each there were; ends with 1 as soon as anything is not as it should be.
  */
 #include <errno.h>
 #include <poll.h>
@@ -293,6 +293,8 @@ int main(int argc, char **argv)
 		bool killed = i % 10 == 9;
 		int status, found;
 
+		if (i && i % 500 == 0)
+			fprintf(stderr, "%u of %u have come and gone\n", i, count);
 		if (killed && i / 10 % 2) {
 			random = random * 6364136223846793005u + 1442695040888963407u;
 			ns = 1 + (random >> 33) % (whole_ns / whole);

@@ -14,6 +14,8 @@ TESTS = []
 # With a host thread for each CPU, QEMU 7.2 now and then translates the first fetch after a #VMEXIT through the nested tables it has just left:
 # the guest then ends with a nested page fault at an address of Hospes.
 THREAD = os.environ.get("QEMU_THREAD", "single")
+# A directory that gets what each machine's console prints, while it does: long boots can be watched.
+CONSOLES = os.environ.get("CONSOLES")
 # How much longer than on Hospes one waits for real Xen: see real_xen().
 XEN_PATIENCE = 6
 
@@ -65,6 +67,7 @@ class Machine:
         self.text = ""
         self.mark = 0
         self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.log = open(pathlib.Path(CONSOLES) / f"{self.proc.pid}.log", "w", buffering=1) if CONSOLES else None
         os.set_blocking(self.proc.stdout.fileno(), False)
 
     def __enter__(self):
@@ -74,6 +77,8 @@ class Machine:
         if self.proc.poll() is None:
             self.proc.kill()
         self.proc.wait()
+        if self.log:
+            self.log.close()
 
     def _read(self, timeout):
         """Take what the console printed; False at end of file."""
@@ -84,7 +89,10 @@ class Machine:
         if data == b"":
             return False
         if data:
-            self.text += data.decode("utf-8", "replace").replace("\r", "")
+            new = data.decode("utf-8", "replace").replace("\r", "")
+            self.text += new
+            if self.log:
+                self.log.write(new)
         return True
 
     def fail(self, why):

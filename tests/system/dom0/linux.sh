@@ -51,6 +51,7 @@ remember
 time=1
 while [ $time -le "$times" ]; do
 	ten $time
+	echo "$((10 * time)) have come and gone"
 	time=$((time + 1))
 done
 nothing_left
