@@ -23,7 +23,7 @@ fuzz: $(FUZZ_BINS)
 FUZZ_STORE_CFLAGS := -I. -Ilib -D_GNU_SOURCE $(FUZZ_CFLAGS)
 FUZZ_STORE_CORE := $(STORE_CORE:%.c=$(BUILD)/fuzz/store/%.o) $(BUILD)/fuzz/store/tests/store/fake.o
 FUZZ_STORE_IO := $(patsubst %.c,$(BUILD)/fuzz/store/%.o,$(filter-out tools/xenstored/main.c,$(wildcard tools/xenstored/*.c)) \
-                   $(wildcard lib/hcall/*.c) lib/store/wire.c tests/store/io/world.c)
+                   $(wildcard lib/hcall/*.c) lib/store/wire.c lib/base/service.c tests/store/io/world.c)
 $(BUILD)/fuzz/store/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  FUZZCC  $<"

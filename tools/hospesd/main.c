@@ -7,12 +7,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/problem.h"
+#include "base/service.h"
 #include "base/text.h"
 #include "dom.h"
 #include "hv.h"
@@ -32,27 +31,6 @@ static struct {
 	int ready_fd; /* where the parent waits in the background mode; -1 */
 	struct xs_watch *backends;
 } daemon_state = { .ready_fd = -1 };
-
-/* To the service manager, if there is one: sd_notify's protocol. */
-static void notify(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	size_t len = path ? strlen(path) : 0;
-	int fd;
-	if (!len || len >= sizeof(un.sun_path))
-		return;
-	memcpy(un.sun_path, path, len);
-	if (un.sun_path[0] == '@')
-		un.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	/* A manager that does not listen any more has its reasons. */
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&un,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	close(fd);
-}
 
 /* The directories the socket's path needs. */
 static void make_directory(const char *path)
@@ -79,7 +57,7 @@ static void recovered(void)
 			rc == -EADDRINUSE ? "another hospesd listens there" : strerror(-rc));
 		exit(1);
 	}
-	notify("READY=1");
+	service_notify("READY=1");
 	if (daemon_state.ready_fd >= 0) {
 		if (write(daemon_state.ready_fd, "", 1) < 0)
 			perror("hospesd");
@@ -218,7 +196,7 @@ int main(int argc, char **argv)
 	daemon_state.backends = xs_watch("/local/domain/0/backend", backend_changed, NULL);
 	xs_open();
 	loop_run();
-	notify("STOPPING=1");
+	service_notify("STOPPING=1");
 	server_close();
 	work_close();
 	xs_stop();

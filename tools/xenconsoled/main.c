@@ -2,18 +2,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/service.h"
 #include "console.h"
 #include "domain.h"
 #include "history.h"
@@ -72,26 +70,6 @@ static void write_pid(void)
 		notice("%s: %s", options.pid_file, strerror(errno));
 }
 
-static void notify_service(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	size_t len = path ? strlen(path) : 0;
-	int fd;
-
-	if (len < 2 || len >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, len);
-	if (path[0] == '@')
-		to.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	(void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	close(fd);
-}
-
 /* Serving begins when everything that was there is known. */
 static void look(uint64_t now)
 {
@@ -100,7 +78,7 @@ static void look(uint64_t now)
 	if (daemon_state.ready || !records_idle())
 		return;
 	daemon_state.ready = true;
-	notify_service("READY=1\n");
+	service_notify("READY=1\n");
 	if (daemon_state.parent < 0)
 		return;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -1,5 +1,5 @@
 # The store's daemon.
-XENSTORED_SRCS := $(sort $(wildcard tools/xenstored/*.c)) lib/store/wire.c
+XENSTORED_SRCS := $(sort $(wildcard tools/xenstored/*.c)) lib/store/wire.c lib/base/service.c
 XENSTORED_OBJS := $(XENSTORED_SRCS:%.c=$(BUILD)/tool/xenstored/%.o)
 
 $(BUILD)/tool/xenstored/%.o: %.c

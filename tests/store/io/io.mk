@@ -1,6 +1,6 @@
 # The daemon whole, in a test's process: each tests/store/io/test_X.c is a program of the unit suite.
 STORE_IO_OBJS := $(patsubst %.c,$(BUILD)/store/%.o,$(filter-out tools/xenstored/main.c,$(wildcard tools/xenstored/*.c)) \
-                   lib/store/wire.c tests/store/io/world.c) $(BUILD)/san/libhcall.a
+                   lib/store/wire.c lib/base/service.c tests/store/io/world.c) $(BUILD)/san/libhcall.a
 STORE_IO_BINS := $(patsubst tests/store/io/test_%.c,$(BUILD)/unit/test_store_io_%,$(sort $(wildcard tests/store/io/test_*.c)))
 $(STORE_IO_BINS): $(BUILD)/unit/test_store_io_%: tests/store/io/test_%.c $(STORE_IO_OBJS)
 	@mkdir -p $(@D)
