@@ -5,15 +5,30 @@ HOSPES_VERSION := 0.1
 # At most 15 bytes: XENVER_extraversion's buffer is 16.
 XEN_EXTRAVERSION := .7-hospes-$(HOSPES_VERSION)
 
-CC      ?= gcc
-HOSTCC  ?= $(CC)
-LD      := ld
-OBJCOPY := objcopy
-STRIP   := strip
-NM      := nm
+# What compiles for the machine that will run it. As with Xen, CROSS_COMPILE is what its programs' names begin with; clang=y says which compiler.
+CROSS_COMPILE   ?=
+clang           ?= n
+XEN_TARGET_ARCH ?= x86_64
+$(if $(filter-out x86_64,$(XEN_TARGET_ARCH)),$(error XEN_TARGET_ARCH: Hospes runs on x86_64 only))
+ifneq ($(filter default undefined,$(origin CC)),)
+CC      := $(CROSS_COMPILE)$(if $(filter y,$(clang)),clang,gcc)
+endif
+LD      := $(CROSS_COMPILE)ld
+OBJCOPY := $(CROSS_COMPILE)objcopy
+STRIP   := $(CROSS_COMPILE)strip
+NM      := $(CROSS_COMPILE)nm
+# What compiles for this machine: tests of the host.
+HOSTCC  ?= $(if $(CROSS_COMPILE),gcc,$(CC))
 PYTHON  := python3
 BUILD   := build
 debug   ?= n
+# Further words for the compiler of the hypervisor and of tools, and directories where tools find headers and libraries beside the system's.
+EXTRA_CFLAGS_XEN_CORE  ?=
+EXTRA_CFLAGS_XEN_TOOLS ?=
+PREPEND_INCLUDES ?=
+APPEND_INCLUDES  ?=
+PREPEND_LIB      ?=
+APPEND_LIB       ?=
 
 # Reproducible build: an explicit date wins, then SOURCE_DATE_EPOCH, then the last commit's date; never the clock.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -43,6 +58,7 @@ INITD_DIR        ?= /etc/init.d
 SYSTEMD_DIR      ?= $(PREFIX)/lib/systemd
 MODULES_LOAD_DIR ?= $(PREFIX)/lib/modules-load.d
 UDEV_DIR         ?= $(PREFIX)/lib/udev
+BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
 # The modules of a control domain's Linux, and the QEMU of xen-qemu-dom0-disk-backend.
 LINUX_BACKEND_MODULES ?= xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkback xen-netback xen-pciback
 QEMU_XEN         ?= /usr/libexec/xen-qemu-system-i386

@@ -10,7 +10,7 @@ HV_CFLAGS := -include hv/include/hv/visibility.h -std=gnu17 -ffreestanding -nost
         -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-common -fno-delete-null-pointer-checks \
         -fno-strict-aliasing -ffunction-sections -fdata-sections \
-        -ffile-prefix-map=$(CURDIR)=. $(WARN)
+        -ffile-prefix-map=$(CURDIR)=. $(WARN) $(EXTRA_CFLAGS_XEN_CORE)
 ifeq ($(debug),y)
 HV_CFLAGS += -DHV_DEBUG
 endif
@@ -35,7 +35,7 @@ $(BUILD)/gen/compile.h: FORCE
 	   echo '#define XEN_COMPILE_DOMAIN "$(XEN_DOMAIN)"'; \
 	   echo '#define XEN_COMPILE_HOST "$(XEN_BUILD_HOST)"'; \
 	   echo '#define XEN_COMPILE_DATE "$(XEN_BUILD_DATE)"'; \
-	   echo '#define XEN_COMPILER "$(shell $(CC) --version | head -n 1)"'; \
+	   echo '#define XEN_COMPILER "$(shell $(CC) --version | sed '1{s/^[^ ]*gcc /gcc /;q}')"'; \
 	   echo '#define XEN_CHANGESET "$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)"'; } > $@.tmp
 	@cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
 

@@ -1,7 +1,7 @@
 # What leaves the tree: install, dist, packages. packaging/manifest is the list of files.
 PACKAGES := hypervisor,guest,utils,common
 comma := ,
-PLACES := XEN_NAME PREFIX BOOT_DIR DEBUG_DIR LIBEXEC_DIR CONFIG_DIR SYSCONFIG_DIR INITD_DIR SYSTEMD_DIR MODULES_LOAD_DIR UDEV_DIR DOC_DIR \
+PLACES := XEN_NAME PREFIX BOOT_DIR DEBUG_DIR LIBEXEC_DIR CONFIG_DIR SYSCONFIG_DIR INITD_DIR SYSTEMD_DIR MODULES_LOAD_DIR UDEV_DIR DOC_DIR BASH_COMPLETION_DIR \
         STATE_DIR QEMU_XEN
 INSTALL_FACTS = 'BUILD=$(BUILD)' 'TOOLS=$(sort $(TOOLS))' 'STRIP=$(STRIP)' 'MODULES=$(LINUX_BACKEND_MODULES)' \
         $(foreach v,$(PLACES),'$(v)=$($(v))')
@@ -9,7 +9,7 @@ INSTALL = $(PYTHON) packaging/install.py
 FOR_ALL = 'NAMES=direct' $(INSTALL_FACTS)
 INIT_VARIANTS = $(subst $(eval ) ,$(comma),$(strip $(INIT)))
 
-.PHONY: build world install install-xen install-tools install-guest uninstall dist distclean mrproper src-tarball deb debball xenversion
+.PHONY: build world install install-xen install-tools install-guest uninstall dist distclean mrproper src-tarball deb debball rpm rpmball xenversion
 build world: all
 
 # The image, packed as boot loaders unpack it, and what it was built with.
@@ -53,3 +53,7 @@ XEN_FULL := $(XEN_VERSION).$(XEN_SUBVERSION)$(firstword $(subst -, ,$(XEN_EXTRAV
 DEB_FACTS := SYSTEMD_DIR=/lib/systemd UDEV_DIR=/lib/udev
 deb debball: all
 	@$(PYTHON) packaging/deb.py '$(DISTDIR)/deb' $(DEB_VERSION) $(XEN_FULL) $(SOURCE_DATE_EPOCH) $(INSTALL_FACTS) $(DEB_FACTS)
+
+# One RPM package, below DISTDIR/rpm.
+rpm rpmball: all
+	@$(PYTHON) packaging/rpm.py '$(DISTDIR)/rpm' $(HOSPES_VERSION) $(or $(PKG_RELEASE),1) $(SOURCE_DATE_EPOCH) $(FOR_ALL)

@@ -1,5 +1,10 @@
 # Hosted tools. Each tools/<name>/ with its own .mk fragment adds a program to TOOLS.
-TOOL_CFLAGS := -std=gnu17 -O2 -g -D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=. $(WARN)
+TOOL_CFLAGS := $(PREPEND_INCLUDES:%=-I%) -std=gnu17 -O2 -g -D_GNU_SOURCE -ffile-prefix-map=$(CURDIR)=. $(WARN) $(APPEND_INCLUDES:%=-idirafter %) \
+        $(EXTRA_CFLAGS_XEN_TOOLS)
+# Both compilers read this list.
+ifneq ($(PREPEND_LIB)$(APPEND_LIB),)
+export LIBRARY_PATH := $(subst $(eval ) ,:,$(strip $(PREPEND_LIB) $(APPEND_LIB) $(subst :, ,$(LIBRARY_PATH))))
+endif
 include lib/lib.mk
 
 # A program of tools/<name>/*.c with nothing special: $(eval $(call small_tool,name,libraries in the linker's order,-lmore)).

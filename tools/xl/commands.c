@@ -104,7 +104,8 @@ const struct command commands[] = {
 	{ "vcpu-set", cmd_vcpu_set, false, true, "Say how many virtual CPUs a domain uses", "[option] <Domain> <vCPUs>",
 	  "-i, --ignore-host  Even more than the machine has CPUs\n" },
 	{ "vm-list", cmd_vm_list, false, false, "Show UUID, id and name of all domains", "", 0 },
-	{ "info", cmd_info, false, false, "Show what is known of the machine and the hypervisor", "-n, --numa         its topology too", 0 },
+	{ "info", cmd_info, false, false, "Show what is known of the machine and the hypervisor", "[options]",
+	  "-n, --numa              Its topology too.\n" },
 	{ "sharing", cmd_sharing, false, false, "Show how much memory domains share", "[Domain]", 0 },
 	{ "sched-credit", cmd_sched_credit, false, true, "Show or change what the credit scheduler goes by", "[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]] [-s [-t TSLICE] [-r RATELIMIT]] [-p CPUPOOL]",
 	  "-d DOMAIN, --domain=DOMAIN        One domain\n"
