@@ -150,24 +150,35 @@ class Hands(threading.Thread):
 
     def back(self, s, path):
         """One step of a back end, and of its front end."""
+        if path in self.wedged or "*" in self.wedged:
+            return
         state = s.read(path + "/state")
         front = s.read(path + "/frontend")
-        if state is None or path in self.wedged or "*" in self.wedged:
-            return
         if state == "1":
-            s.write(path + "/feature-played", "1")
-            s.write(path + "/state", "2")
-            if self.connect and front:
+            if self.switch(s, path, "1", {path + "/feature-played": "1", path + "/state": "2"}) and self.connect and front:
                 try:
                     s.watch(front + "/state", "f" + front)
                 except StoreError as e:
                     if e.name != "EEXIST":  # of an earlier device at that place
                         raise
         elif state == "5":
-            s.write(path + "/state", "6")
+            self.switch(s, path, "5", {path + "/state": "6"})
         elif state == "2" and self.connect and front:
-            s.write(path + "/state", "4")
-            s.write(front + "/state", "4")
+            self.switch(s, path, "2", {path + "/state": "4", front + "/state": "4"})
+
+    def switch(self, s, path, state, changes):
+        """From that state, with all that belongs to it: in a transaction, as Linux does it, so that a device that goes meanwhile leaves nothing."""
+        while True:
+            tx = s.transaction()
+            same = s.read(path + "/state", tx) == state
+            for key, value in changes.items() if same else ():
+                s.write(key, value, tx)
+            try:
+                s.commit(tx)
+                return same
+            except StoreError as e:
+                if e.name != "EAGAIN":
+                    raise
 
 
 class Lives(SimWorld):

@@ -19,7 +19,7 @@ VALUES = [None, True, False, 0, -1, 1, 2, 0x7ff0, 1 << 31, 1 << 63, -(1 << 63), 
 EASY = [  # requests that are answered at once, whatever is wrong with them
     ("domain.rename", {"domain": "web", "name": "web"}), ("domain.config", {"domain": "web"}), ("domain.memory_set", {"domain": "web", "kib": 4096}),
     ("domain.memory_max", {"domain": "web", "kib": 8192}), ("domain.vcpus_set", {"domain": "web", "vcpus": 1, "ignore_warnings": True}), ("domain.explain", {"domain": "web"}),
-    ("device.list", {"domain": "web", "kind": "disk"}), ("device.list", {"domain": "web", "kind": "nic"}), ("daemon.status", {}), ("domain.pause", {"domain": "web"}),
+    ("domain.wait", {"domain": 77, "gone": True}), ("device.list", {"domain": "web", "kind": "disk"}), ("device.list", {"domain": "web", "kind": "nic"}), ("daemon.status", {}), ("domain.pause", {"domain": "web"}),
     ("domain.unpause", {"domain": "web"}), ("device.detach", {"domain": "web", "kind": "disk", "vdev": "xvdq"}), ("device.detach", {"domain": "web", "kind": "nic", "devid": 9, "force": True}),
 ]
 

@@ -19,6 +19,7 @@ CREATE = ["create." + s for s in ("pool", "check", "balloon", "note", "build", "
     "plug.wait", "plug.hotplug"]
 DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "kill", "erase", "gone")] + [
     "unplug.wait", "unplug.hotplug"]
+FAIL = CREATE[:5] + ["create.forget"]
 RESTART = [s.replace("destroy", "restart") for s in DESTROY] + CREATE
 RENAME = ["rename-restart." + s for s in ("note", "rename", "handle")] + CREATE
 ATTACH = ["attach." + s for s in ("check", "look", "prepare", "publish", "plug", "connect", "save")] + ["plug.wait", "plug.hotplug"]
@@ -163,6 +164,31 @@ def test_create_store_killed():
     creations("store")
 
 
+def failures(kill):
+    """A creation that comes to nothing once it was noted."""
+    with Case(kill) as c:
+        bad = c.w.folder / "no-kernel"
+        bad.write_bytes(bytes(4096))
+        for point in FAIL:
+            def create(w):
+                config = w.config("new", disks=1, nics=1)
+                config["b_info"]["kernel"] = str(bad)
+                return w.rpc.send("domain.create", config=config)
+            c.at(point, create, wait=kill == "hospesd")
+            told = c.answer() if kill != "hospesd" else None
+            assert told == (None if kill == "hospesd" else "kernel-format"), (point, told)
+            c.settle()
+            c.clean("new")
+
+
+def test_failure_hospesd_killed():
+    failures("hospesd")
+
+
+def test_failure_store_killed():
+    failures("store")
+
+
 def test_killed_before_the_record():
     """The configuration lies on the disk and nothing else tells of it yet: not of a new domain, nor of the name and UUID of one that is kept."""
     with Case("hospesd") as c:
@@ -206,7 +232,7 @@ def test_create_console_killed():
 
 def test_every_step_is_tried():
     """The lists above name all steps that the sources have."""
-    tried = set(CREATE + DESTROY + RESTART + RENAME + ATTACH + DETACH + SHUTDOWN + CHANGE + DUMP)
+    tried = set(CREATE + FAIL + DESTROY + RESTART + RENAME + ATTACH + DETACH + SHUTDOWN + CHANGE + DUMP)
     found = set()
     for path in (pathlib.Path(__file__).resolve().parents[2] / "tools/hospesd").glob("*.c"):
         text = path.read_text()

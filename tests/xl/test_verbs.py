@@ -58,10 +58,11 @@ def test_timings():
 
 
 def test_shutdown_waits():
-    """-w ends when the guest is down; -a takes all guests."""
+    """-w ends when nothing is left of the guest, or when it is down and kept; -ww waits for its end in any case; -a takes all guests."""
     with XlWorld() as w:
         for name in ("a", "b"):
             good(w.xl("create", w.file(name)))
+        w.hands.wedged.add("*")
         p = subprocess.Popen([str(XL), "shutdown", "-a", "-w"], env=w.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for i in (1, 2):
             path = f"/local/domain/{i}/control/shutdown"
@@ -70,6 +71,19 @@ def test_shutdown_waits():
             w.sim.shutdown(i, POWEROFF)
         out, err = p.communicate(timeout=60)
         assert p.returncode == 0 and "Shutting down domain 1" in out and "Shutting down domain 2" in out, (out, err)
+        assert not w.leftovers(), w.leftovers()
+        w.hands.wedged.clear()
+        good(w.xl("create", w.file("kept", 'on_poweroff="preserve"')))
+        waiting = {n: subprocess.Popen([str(XL), "shutdown", n, "kept"], env=w.env, stdout=subprocess.PIPE, text=True) for n in ("-w", "-ww")}
+        w.store.wait_for("/local/domain/3/control/shutdown", "poweroff")
+        while len([x for x in w.call("daemon.status")["pending"] if x["operation"] == "shutdown" and x["step"] == "taken"]) < 2:
+            pass
+        w.sim.shutdown(3, POWEROFF)
+        w.store.write("/local/domain/3/control/shutdown", "")
+        assert waiting["-w"].wait(60) == 0 and [x["step"] for x in w.call("daemon.status")["pending"]] == ["down"]
+        assert "---s--" in w.xl("list", "kept").stdout and waiting["-ww"].poll() is None
+        good(w.xl("destroy", "kept"))
+        assert waiting["-ww"].wait(60) == 0 and not w.leftovers(), w.leftovers()
 
 
 def test_foreground():

@@ -30,6 +30,7 @@ struct attach {
 	struct op op; /* first */
 	struct work work;
 	int work_rc;
+	struct problem work_problem; /* of the thread */
 	struct device *dev;
 	const char *list;
 	struct json_object *json;
@@ -119,18 +120,19 @@ static void prepare_run(struct work *w, struct hcall *h)
 	(void)h;
 	uuid_format(uuid, a->op.dom->uuid);
 	if (a->checked)
-		a->work_rc = device_prepare(a->dev, uuid, &a->op.problem);
+		a->work_rc = device_prepare(a->dev, uuid, &a->work_problem);
 	else
-		a->work_rc = device_check(a->dev, &a->op.problem);
+		a->work_rc = device_check(a->dev, &a->work_problem);
 }
 
 static void prepare_done(struct work *w)
 {
 	struct attach *a = (struct attach *)((char *)w - offsetof(struct attach, work));
-	if (!a->work_rc && !a->checked)
+	op_found(&a->op, &a->work_problem);
+	if (!a->work_rc && !a->checked && !a->op.problem.err)
 		a->work_rc = sharing_claim(a->dev, a->op.dom->id, &a->op.problem);
 	a->checked = true;
-	if (a->work_rc || a->op.aborted)
+	if (a->op.problem.err)
 		op_fail(&a->op);
 	else
 		op_next(&a->op);
@@ -139,6 +141,7 @@ static void prepare_done(struct work *w)
 static void prepare(struct op *op)
 {
 	struct attach *a = (struct attach *)op;
+	problem_init(&a->work_problem);
 	a->work.run = prepare_run;
 	a->work.done = prepare_done;
 	a->work.poked = NULL;
@@ -254,8 +257,7 @@ static void wait_connected(struct op *op)
 	char path[DEVICE_PATH];
 	char *state;
 	if (hv_info(op->dom->id, &info) ||
-	    (info.flags & (XEN_DOMINF_paused | XEN_DOMINF_shutdown | XEN_DOMINF_dying)) || !settings->connect_ms ||
-	    op->aborted) {
+	    (info.flags & (XEN_DOMINF_paused | XEN_DOMINF_shutdown | XEN_DOMINF_dying)) || !settings->connect_ms) {
 		op_next(op);
 		return;
 	}
@@ -407,12 +409,7 @@ static void out_wait(struct op *op)
 static void out_erase(struct op *op)
 {
 	struct attach *a = (struct attach *)op;
-	struct xs_batch *b;
-	if (op->aborted) { /* the domain's end will do it */
-		op_fail(op);
-		return;
-	}
-	b = xs_batch_new();
+	struct xs_batch *b = xs_batch_new();
 	device_erase(a->dev, b);
 	xs_batch_commit(b, stored, op);
 }

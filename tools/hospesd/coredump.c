@@ -56,7 +56,7 @@ static void written(struct work *w)
 {
 	struct coredump *c = of_work(w);
 
-	c->op.problem = c->problem;
+	op_found(&c->op, &c->problem);
 	if (c->problem.err)
 		op_fail(&c->op);
 	else

@@ -47,12 +47,14 @@ struct create {
 	/* Written by the thread, read by the loop: how far the build is. */
 	_Atomic(const char *) progress_step;
 	atomic_uint_least64_t progress_done, progress_total;
-	struct problem build_problem;
+	struct problem work_problem; /* of the thread: op.problem is the loop's */
 	struct xs_watch *tty_watch;
 	struct timer tty_deadline;
 	struct balloon balloon;
 	bool tty_asked, tty_late;
-	struct caller *canceller; /* waits for the end of what it gave up */
+	struct caller **cancellers; /* wait for the end of what they gave up */
+	unsigned nr_cancellers;
+	bool noted;
 	char tty[64];
 };
 
@@ -142,6 +144,7 @@ static void make_room(struct op *op)
 static void note(struct op *op)
 {
 	struct create *c = (struct create *)op;
+	c->noted = true;
 	pending_note(c->config.uuid, c->restart ? "restart" : "create", c->restarts, stored, op);
 }
 
@@ -173,12 +176,13 @@ static void check_run(struct work *w, struct hcall *h)
 	int rc = 0;
 	(void)h;
 	for (struct device *dev = c->devices; dev && !rc; dev = dev->next)
-		rc = device_check(dev, &c->op.problem);
+		rc = device_check(dev, &c->work_problem);
 }
 
 static void check_done(struct work *w)
 {
 	struct create *c = of_work(w);
+	op_found(&c->op, &c->work_problem);
 	for (struct device *dev = c->devices; dev && !c->op.problem.err; dev = dev->next)
 		sharing_claim(dev, 0, &c->op.problem);
 	if (c->op.problem.err)
@@ -197,6 +201,7 @@ static void check(struct op *op)
 	}
 	for (struct device *dev = c->devices; dev; dev = dev->next)
 		sharing_drop(dev);
+	problem_init(&c->work_problem);
 	c->work.run = check_run;
 	c->work.done = check_done;
 	c->work.poked = NULL;
@@ -206,7 +211,7 @@ static void check(struct op *op)
 /* The domain is built, loop devices are made: all of it or nothing. */
 static int build_all(struct create *c, struct hcall *h)
 {
-	struct problem *p = &c->build_problem;
+	struct problem *p = &c->work_problem;
 	char uuid[UUID_TEXT];
 	int rc = 0;
 	if (!h)
@@ -234,8 +239,8 @@ static void build_run(struct work *w, struct hcall *h)
 {
 	struct create *c = of_work(w);
 	int rc = build_all(c, h);
-	if (rc && !c->build_problem.err)
-		problem_set(&c->build_problem, -rc, "build-failed", "build", "look at xl dmesg",
+	if (rc && !c->work_problem.err)
+		problem_set(&c->work_problem, -rc, "build-failed", "build", "look at xl dmesg",
 			    "it cannot be built: %s", strerror(-rc));
 }
 
@@ -243,8 +248,8 @@ static void build_done(struct work *w)
 {
 	struct create *c = of_work(w);
 	uint32_t id = c->build.built_domid;
-	if (c->build_problem.err) {
-		c->op.problem = c->build_problem;
+	if (c->work_problem.err) {
+		op_found(&c->op, &c->work_problem);
 		op_fail(&c->op);
 		return;
 	}
@@ -271,17 +276,13 @@ static uint32_t choose_domid(void)
 static void build(struct op *op)
 {
 	struct create *c = (struct create *)op;
-	if (op->aborted) {
-		op_fail(op);
-		return;
-	}
 	memset(&c->build, 0, sizeof(c->build));
 	c->build.kernel_cache = settings->cache_dir;
 	c->build.cpupool = c->pool;
 	c->build.domid = drivers_number(c->config.name);
 	if (!c->build.domid)
 		c->build.domid = choose_domid();
-	problem_init(&c->build_problem);
+	problem_init(&c->work_problem);
 	c->work.run = build_run;
 	c->work.done = build_done;
 	c->work.poked = build_poked;
@@ -355,10 +356,6 @@ static void introduced(void *arg, int err, const char *body, size_t len)
 static void introduce(struct op *op)
 {
 	struct create *c = (struct create *)op;
-	if (op->aborted) {
-		op_fail(op);
-		return;
-	}
 	xs_introduce(op->dom->id, c->build.store_gfn, c->build.store_port, introduced, op);
 }
 
@@ -414,7 +411,7 @@ static void console(struct op *op)
 	struct create *c = (struct create *)op;
 	char path[48];
 	snprintf(path, sizeof(path), "/local/domain/%u/console/tty", op->dom->id);
-	if (op->aborted || !settings->console_ms) {
+	if (!settings->console_ms) {
 		op_next(op);
 		return;
 	}
@@ -435,12 +432,7 @@ static void devices(struct op *op)
 static void unpause(struct op *op)
 {
 	struct create *c = (struct create *)op;
-	int rc;
-	if (op->aborted) {
-		op_fail(op);
-		return;
-	}
-	rc = c->paused ? 0 : hv_unpause(op->dom->id);
+	int rc = c->paused ? 0 : hv_unpause(op->dom->id);
 	/* A daemon that was killed right here finds it running. */
 	if (rc && !c->resumed) {
 		problem_set(&op->problem, -rc, "hypervisor-refused", "unpause", "look at xl dmesg",
@@ -533,25 +525,73 @@ static void answer(struct create *c)
 
 static void create_free(struct create *c)
 {
+	free(c->cancellers);
 	domain_config_free(&c->config);
 	device_free_all(c->devices);
 	free(c);
 }
 
-/* Nothing of a failed creation is left: now its caller may know. */
+/* Nothing of a failed creation is left: now its caller may know, and who gave it up. */
 static void undone(void *arg)
 {
 	struct create *c = arg;
 	caller_problem(c->op.caller, &c->op.problem);
-	caller_result(c->canceller, NULL);
+	while (c->nr_cancellers)
+		caller_result(c->cancellers[--c->nr_cancellers], NULL);
 	create_free(c);
 }
+
+/* Why it failed is known by now, if it did. */
+static void store_away(struct op *op, const struct problem *p)
+{
+	struct create *c = (struct create *)op;
+	if (op->problem.err) {
+		caller_problem(op->caller, &op->problem);
+		op->caller = NULL;
+	}
+	while (c->nr_cancellers)
+		caller_problem(c->cancellers[--c->nr_cancellers], p);
+}
+
+static void forgotten(void *arg, int err, const char *body, size_t len)
+{
+	struct op *op = arg;
+	(void)body;
+	(void)len;
+	if (err == ENOENT || op_store_ok(op, err, "the end of its note"))
+		op_next(op);
+}
+
+static void forget(struct op *op)
+{
+	struct create *c = (struct create *)op;
+	char uuid[UUID_TEXT], *path;
+	uuid_format(uuid, c->config.uuid);
+	path = xasprintf(CREATE_PENDING "/%s", uuid);
+	xs_rm(path, forgotten, op);
+	free(path);
+}
+
+static void forget_end(struct op *op)
+{
+	undone(op);
+}
+
+/* The end of a creation that came to no domain but had been noted. With a domain the note goes after that: if we die before, who comes next must find it. */
+static const struct op_step forget_steps[] = { { "forget", forget } };
+static const struct op_type forget_type = {
+	.name = "create",
+	.steps = forget_steps,
+	.nr_steps = 1,
+	.quiet = true,
+	.store_away = store_away,
+	.end = forget_end,
+};
 
 static void create_end(struct op *op)
 {
 	struct create *c = (struct create *)op;
 	struct dom *d = op->dom;
-	char uuid[UUID_TEXT], *path;
 	xs_unwatch(c->tty_watch);
 	timer_cancel(&c->tty_deadline);
 	if (d && d->op == op)
@@ -570,21 +610,19 @@ static void create_end(struct op *op)
 	if (!c->published && !c->resumed) {
 		for (struct device *dev = c->devices; dev; dev = dev->next)
 			device_unprepare(dev);
-		/* With a domain the note goes after that: if we die before, who comes next must find it. */
-		if (!d) {
-			uuid_format(uuid, c->config.uuid);
-			path = xasprintf(CREATE_PENDING "/%s", uuid);
-			xs_rm(path, NULL, NULL);
-			free(path);
-		}
 		pending_remove(c->config.uuid);
 	}
 	if (d) {
 		destroy_undo(d, undone, c);
-	} else {
-		dom_never(c->config.name, &op->problem);
-		undone(c);
+		return;
 	}
+	dom_never(c->config.name, &op->problem);
+	if (!c->noted) {
+		undone(c);
+		return;
+	}
+	op->aborted = false;
+	op_start(op, &forget_type, 0);
 }
 
 static const struct op_type create_type = {
@@ -592,8 +630,15 @@ static const struct op_type create_type = {
 	.steps = steps,
 	.nr_steps = sizeof(steps) / sizeof(*steps),
 	.abort = create_abort,
+	.store_away = store_away,
 	.end = create_end,
 };
+
+/* A creation that has not come to a domain yet. */
+static struct create *unborn(const struct op *op)
+{
+	return (op->type == &create_type || op->type == &forget_type) && !op->dom ? (struct create *)op : NULL;
+}
 
 /*
  * Before anything is done.
@@ -602,12 +647,15 @@ static const struct op_type create_type = {
 bool create_cancel(const char *name, struct caller *caller)
 {
 	for (struct op *op = op_first(); op; op = op->next) {
-		struct create *c = (struct create *)op;
-		if (op->type != &create_type || op->dom || c->canceller || strcmp(c->config.name, name))
+		struct create *c = unborn(op);
+		if (!c || strcmp(c->config.name, name))
 			continue;
-		c->canceller = caller;
-		op->aborted = true;
-		create_abort(op);
+		c->cancellers = xrealloc(c->cancellers, (c->nr_cancellers + 1) * sizeof(struct caller *));
+		c->cancellers[c->nr_cancellers++] = caller;
+		if (op->type == &create_type && !op->aborted) {
+			op->aborted = true;
+			create_abort(op);
+		}
 		return true;
 	}
 	return false;
@@ -616,10 +664,8 @@ bool create_cancel(const char *name, struct caller *caller)
 bool create_under_way(const char *name, const uint8_t uuid[16])
 {
 	for (struct op *op = op_first(); op; op = op->next) {
-		struct create *c = (struct create *)op;
-		if (op->type != &create_type || op->dom)
-			continue;
-		if (!strcmp(c->config.name, name) || !memcmp(c->config.uuid, uuid, 16))
+		const struct create *c = unborn(op);
+		if (c && (!strcmp(c->config.name, name) || !memcmp(c->config.uuid, uuid, 16)))
 			return true;
 	}
 	return false;

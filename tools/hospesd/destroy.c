@@ -410,11 +410,30 @@ static const struct op_type restart_type = {
 	.end = destroy_end,
 };
 
+bool destroy_under_way(const struct dom *dom)
+{
+	return dom->op && (dom->op->type == &destroy_type || dom->op->type == &restart_type);
+}
+
+static struct also *add_also(struct destroy *d)
+{
+	struct also *a = xcalloc(1, sizeof(*a));
+	a->next = d->also;
+	d->also = a;
+	return a;
+}
+
+void destroy_join(struct dom *dom, struct caller *caller)
+{
+	if (caller)
+		add_also((struct destroy *)dom->op)->caller = caller;
+}
+
 /* The operation that takes @dom down, begun if there is none. */
 static struct destroy *taking_down(struct dom *dom, enum destroy_then then)
 {
 	struct destroy *d = (struct destroy *)dom->op;
-	if (d && (d->op.type == &destroy_type || d->op.type == &restart_type)) {
+	if (destroy_under_way(dom)) {
 		/* Whoever asks for its end does not want another life of it. */
 		if (then == DESTROY_ONLY)
 			d->then = then;
@@ -432,25 +451,17 @@ static struct destroy *taking_down(struct dom *dom, enum destroy_then then)
 void destroy_start(struct caller *caller, struct dom *dom, enum destroy_then then, struct domain_config *config)
 {
 	struct destroy *d = taking_down(dom, then);
-	struct also *a;
 	if (config) {
 		d->config = xcalloc(1, sizeof(*config));
 		*d->config = *config;
 	}
-	if (!caller)
-		return;
-	a = xcalloc(1, sizeof(*a));
-	a->caller = caller;
-	a->next = d->also;
-	d->also = a;
+	destroy_join(dom, caller);
 }
 
 void destroy_undo(struct dom *dom, void (*done)(void *arg), void *arg)
 {
 	struct destroy *d = taking_down(dom, DESTROY_ONLY);
-	struct also *a = xcalloc(1, sizeof(*a));
+	struct also *a = add_also(d);
 	a->done = done;
 	a->arg = arg;
-	a->next = d->also;
-	d->also = a;
 }

@@ -90,6 +90,7 @@ static void rename_end(struct op *op)
 {
 	struct renaming *r = (struct renaming *)op;
 	op->dom->op = NULL;
+	shutdown_seen(op->dom, false);
 	if (op->problem.err)
 		dom_problem(op->dom, &op->problem);
 	else
@@ -136,6 +137,7 @@ static void follow(struct dom *d, enum domain_action action, struct domain_confi
 {
 	switch (action) {
 	case ACTION_PRESERVE:
+		shutdown_seen(d, false);
 		break;
 	case ACTION_RESTART:
 	case ACTION_COREDUMP_RESTART:
@@ -197,7 +199,6 @@ static void act(struct dom *d, unsigned reason)
 	dom_log(d, "has shut down (%s); action: %s", life_reason_name(reason), life_action_name(action));
 	json_object_object_add(o, "reason", json_object_new_string(life_reason_name(reason)));
 	dom_event(d, "shutdown", o);
-	shutdown_seen(d);
 	if (action == ACTION_SOFT_RESET)
 		refuse_soft_reset(d);
 	if (rc || (action != ACTION_COREDUMP_DESTROY && action != ACTION_COREDUMP_RESTART)) {
@@ -217,7 +218,7 @@ void life_seen(struct dom *d, const struct xen_domctl_getdomaininfo *info)
 	}
 	if (!d->ours) {
 		if (!d->ended)
-			shutdown_seen(d);
+			shutdown_seen(d, false);
 		d->ended = true;
 		return;
 	}
@@ -229,12 +230,12 @@ void life_seen(struct dom *d, const struct xen_domctl_getdomaininfo *info)
 
 void life_vanished(struct dom *d)
 {
-	shutdown_seen(d);
 	if (d->op)
 		return; /* we are about it ourselves */
 	if (!d->ours) {
 		dom_event(d, "destroyed", NULL);
 		dom_gone(d);
+		shutdown_seen(d, true);
 		return;
 	}
 	/* Somebody else destroyed it: what it leaves is ours to clear away. */

@@ -53,6 +53,29 @@ static bool may_end(struct caller *caller, const struct dom *d)
 	return false;
 }
 
+/*
+ * The same for a request that changes the domain: what is written of one on its way out nobody would take away. Of others' the hypervisor knows that, and
+ * of one that has pages somebody holds.
+ */
+static struct dom *living(struct caller *caller, struct json_object *params)
+{
+	struct dom *d = domain_of(caller, params);
+	struct xen_domctl_getdomaininfo info;
+	struct problem p;
+	if (!d || (!destroy_under_way(d) && (hv_info(d->id, &info) || !(info.flags & XEN_DOMINF_dying))))
+		return d;
+	problem_init(&p);
+	problem_set(&p, ESRCH, "domain-destroyed", "request",
+		    "wait until it is gone; xl explain says what it waits for", "the domain is being destroyed");
+	refuse(caller, d, &p);
+	return NULL;
+}
+
+static unsigned wait_of(struct json_object *params)
+{
+	return arg_bool(params, "gone") ? 2 : 1;
+}
+
 static void domain_create(struct caller *caller, struct json_object *params)
 {
 	struct domain_config config;
@@ -88,18 +111,29 @@ static void domain_destroy(struct caller *caller, struct json_object *params)
 	destroy_start(caller, d, DESTROY_ONLY, NULL);
 }
 
+static void ask_down(struct caller *caller, struct json_object *params, const char *command)
+{
+	struct dom *d = living(caller, params);
+	if (d && may_end(caller, d))
+		shutdown_start(caller, d, command, arg_bool(params, "fallback"),
+			       arg_bool(params, "wait") ? wait_of(params) : 0);
+}
+
 static void domain_shutdown(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
-	if (d && may_end(caller, d))
-		shutdown_start(caller, d, "poweroff", arg_bool(params, "fallback"), arg_bool(params, "wait"));
+	ask_down(caller, params, "poweroff");
 }
 
 static void domain_reboot(struct caller *caller, struct json_object *params)
 {
+	ask_down(caller, params, "reboot");
+}
+
+static void domain_wait(struct caller *caller, struct json_object *params)
+{
 	struct dom *d = domain_of(caller, params);
 	if (d && may_end(caller, d))
-		shutdown_start(caller, d, "reboot", arg_bool(params, "fallback"), arg_bool(params, "wait"));
+		shutdown_wait(caller, d, wait_of(params));
 }
 
 static void answer_hypercall(struct caller *caller, const struct dom *d, int rc, const char *what)
@@ -169,7 +203,7 @@ static void renamed(void *arg, int err, const char *body, size_t len)
 
 static void domain_rename(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params), *other;
+	struct dom *d = living(caller, params), *other;
 	const char *name = arg_string(params, "name");
 	struct problem p;
 	struct xs_batch *b;
@@ -228,7 +262,7 @@ static void domain_config_get(struct caller *caller, struct json_object *params)
 
 static void domain_config_update(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	struct dom *d = living(caller, params);
 	struct domain_config config;
 	struct json_object *json;
 	struct problem p;
@@ -261,21 +295,21 @@ static void domain_config_update(struct caller *caller, struct json_object *para
 
 static void domain_memory_set(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	struct dom *d = living(caller, params);
 	if (d)
 		limits_memory_set(caller, d, params);
 }
 
 static void domain_memory_max(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	struct dom *d = living(caller, params);
 	if (d)
 		limits_memory_max(caller, d, params);
 }
 
 static void domain_vcpus_set(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	struct dom *d = living(caller, params);
 	if (d)
 		limits_vcpus_set(caller, d, params);
 }
@@ -294,14 +328,14 @@ static void domain_explain(struct caller *caller, struct json_object *params)
 
 static void device_attach(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	struct dom *d = living(caller, params);
 	if (d)
 		devices_attach(caller, d, params);
 }
 
 static void device_detach(struct caller *caller, struct json_object *params)
 {
-	struct dom *d = domain_of(caller, params);
+	struct dom *d = living(caller, params);
 	if (d)
 		devices_detach(caller, d, params);
 }
@@ -352,6 +386,7 @@ const struct server_entry methods[] = {
 	{ "domain.destroy", domain_destroy },
 	{ "domain.shutdown", domain_shutdown },
 	{ "domain.reboot", domain_reboot },
+	{ "domain.wait", domain_wait },
 	{ "domain.pause", domain_pause },
 	{ "domain.unpause", domain_unpause },
 	{ "domain.rename", domain_rename },

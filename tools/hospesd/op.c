@@ -48,6 +48,10 @@ static void enter(void *arg)
 {
 	struct op *op = arg;
 	op_die_here(op->type->name, op_step_name(op));
+	if (op->aborted && op->problem.err) {
+		op_fail(op);
+		return;
+	}
 	op->entered = true;
 	op->type->steps[op->step].enter(op);
 }
@@ -108,12 +112,17 @@ static void look_alone(void *arg)
 
 void op_wait_alone(struct op *op)
 {
+	struct op *x = ops.all;
 	op->alone = true;
-	for (struct op *x = ops.all; x; x = x->next)
-		if (x != op && x->dom == op->dom && !x->aborted && x->type->abort) {
-			x->aborted = true;
-			x->type->abort(x);
+	while (x) {
+		if (x == op || x->dom != op->dom || x->aborted || !x->type->abort) {
+			x = x->next;
+			continue;
 		}
+		x->aborted = true;
+		x->type->abort(x);
+		x = ops.all; /* that may have ended some */
+	}
 	loop_defer(look_alone, NULL);
 }
 
@@ -165,6 +174,12 @@ void op_fail(struct op *op)
 	if (op->dom)
 		problem_domain(&op->problem, op->dom->name, op->dom->id);
 	end(op);
+}
+
+void op_found(struct op *op, const struct problem *p)
+{
+	if (!op->problem.err)
+		op->problem = *p;
 }
 
 /* An operation was parked for EIO: if the store is there all the same, that was its answer. */

@@ -27,7 +27,10 @@ struct op_type {
 	const struct op_step *steps;
 	unsigned nr_steps;
 	bool quiet; /* part of another operation: leaves no record of its own */
-	/* Its domain is about to be destroyed: end soon. NULL: it does not wait for anything long. */
+	/*
+	 * Its domain is about to be destroyed: end soon. If it leaves a problem, that is what the operation ends with: no other step is entered. NULL:
+	 * it does not wait for anything long.
+	 */
 	void (*abort)(struct op *op);
 	/* Tell those who wait, other than op->caller, that the store is away; they are not to be answered again. May be NULL. */
 	void (*store_away)(struct op *op, const struct problem *p);
@@ -71,6 +74,8 @@ void op_next(struct op *op);
 void op_goto(struct op *op, unsigned step);
 /* What was found is in op->problem; op->child_problem counts if that is empty. */
 void op_fail(struct op *op);
+/* What a thread found, which writes to a problem of its own: the operation's, unless that has a reason to end by now. */
+void op_found(struct op *op, const struct problem *p);
 /*
  * A request to the store, made by a step, ended with @err. True: go on. Otherwise the operation was parked until the store is back, or failed with
  * a problem naming @what was being done; the caller returns.

@@ -34,6 +34,10 @@ bool create_under_way(const char *name, const uint8_t uuid[16]);
 enum destroy_then { DESTROY_ONLY, DESTROY_RESTART };
 /* Take a domain down, with all that belongs to it; then perhaps make it anew from @config (taken over; may be NULL). */
 void destroy_start(struct caller *caller, struct dom *d, enum destroy_then then, struct domain_config *config);
+/* Is @d being taken down? */
+bool destroy_under_way(const struct dom *d);
+/* @caller is answered with the end of that. */
+void destroy_join(struct dom *d, struct caller *caller);
 /* Without restart; @done(@arg) is called at the end, whatever it was. */
 void destroy_undo(struct dom *d, void (*done)(void *arg), void *arg);
 
@@ -63,10 +67,15 @@ void unplug_start(struct op *parent, struct dom *d, struct device *device, bool 
  */
 void coredump_start(struct dom *d, void (*done)(struct dom *d, void *arg), void *arg);
 
-/* control/shutdown. */
-void shutdown_start(struct caller *caller, struct dom *d, const char *command, bool fallback, bool wait);
-/* Tell whoever waits for the end of @d that it is down. */
-void shutdown_seen(struct dom *d);
+/*
+ * control/shutdown. @wait 1: until the domain has gone down and what its configuration wants then was done, be it gone or kept; 2: until it is gone. Of a
+ * domain of another toolstack only that it is down is known.
+ */
+void shutdown_start(struct caller *caller, struct dom *d, const char *command, bool fallback, unsigned wait);
+/* Only wait. */
+void shutdown_wait(struct caller *caller, struct dom *d, unsigned wait);
+/* Tell whoever waits for that that @d is down and stays, or that it is gone. */
+void shutdown_seen(struct dom *d, bool gone);
 
 /* Back ends' directories changed: operations that wait for one look again. */
 void plug_backend_changed(const char *path);

@@ -42,6 +42,8 @@ struct caller {
 	struct caller *next;
 	struct client *client; /* NULL: gone */
 	struct json_object *id;
+	void (*gone)(void *arg);
+	void *gone_arg;
 };
 
 static struct {
@@ -66,12 +68,17 @@ static void set_events(struct client *c)
 static void client_free(struct client *c)
 {
 	struct client **at = &server.clients;
+	struct caller *r;
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
 	server.nr_clients--;
-	for (struct caller *r = c->callers; r; r = r->next)
+	while ((r = c->callers)) {
+		c->callers = r->next;
 		r->client = NULL;
+		if (r->gone)
+			r->gone(r->gone_arg);
+	}
 	loop_remove(c->watch);
 	close(c->fd);
 	text_free(&c->in);
@@ -188,6 +195,15 @@ void caller_progress(struct caller *r, const char *step, uint64_t done, uint64_t
 	json_object_object_add(o, "done", json_object_new_int64((int64_t)done));
 	json_object_object_add(o, "total", json_object_new_int64((int64_t)total));
 	notify(r->client, "progress", o);
+}
+
+bool caller_on_gone(struct caller *r, void (*gone)(void *arg), void *arg)
+{
+	if (!r || !r->client)
+		return false;
+	r->gone = gone;
+	r->gone_arg = arg;
+	return true;
 }
 
 void caller_subscribe(struct caller *r)

@@ -5,6 +5,7 @@
 #ifndef HOSPESD_SERVER_H
 #define HOSPESD_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct json_object;
@@ -30,6 +31,8 @@ void caller_result(struct caller *c, struct json_object *result);
 void caller_problem(struct caller *c, const struct problem *p);
 /* Tell how far a long request got. @c may be NULL. */
 void caller_progress(struct caller *c, const char *step, uint64_t done, uint64_t total);
+/* Call @gone(@arg) if its client goes before the answer; NULL: do not. False: it has gone. @c may be NULL. */
+bool caller_on_gone(struct caller *c, void (*gone)(void *arg), void *arg);
 /* From now on its client gets events. */
 void caller_subscribe(struct caller *c);
 /* An event for all who asked for them; taken over. */

@@ -20,7 +20,8 @@ struct shutdown {
 	struct op op; /* first */
 	const char *command;
 	char path[64];
-	bool fallback, wait, asked, over;
+	bool fallback, asked, over;
+	unsigned wait;
 	struct xs_watch *watch;
 	struct timer deadline;
 };
@@ -99,14 +100,28 @@ static void wait_taken(struct op *op)
 	timer_set(&s->deadline, settings->shutdown_ms, not_taken, s);
 }
 
+/* Is what is waited for so already, or what it ends in under way? See shutdown_end(). */
+static bool is_over(const struct shutdown *s)
+{
+	const struct dom *d = s->op.dom;
+	struct xen_domctl_getdomaininfo info;
+	if (!s->wait || s->op.aborted || d->gone || destroy_under_way(d))
+		return true;
+	if (d->op || hv_info(d->id, &info))
+		return false; /* something is done about it, or will be as soon as its end is noticed */
+	return s->wait == 1 && (info.flags & XEN_DOMINF_shutdown) && (d->ended || !d->ours);
+}
+
+static void nobody_waits(void *arg)
+{
+	op_next(arg);
+}
+
 static void wait_down(struct op *op)
 {
-	struct shutdown *s = (struct shutdown *)op;
-	struct xen_domctl_getdomaininfo info;
-	if (!s->wait || op->aborted || hv_info(op->dom->id, &info) ||
-	    (info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying)))
+	if (is_over((struct shutdown *)op) || !caller_on_gone(op->caller, nobody_waits, op))
 		op_next(op);
-	/* Otherwise shutdown_seen() goes on. */
+	/* Otherwise shutdown_seen() goes on, or what takes it down meanwhile. */
 }
 
 static const struct op_step steps[] = {
@@ -127,9 +142,12 @@ static void shutdown_end(struct op *op)
 	struct shutdown *s = (struct shutdown *)op;
 	xs_unwatch(s->watch);
 	timer_cancel(&s->deadline);
+	caller_on_gone(op->caller, NULL, NULL);
 	if (op->problem.err) {
 		dom_problem(op->dom, &op->problem);
 		caller_problem(op->caller, &op->problem);
+	} else if (s->wait && destroy_under_way(op->dom)) {
+		destroy_join(op->dom, op->caller);
 	} else {
 		caller_result(op->caller, NULL);
 	}
@@ -145,27 +163,38 @@ static const struct op_type shutdown_type = {
 	.end = shutdown_end,
 };
 
-void shutdown_start(struct caller *caller, struct dom *d, const char *command, bool fallback, bool wait)
+static void start(struct shutdown *s, struct caller *caller, struct dom *d, unsigned wait, unsigned step)
 {
-	struct shutdown *s = xcalloc(1, sizeof(*s));
 	s->op.dom = d;
 	s->op.caller = caller;
+	s->wait = wait;
+	op_start(&s->op, &shutdown_type, step);
+}
+
+void shutdown_start(struct caller *caller, struct dom *d, const char *command, bool fallback, unsigned wait)
+{
+	struct shutdown *s = xcalloc(1, sizeof(*s));
 	s->command = command;
 	s->fallback = fallback;
-	s->wait = wait;
 	snprintf(s->path, sizeof(s->path), "/local/domain/%u/control/shutdown", d->id);
 	dom_log(d, "is asked to %s", command);
-	op_start(&s->op, &shutdown_type, ASK);
+	start(s, caller, d, wait, ASK);
+}
+
+void shutdown_wait(struct caller *caller, struct dom *d, unsigned wait)
+{
+	start(xcalloc(1, sizeof(struct shutdown)), caller, d, wait, DOWN);
 }
 
 /* Go on with those that waited; one at a time, as each takes itself off the list. */
-void shutdown_seen(struct dom *d)
+void shutdown_seen(struct dom *d, bool gone)
 {
 	bool again = true;
 	while (again) {
 		again = false;
 		for (struct op *op = op_first(); op && !again; op = op->next)
-			if (op->type == &shutdown_type && op->dom == d && op->step == DOWN && op->entered) {
+			if (op->type == &shutdown_type && op->dom == d && op->step == DOWN && op->entered &&
+			    (gone || ((struct shutdown *)op)->wait == 1)) {
 				op_next(op);
 				again = true;
 			}

@@ -48,37 +48,58 @@ int cmd_destroy(int argc, char **argv)
 	return ask("domain.destroy", xl_domain_params(domid));
 }
 
-static struct json_object *down_params(uint32_t domid, bool fallback, bool wait)
+/* @wait: 1, until the domain is down and what its configuration wants then was done; 2, until it is gone. */
+static struct json_object *down_params(uint32_t domid, bool fallback, unsigned wait)
 {
 	struct json_object *params = xl_domain_params(domid);
 
 	json_object_object_add(params, "fallback", json_object_new_boolean(fallback));
-	json_object_object_add(params, "wait", json_object_new_boolean(wait));
+	json_object_object_add(params, "wait", json_object_new_boolean(wait > 0));
+	json_object_object_add(params, "gone", json_object_new_boolean(wait > 1));
 	return params;
 }
 
-/* It is gone, or about to go. */
-static bool is_down(uint32_t domid)
+/* Tell about it, unless it is because the domain has gone down by itself meanwhile. */
+static int take_down_one(const char *method, uint32_t domid, bool fallback, unsigned wait)
 {
-	struct domain d;
-	bool down = true;
+	struct json_object *result;
+	struct problem p;
 
-	if (domain_get(domid, &d)) {
-		down = d.info.flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying);
-		domain_put(&d);
-	}
-	return down;
+	problem_init(&p);
+	result = xl_ask(method, down_params(domid, fallback, wait), &p);
+	json_object_put(result);
+	if (result || strcmp(p.code, "no-such-domain") == 0 || strcmp(p.code, "domain-destroyed") == 0)
+		return XL_OK;
+	return xl_problem(&p);
 }
 
-/* Of the domains that are waited for, one is down. */
-static void on_event(void *arg, const char *event, uint32_t domid, struct json_object *params)
+/* All are asked before one is waited for. */
+static int take_down_all(const char *method, const char *doing, bool fallback, unsigned wait)
 {
-	struct domains *l = arg;
+	struct domains l = domains_list();
+	int rc = XL_OK;
 
-	(void)params;
-	for (unsigned i = 0; i < l->nr; i++)
-		if (l->d[i].info.domain == domid && (strcmp(event, "shutdown") == 0 || strcmp(event, "destroyed") == 0))
-			l->d[i].info.flags |= XEN_DOMINF_shutdown;
+	for (unsigned i = 0; i < l.nr; i++) {
+		struct xen_domctl_getdomaininfo *info = &l.d[i].info;
+		uint32_t domid = info->domain;
+
+		if (domid == 0 || (info->flags & (XEN_DOMINF_shutdown | XEN_DOMINF_dying))) {
+			info->domain = 0;
+			continue;
+		}
+		if (!xl_json())
+			printf("%s domain %u\n", doing, domid);
+		fflush(stdout);
+		if (take_down_one(method, domid, fallback, 0)) {
+			rc = XL_FAILED;
+			info->domain = 0;
+		}
+	}
+	for (unsigned i = 0; wait && i < l.nr; i++)
+		if (l.d[i].info.domain && take_down_one("domain.wait", l.d[i].info.domain, false, wait))
+			rc = XL_FAILED;
+	domains_free(&l);
+	return rc;
 }
 
 /* Shut down or reboot one, or all but domain 0. */
@@ -87,56 +108,27 @@ static int take_down(int argc, char **argv, const char *method, const char *doin
 	static const struct option longs[] = {
 		{ "all", 0, NULL, 'a' }, { "wait", 0, NULL, 'w' }, { "help", 0, NULL, 'h' }, { 0 }
 	};
-	bool all = false, wait = false, fallback = false;
-	struct domains l = { 0 };
-	int opt, rc = XL_OK;
+	bool all = false, fallback = false;
+	unsigned wait = 0;
+	uint32_t domid;
+	int opt;
 
 	while ((opt = xl_option(xl_command(), argc, argv, "awF", longs, 0)) >= 0) {
 		all |= opt == 'a';
-		wait |= opt == 'w';
+		wait += opt == 'w';
 		fallback |= opt == 'F';
 	}
 	if (optind >= argc && !all) {
 		return xl_refuse(EINVAL, "bad-request", xl_command()->name, "name a domain: see xl list",
 				 "You must specify -a or a domain id.\n");
 	}
-	if (!all) {
-		uint32_t domid = domain_find(argv[optind]);
-
-		if (!xl_json())
-			printf("%s domain %u\n", doing, domid);
-		fflush(stdout);
-		return ask(method, down_params(domid, fallback, wait));
-	}
-	if (wait && xl_events(on_event, &l))
-		return XL_FAILED;
-	l = domains_list();
-	for (unsigned i = 0; i < l.nr; i++) {
-		uint32_t domid = l.d[i].info.domain;
-		struct json_object *result;
-		struct problem p;
-
-		if (domid == 0 || is_down(domid)) {
-			l.d[i].info.flags |= XEN_DOMINF_shutdown;
-			continue;
-		}
-		if (!xl_json())
-			printf("%s domain %u\n", doing, domid);
-		fflush(stdout);
-		problem_init(&p);
-		result = xl_ask(method, down_params(domid, fallback, false), &p);
-		json_object_put(result);
-		if (!result && !is_down(domid)) {
-			rc = xl_problem(&p);
-			l.d[i].info.flags |= XEN_DOMINF_shutdown; /* there is nothing to wait for */
-		}
-	}
-	for (unsigned i = 0; wait && i < l.nr; i++)
-		while (!(l.d[i].info.flags & XEN_DOMINF_shutdown) && !is_down(l.d[i].info.domain))
-			if (xl_wait_event())
-				return XL_FAILED;
-	domains_free(&l);
-	return rc;
+	if (all)
+		return take_down_all(method, doing, fallback, wait);
+	domid = domain_find(argv[optind]);
+	if (!xl_json())
+		printf("%s domain %u\n", doing, domid);
+	fflush(stdout);
+	return ask(method, down_params(domid, fallback, wait));
 }
 
 int cmd_shutdown(int argc, char **argv)

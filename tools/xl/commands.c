@@ -40,12 +40,14 @@ const struct command commands[] = {
 	  "-a, --all               All guests.\n"
 	  "-h                      This help.\n"
 	  "-F                      Press the ACPI power button where the guest has no PV control.\n"
-	  "-w, --wait              Wait until it is down.\n" },
+	  "-w, --wait              Wait until it is down, and gone if it is not to be kept.\n"
+	  "-ww                     Wait until it is gone.\n" },
 	{ "reboot", cmd_reboot, false, true, "Ask a domain to reboot", "[options] <-a|Domain>",
 	  "-a, --all               All guests.\n"
 	  "-h                      This help.\n"
 	  "-F                      Press the ACPI reset button where the guest has no PV control.\n"
-	  "-w, --wait              Wait until it has gone down.\n" },
+	  "-w, --wait              Wait until it has gone down.\n"
+	  "-ww                     Wait until what ran before is gone.\n" },
 	{ "pci-attach", cmd_later, false, true, "Give a domain a PCI device", "<Domain> <PCI_SPEC_STRING>", 0 },
 	{ "pci-detach", cmd_later, false, true, "Take a PCI device from a domain", "<Domain> <PCI_SPEC_STRING>", 0 },
 	{ "pci-list", cmd_later, false, false, "Show the PCI devices of a domain", "<Domain>", 0 },
