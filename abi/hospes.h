@@ -16,12 +16,14 @@
 #define HOSPES_grant_holders 18 /* struct hospes_grant_holders */
 #define HOSPES_grant_notify 19	/* struct hospes_grant_notify */
 #define HOSPES_grant_revoke 20	/* struct hospes_grant_revoke */
+#define HOSPES_overhead 21	/* struct hospes_overhead */
 
 #define HOSPES_FEATURE_copy (1U << 0)
 #define HOSPES_FEATURE_zeroed (1U << 1) /* memory a domain is given holds zeroes */
 #define HOSPES_FEATURE_grant_notify (1U << 2)
 #define HOSPES_FEATURE_grant_holders (1U << 3)
 #define HOSPES_FEATURE_grant_revoke (1U << 4)
+#define HOSPES_FEATURE_overhead (1U << 5)
 
 /*
  * Copy between the caller's memory and that of a domain it controls, both by page where they lie. The structure tells how far it came: after an error, gpa, buffer and len
@@ -92,5 +94,34 @@ struct hospes_grant_revoke {
 	uint32_t revoked, kept; /* out */
 };
 ABI_SIZE(struct hospes_grant_revoke, 16);
+
+/*
+ * Memory that the hypervisor uses for a domain beside the domain's pages, in bytes. Tells, and with HOSPES_OVERHEAD_set first makes @max the bound: what would exceed it is
+ * -ENOMEM to whoever asked. A bound below what is in use takes nothing away. -EINVAL: unknown flags, -ESRCH, -EPERM, -EFAULT. The same bytes for callers of both widths.
+ */
+#define HOSPES_OVERHEAD_set (1U << 0)
+#define HOSPES_OVERHEAD_DEFAULT (~(uint64_t)0) /* for @max: what it would be without this call */
+
+/* What for: indices of @kind. */
+#define HOSPES_OVERHEAD_state 0	   /* the domain, its vCPUs and their emulated devices */
+#define HOSPES_OVERHEAD_map 1	   /* tables of its memory */
+#define HOSPES_OVERHEAD_devices 2  /* the same for its devices, emulated PCI configuration */
+#define HOSPES_OVERHEAD_dirty 3	   /* the log of dirty pages */
+#define HOSPES_OVERHEAD_events 4   /* ports */
+#define HOSPES_OVERHEAD_grants 5   /* its grant table, and who uses it */
+#define HOSPES_OVERHEAD_mappings 6 /* handles of what it has mapped by grants */
+#define HOSPES_OVERHEAD_KINDS 12   /* the rest is 0 */
+
+struct hospes_overhead {
+	domid_t domid;
+	uint16_t flags;	  /* HOSPES_OVERHEAD_set */
+	uint32_t pad;	  /* 0 */
+	uint64_t max;	  /* in, out; 0: no bound */
+	uint64_t used;	  /* out, as all below: of all kinds */
+	uint64_t refused; /* how often the bound was in the way */
+	uint64_t kind[HOSPES_OVERHEAD_KINDS];
+};
+ABI_SIZE(struct hospes_overhead, 128);
+ABI_OFFSET(struct hospes_overhead, kind, 32);
 
 #endif

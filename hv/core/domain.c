@@ -187,6 +187,16 @@ struct domain *domain_next(domid_t from)
 	return NULL;
 }
 
+/* Free the structure, the last that was counted for it. */
+static void structure_free(struct domain *d)
+{
+	overhead_free(&d->overhead, OVERHEAD_STATE, d->vcpu);
+	overhead_release(&d->overhead, OVERHEAD_STATE, heap_size_of(d));
+	if (d->dead)
+		overhead_end(&d->overhead, d->id);
+	xfree(d);
+}
+
 /* The last reference of @d went: nothing is left but memory. */
 static void domain_free(struct domain *d)
 {
@@ -205,9 +215,8 @@ static void domain_free(struct domain *d)
 	rangeset_clear(&d->control.irqs);
 	rangeset_clear(&d->control.iomem);
 	rangeset_clear(&d->control.ioports);
-	xfree(d->memory_map);
-	xfree(d->vcpu);
-	xfree(d);
+	overhead_free(&d->overhead, OVERHEAD_STATE, d->memory_map);
+	structure_free(d);
 }
 
 /* Drop a reference. Any context but interrupts; takes no lock below RANK_FRAMES. */
@@ -230,14 +239,28 @@ void domain_latch_width(struct domain *d, bool is32)
 /* The page shared with the guest: owned by @d, but given back by Hospes. */
 static int shared_info_alloc(struct domain *d)
 {
-	struct frame *f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
+	struct frame *f;
 
-	if (!f)
+	if (!overhead_charge(&d->overhead, OVERHEAD_STATE, PAGE_SIZE))
 		return err(-ENOMEM);
+	f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
+	if (!f) {
+		overhead_release(&d->overhead, OVERHEAD_STATE, PAGE_SIZE);
+		return err(-ENOMEM);
+	}
 	__atomic_fetch_or(&f->flags, FRAME_F_XEN, __ATOMIC_RELAXED);
 	d->shared_info = mfn_to_virt(frame_to_mfn(f));
 	wallclock_publish(d);
 	return 0;
+}
+
+void shared_info_free(struct domain *d)
+{
+	struct frame *f = mfn_to_frame(virt_to_mfn(d->shared_info));
+
+	wallclock_detach(d);
+	frame_release_allocation(f);
+	overhead_release(&d->overhead, OVERHEAD_STATE, PAGE_SIZE);
 }
 
 static int config_check(const struct domain_config *cfg)
@@ -259,6 +282,24 @@ static void watchdog_expired(void *data)
 	domain_shutdown(d, SHUTDOWN_WATCHDOG);
 }
 
+/* See hv/domain.h. Who controls others can have anything allocated on their behalf: a bound would be in the way, and stop nobody. */
+void domain_set_max_pages(struct domain *d, uint64_t pages)
+{
+	write_once(d->max_pages, pages);
+	if (!read_once(d->overhead.chosen))
+		write_once(d->overhead.max, domain_has_role(d, ROLE_CONTROL) ? 0 : overhead_default(pages));
+}
+
+/* See hv/domain.h. */
+void domain_set_overhead_max(struct domain *d, uint64_t bytes)
+{
+	write_once(d->overhead.chosen, bytes != OVERHEAD_DEFAULT);
+	if (bytes == OVERHEAD_DEFAULT)
+		domain_set_max_pages(d, read_once(d->max_pages));
+	else
+		write_once(d->overhead.max, bytes);
+}
+
 /* Fields that need no undo. */
 static void domain_setup(struct domain *d, const struct domain_config *cfg)
 {
@@ -268,7 +309,7 @@ static void domain_setup(struct domain *d, const struct domain_config *cfg)
 	str_copy(d->name, cfg->name, sizeof(d->name));
 	memcpy(d->handle, cfg->handle, sizeof(d->handle));
 	d->max_vcpus = cfg->max_vcpus;
-	d->max_pages = cfg->max_pages;
+	domain_set_max_pages(d, cfg->max_pages);
 	d->pause_count = 1;
 	d->controller_pause_count = 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
@@ -300,7 +341,7 @@ static int domain_init_parts(struct domain *d, const struct domain_config *cfg)
 	return 0;
 
 err_shared:
-	frame_release_allocation(mfn_to_frame(virt_to_mfn(d->shared_info)));
+	shared_info_free(d);
 err_grant:
 	grant_free(d);
 err_evtchn:
@@ -330,14 +371,18 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 	if (!d)
 		return err(-ENOMEM);
 	domain_setup(d, cfg);
-	d->vcpu = xzalloc_array(struct vcpu *, d->max_vcpus);
+	if (!overhead_charge(&d->overhead, OVERHEAD_STATE, heap_size_of(d))) {
+		xfree(d);
+		return err(-ENOMEM);
+	}
+	d->vcpu = overhead_new_array(&d->overhead, OVERHEAD_STATE, struct vcpu *, d->max_vcpus);
 	if (!d->vcpu) {
 		rc = err(-ENOMEM);
 		goto err_free;
 	}
 	rc = table_insert(d, cfg->domid);
 	if (rc)
-		goto err_vcpu;
+		goto err_free;
 	rc = domain_init_parts(d, cfg);
 	if (rc)
 		goto err_table;
@@ -348,10 +393,8 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 
 err_table:
 	table_remove(d);
-err_vcpu:
-	xfree(d->vcpu);
 err_free:
-	xfree(d);
+	structure_free(d);
 	return rc;
 }
 

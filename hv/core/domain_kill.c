@@ -73,8 +73,6 @@ static int kill_console(struct domain *d)
 /* Hospes' own uses of the domain's pages end: vcpu_info areas, then the shared page. Event channels are closed already. */
 static int kill_shared_pages(struct domain *d)
 {
-	struct frame *shared = mfn_to_frame(virt_to_mfn(d->shared_info));
-
 	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		struct vcpu *v = d->vcpu[i];
 		struct frame *f;
@@ -87,8 +85,7 @@ static int kill_shared_pages(struct domain *d)
 		if (f)
 			frame_put(f);
 	}
-	wallclock_detach(d);
-	frame_release_allocation(shared);
+	shared_info_free(d);
 	return 0;
 }
 

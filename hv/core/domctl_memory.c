@@ -15,9 +15,7 @@
 /* A limit below what the domain has now is fine: it can only shrink from here. */
 long domctl_max_mem(struct domctl *c)
 {
-	uint64_t pages = c->op.u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
-
-	write_once(c->d->max_pages, min_u64(pages, UINT32_MAX));
+	domain_set_max_pages(c->d, min_u64(c->op.u.max_mem.max_memkb >> (PAGE_SHIFT - 10), UINT32_MAX));
 	return 0;
 }
 

@@ -17,17 +17,17 @@
 /* Ports ------------------------------------------------------------------------------------ */
 
 /* Add the next bucket of free ports. -ENOMEM. Domain lock held. */
-static int bucket_add(struct evtchn_domain *e)
+static int bucket_add(struct domain *d, struct evtchn_domain *e)
 {
 	unsigned first = e->nr_ports, g = first / PORTS_PER_GROUP;
 	struct port *bucket;
 
 	if (!e->group[g]) {
-		e->group[g] = xzalloc_array(struct port *, BUCKETS_PER_GROUP);
+		e->group[g] = overhead_new_array(&d->overhead, OVERHEAD_EVENTS, struct port *, BUCKETS_PER_GROUP);
 		if (!e->group[g])
 			return err(-ENOMEM);
 	}
-	bucket = xzalloc_array(struct port, PORTS_PER_BUCKET);
+	bucket = overhead_new_array(&d->overhead, OVERHEAD_EVENTS, struct port, PORTS_PER_BUCKET);
 	if (!bucket)
 		return err(-ENOMEM);
 	for (unsigned i = 0; i < PORTS_PER_BUCKET; i++) {
@@ -56,7 +56,7 @@ static int port_find(struct domain *d, evtchn_port_t wanted, struct port **out)
 	limit = (unsigned)min_u64(abi_of(d)->nr_ports(d), (uint64_t)e->max_port + 1);
 	for (number = wanted ? wanted : e->first_free; number < limit; number++) {
 		while (number >= e->nr_ports) {
-			rc = bucket_add(e);
+			rc = bucket_add(d, e);
 			if (rc)
 				return rc;
 		}
@@ -454,7 +454,7 @@ static int close_all(struct domain *d, unsigned *next, bool force)
 /* Event channels for @d, port numbers up to @max_port (0: the ABI's limit). -ENOMEM. */
 int evtchn_init(struct domain *d, unsigned max_port)
 {
-	struct evtchn_domain *e = xzalloc(struct evtchn_domain);
+	struct evtchn_domain *e = overhead_new(&d->overhead, OVERHEAD_EVENTS, struct evtchn_domain);
 	int rc;
 
 	if (!e)
@@ -462,10 +462,10 @@ int evtchn_init(struct domain *d, unsigned max_port)
 	spin_lock_init(&e->lock, RANK_EVTCHN);
 	e->abi = &evtchn_2l;
 	e->max_port = max_port ? max_port : EVTCHN_FIFO_NR_CHANNELS - 1;
-	rc = bucket_add(e);
+	rc = bucket_add(d, e);
 	if (rc) {
-		xfree(e->group[0]);
-		xfree(e);
+		overhead_free(&d->overhead, OVERHEAD_EVENTS, e->group[0]);
+		overhead_free(&d->overhead, OVERHEAD_EVENTS, e);
 		return rc;
 	}
 	e->group[0][0][0].state = PORT_RESERVED;
@@ -513,10 +513,10 @@ void evtchn_free(struct domain *d)
 	d->evtchn = NULL;
 	for (unsigned g = 0; g < NR_PORT_GROUPS && e->group[g]; g++) {
 		for (unsigned b = 0; b < BUCKETS_PER_GROUP; b++)
-			xfree(e->group[g][b]);
-		xfree(e->group[g]);
+			overhead_free(&d->overhead, OVERHEAD_EVENTS, e->group[g][b]);
+		overhead_free(&d->overhead, OVERHEAD_EVENTS, e->group[g]);
 	}
-	xfree(e);
+	overhead_free(&d->overhead, OVERHEAD_EVENTS, e);
 }
 
 /* Sending ----------------------------------------------------------------------------------------- */

@@ -252,9 +252,10 @@ static struct frame *guest_page(struct domain *d, uint64_t g)
 	return f;
 }
 
-static struct evtchn_fifo *fifo_new(const struct domain *d)
+static struct evtchn_fifo *fifo_new(struct domain *d)
 {
-	struct evtchn_fifo *s = heap_alloc(sizeof(*s) + d->max_vcpus * sizeof(s->vcpu[0]), "struct evtchn_fifo");
+	struct evtchn_fifo *s = overhead_alloc(&d->overhead, OVERHEAD_EVENTS,
+					       sizeof(*s) + d->max_vcpus * sizeof(s->vcpu[0]), "struct evtchn_fifo");
 
 	if (!s)
 		return NULL;
@@ -321,7 +322,7 @@ void evtchn_fifo_raise_early(struct domain *d, struct port *p)
 }
 
 /* See evtchn_port.h. */
-void evtchn_fifo_release(struct evtchn_fifo *s)
+void evtchn_fifo_release(struct domain *d, struct evtchn_fifo *s)
 {
 	if (!s)
 		return;
@@ -330,5 +331,5 @@ void evtchn_fifo_release(struct evtchn_fifo *s)
 	for (unsigned i = 0; i < s->nr_vcpus; i++)
 		if (s->vcpu[i].frame)
 			frame_put(s->vcpu[i].frame);
-	xfree(s);
+	overhead_free(&d->overhead, OVERHEAD_EVENTS, s);
 }

@@ -79,7 +79,7 @@ int evtchn_fifo_control(struct domain *d, const struct evtchn_init_control *op) 
 /* Add frame @g as the next page of words, for ports [*@first, *@end). Domain lock held. -EOPNOTSUPP, -ENOSPC, -EINVAL. */
 int evtchn_fifo_add_page(struct domain *d, uint64_t g, evtchn_port_t *first, evtchn_port_t *end) must_check;
 /* Let go of the guest's pages; nobody uses @s any more. NULL is ignored. */
-void evtchn_fifo_release(struct evtchn_fifo *s);
+void evtchn_fifo_release(struct domain *d, struct evtchn_fifo *s);
 
 /* evtchn_switch.c: EVTCHNOP_init_control and expand_array, and the way back. */
 int evtchn_fifo_init_control(struct domain *d, const struct evtchn_init_control *op) must_check;

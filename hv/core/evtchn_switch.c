@@ -87,5 +87,5 @@ void evtchn_fifo_end(struct domain *d)
 		e->fifo = NULL;
 	}
 	spin_unlock(&e->lock);
-	evtchn_fifo_release(fifo);
+	evtchn_fifo_release(d, fifo);
 }

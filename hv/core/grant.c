@@ -48,13 +48,13 @@ void grant_set_default_maptrack_frames(unsigned n)
 	write_once(limits.maptrack_frames, n);
 }
 
-static void table_free(struct grant_table *gt)
+static void table_free(struct domain *d, struct grant_table *gt)
 {
-	xfree(gt->maptrack);
-	xfree(gt->status);
-	xfree(gt->active);
-	xfree(gt->frame);
-	xfree(gt);
+	overhead_free(&d->overhead, OVERHEAD_MAPPINGS, gt->maptrack);
+	overhead_free(&d->overhead, OVERHEAD_GRANTS, gt->status);
+	overhead_free(&d->overhead, OVERHEAD_GRANTS, gt->active);
+	overhead_free(&d->overhead, OVERHEAD_GRANTS, gt->frame);
+	overhead_free(&d->overhead, OVERHEAD_GRANTS, gt);
 }
 
 /* Grant state of @d; no memory is used for tables yet. -EINVAL for a version there is not, -ENOMEM. */
@@ -64,7 +64,7 @@ int grant_init(struct domain *d, const struct grant_limits *l)
 
 	if (l->max_version > grant_max_version_allowed())
 		return err(-EINVAL);
-	gt = xzalloc(struct grant_table);
+	gt = overhead_new(&d->overhead, OVERHEAD_GRANTS, struct grant_table);
 	if (!gt)
 		return err(-ENOMEM);
 	spin_lock_init(&gt->lock, RANK_GRANT);
@@ -76,11 +76,12 @@ int grant_init(struct domain *d, const struct grant_limits *l)
 				  l->maptrack_frames ? l->maptrack_frames :
 						       grant_default_maptrack_frames();
 	gt->free_handle = NO_HANDLE;
-	gt->frame = xzalloc_array(struct frame *, gt->max_frames);
-	gt->active = xzalloc_array(struct active_entry *, gt->max_frames);
-	gt->status = xzalloc_array(struct frame *, grant_status_frames(gt->max_frames));
+	gt->frame = overhead_new_array(&d->overhead, OVERHEAD_GRANTS, struct frame *, gt->max_frames);
+	gt->active = overhead_new_array(&d->overhead, OVERHEAD_GRANTS, struct active_entry *, gt->max_frames);
+	gt->status =
+		overhead_new_array(&d->overhead, OVERHEAD_GRANTS, struct frame *, grant_status_frames(gt->max_frames));
 	if (!gt->frame || !gt->active || !gt->status) {
-		table_free(gt);
+		table_free(d, gt);
 		return err(-ENOMEM);
 	}
 	d->grant = gt;
@@ -90,22 +91,29 @@ int grant_init(struct domain *d, const struct grant_limits *l)
 /* A page the guest shares with Hospes: its own, and a reference of ours that keeps it. NULL without memory or when @d is dying. */
 struct frame *grant_shared_frame_alloc(struct domain *d)
 {
-	struct frame *f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
+	struct frame *f;
 
-	if (!f)
+	if (!overhead_charge(&d->overhead, OVERHEAD_GRANTS, PAGE_SIZE))
 		return NULL;
+	f = alloc_frames(d, ORDER_4K, ALLOC_ZERO | ALLOC_NO_CHARGE);
+	if (!f) {
+		overhead_release(&d->overhead, OVERHEAD_GRANTS, PAGE_SIZE);
+		return NULL;
+	}
 	__atomic_fetch_or(&f->flags, FRAME_F_XEN, __ATOMIC_RELAXED);
 	if (!frame_get(f, d)) {
 		frame_release_allocation(f);
+		overhead_release(&d->overhead, OVERHEAD_GRANTS, PAGE_SIZE);
 		return NULL;
 	}
 	return f;
 }
 
-void grant_shared_frame_free(struct frame *f)
+void grant_shared_frame_free(struct domain *d, struct frame *f)
 {
 	if (!f)
 		return;
+	overhead_release(&d->overhead, OVERHEAD_GRANTS, PAGE_SIZE);
 	frame_release_allocation(f);
 	frame_put(f);
 }
@@ -119,15 +127,15 @@ void grant_free(struct domain *d)
 		return;
 	d->grant = NULL;
 	for (unsigned i = 0; i < gt->nr_maptrack_frames; i++)
-		xfree(gt->maptrack[i]);
+		overhead_free(&d->overhead, OVERHEAD_MAPPINGS, gt->maptrack[i]);
 	for (unsigned i = 0; i < gt->max_frames; i++) {
-		grant_shared_frame_free(gt->frame[i]);
-		xfree(gt->active[i]);
+		grant_shared_frame_free(d, gt->frame[i]);
+		overhead_free(&d->overhead, OVERHEAD_GRANTS, gt->active[i]);
 	}
 	for (unsigned i = 0; i < gt->nr_status; i++)
-		grant_shared_frame_free(gt->status[i]);
-	grant_shared_frame_free(gt->dummy);
-	table_free(gt);
+		grant_shared_frame_free(d, gt->status[i]);
+	grant_shared_frame_free(d, gt->dummy);
+	table_free(d, gt);
 }
 
 /* The shared tables go; pins others hold on entries stay countable. The domain dies, so none are made anew. */
@@ -152,7 +160,7 @@ void grant_release_tables(struct domain *d)
 		spin_unlock(&gt->lock);
 		if (!f)
 			return;
-		grant_shared_frame_free(f);
+		grant_shared_frame_free(d, f);
 	}
 }
 
@@ -164,7 +172,8 @@ static int frame_add(struct domain *d)
 	struct frame *f;
 
 	if (!gt->active[i]) {
-		gt->active[i] = xzalloc_array(struct active_entry, ACTIVE_PER_CHUNK);
+		gt->active[i] =
+			overhead_new_array(&d->overhead, OVERHEAD_GRANTS, struct active_entry, ACTIVE_PER_CHUNK);
 		if (!gt->active[i])
 			return err(-ENOMEM);
 	}

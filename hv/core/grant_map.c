@@ -21,19 +21,21 @@ struct maptrack *grant_maptrack(struct grant_table *gt, grant_handle_t handle)
 }
 
 /* More handles. false at the limit or without memory. Lock held. */
-static bool maptrack_grow(struct grant_table *gt)
+static bool maptrack_grow(struct domain *d)
 {
+	struct grant_table *gt = d->grant;
 	unsigned n = gt->nr_maptrack_frames;
 	struct maptrack *chunk;
 
 	if (n >= gt->max_maptrack_frames)
 		return false;
 	if (!gt->maptrack) {
-		gt->maptrack = xzalloc_array(struct maptrack *, gt->max_maptrack_frames);
+		gt->maptrack =
+			overhead_new_array(&d->overhead, OVERHEAD_MAPPINGS, struct maptrack *, gt->max_maptrack_frames);
 		if (!gt->maptrack)
 			return false;
 	}
-	chunk = xzalloc_array(struct maptrack, MAPTRACK_PER_FRAME);
+	chunk = overhead_new_array(&d->overhead, OVERHEAD_MAPPINGS, struct maptrack, MAPTRACK_PER_FRAME);
 	if (!chunk)
 		return false;
 	for (unsigned i = 0; i < MAPTRACK_PER_FRAME; i++)
@@ -58,12 +60,13 @@ unsigned grant_mappings(struct domain *d)
 }
 
 /* A handle that is ours until handle_publish() or handle_free(); NO_HANDLE if there is none. */
-static grant_handle_t handle_alloc(struct grant_table *gt, struct maptrack **out)
+static grant_handle_t handle_alloc(struct domain *d, struct maptrack **out)
 {
+	struct grant_table *gt = d->grant;
 	grant_handle_t handle = NO_HANDLE;
 
 	spin_lock(&gt->maptrack_lock);
-	if (gt->free_handle != NO_HANDLE || maptrack_grow(gt)) {
+	if (gt->free_handle != NO_HANDLE || maptrack_grow(d)) {
 		handle = gt->free_handle;
 		*out = grant_maptrack(gt, handle);
 		gt->free_handle = (*out)->next;
@@ -159,7 +162,7 @@ static int map_from(struct domain *d, struct domain *granter, struct gnttab_map_
 
 	if (relation_check(d, granter, RELATION_GRANT))
 		return GNTST_permission_denied;
-	handle = handle_alloc(gt, &m);
+	handle = handle_alloc(d, &m);
 	if (handle == NO_HANDLE)
 		return GNTST_no_space;
 	status = grant_pin(granter, op->ref, d, readonly, &page);

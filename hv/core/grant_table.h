@@ -149,7 +149,7 @@ void grant_unpin_copy(struct domain *granter, grant_ref_t ref, bool readonly, st
 
 /* A page of @d that Hospes holds a reference on and shares with it; and its end. NULL without memory or when @d is dying. */
 struct frame *grant_shared_frame_alloc(struct domain *d);
-void grant_shared_frame_free(struct frame *f);
+void grant_shared_frame_free(struct domain *d, struct frame *f);
 /* Mapping @handle of @gt, NULL if there never was one. Maptrack lock held. */
 struct maptrack *grant_maptrack(struct grant_table *gt, grant_handle_t handle);
 

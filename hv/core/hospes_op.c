@@ -89,6 +89,37 @@ static long copy(struct vcpu *v, uint64_t arg)
 	return again ? hypercall_again(v) : rc;
 }
 
+_Static_assert(OVERHEAD_STATE == HOSPES_OVERHEAD_state && OVERHEAD_MAP == HOSPES_OVERHEAD_map &&
+		       OVERHEAD_DEVICES == HOSPES_OVERHEAD_devices && OVERHEAD_DIRTY == HOSPES_OVERHEAD_dirty &&
+		       OVERHEAD_EVENTS == HOSPES_OVERHEAD_events && OVERHEAD_GRANTS == HOSPES_OVERHEAD_grants &&
+		       OVERHEAD_MAPPINGS == HOSPES_OVERHEAD_mappings && NR_OVERHEADS <= HOSPES_OVERHEAD_KINDS,
+	       "the kinds outside are those inside");
+
+static long overhead(struct vcpu *v, uint64_t arg)
+{
+	struct hospes_overhead op;
+	struct domain *d;
+	int rc;
+
+	if (copy_from_guest(v, &op, arg, sizeof(op)))
+		return err(-EFAULT);
+	if (op.pad || op.flags & ~HOSPES_OVERHEAD_set)
+		return err(-EINVAL);
+	rc = domain_from_guest(v, op.domid, RELATION_CONTROL, &d);
+	if (rc)
+		return rc;
+	if (op.flags & HOSPES_OVERHEAD_set)
+		domain_set_overhead_max(d, op.max);
+	op.max = read_once(d->overhead.max);
+	op.used = read_once(d->overhead.used);
+	op.refused = read_once(d->overhead.refused);
+	memset(op.kind, 0, sizeof(op.kind));
+	for (unsigned i = 0; i < NR_OVERHEADS; i++)
+		op.kind[i] = read_once(d->overhead.kind[i]);
+	domain_put(d);
+	return copy_to_guest(v, arg, &op, sizeof(op)) ? err(-EFAULT) : 0;
+}
+
 /* Hypercall 63. -ENOSYS for what is not for the caller, who is not in its loader either. */
 long do_hospes_op(struct vcpu *v, const uint64_t *args)
 {
@@ -99,7 +130,7 @@ long do_hospes_op(struct vcpu *v, const uint64_t *args)
 	if (args[0] == HOSPES_features)
 		return HOSPES_FEATURE_grant_notify |
 		       (control ? HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_holders |
-					  HOSPES_FEATURE_grant_revoke :
+					  HOSPES_FEATURE_grant_revoke | HOSPES_FEATURE_overhead :
 				  0);
 	if (args[0] == HOSPES_grant_notify)
 		return grant_op_notify(v, args[1]);
@@ -112,6 +143,8 @@ long do_hospes_op(struct vcpu *v, const uint64_t *args)
 		return grant_op_holders(v, args[1]);
 	case HOSPES_grant_revoke:
 		return grant_op_revoke(v, args[1]);
+	case HOSPES_overhead:
+		return overhead(v, args[1]);
 	default:
 		return err(-ENOSYS);
 	}

@@ -63,6 +63,16 @@ static void show_vcpu(struct vcpu *v)
 	       (unsigned long)(times[RUNSTATE_RUNNING] % NSEC_PER_SEC / 1000000));
 }
 
+static void show_overhead(const struct overhead *o)
+{
+	printk(LOG_WARN,
+	       "    uses %lu KiB of Hospes' memory, at most %lu, refused %lu times; bytes:", read_once(o->used) >> 10,
+	       read_once(o->max) >> 10, read_once(o->refused));
+	for (unsigned i = 0; i < NR_OVERHEADS; i++)
+		printk(LOG_WARN, "%s %s %lu", i ? "," : "", overhead_name(i), read_once(o->kind[i]));
+	printk(LOG_WARN, "\n");
+}
+
 static void show_domains(void)
 {
 	struct domain *d;
@@ -74,6 +84,7 @@ static void show_domains(void)
 		       d->roles, read_once(d->refs), (unsigned long)d->tot_pages, (unsigned long)d->max_pages,
 		       d->dying ? ", dying" : "", d->is_shut_down ? ", shut down" : "", d->guest32 ? ", 32-bit" : "",
 		       read_once(d->pause_count));
+		show_overhead(&d->overhead);
 		for (unsigned i = 0; i < d->max_vcpus; i++)
 			if (d->vcpu[i])
 				show_vcpu(d->vcpu[i]);

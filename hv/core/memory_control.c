@@ -34,7 +34,8 @@ long memory_set_map(struct vcpu *v, uint64_t arg)
 	if (rc)
 		return rc;
 	rc = domain_has_role(v->domain, ROLE_CONTROL) ? 0 : err(-EPERM);
-	new = rc ? NULL : xzalloc_array(struct e820_entry, max_u64(x.map.nr_entries, 1));
+	new = rc ? NULL :
+		   overhead_new_array(&d->overhead, OVERHEAD_STATE, struct e820_entry, max_u64(x.map.nr_entries, 1));
 	if (!rc && !new)
 		rc = err(-ENOMEM);
 	for (uint32_t i = 0; rc == 0 && i < x.map.nr_entries; i++)
@@ -48,9 +49,9 @@ long memory_set_map(struct vcpu *v, uint64_t arg)
 		d->nr_memory_map = x.map.nr_entries;
 		spin_unlock(&d->lock);
 		if (!x.map.nr_entries)
-			xfree(new);
+			overhead_free(&d->overhead, OVERHEAD_STATE, new);
 	}
-	xfree(old);
+	overhead_free(&d->overhead, OVERHEAD_STATE, old);
 	domain_put(d);
 	return rc;
 }

@@ -226,7 +226,8 @@ static const char *const known[] = { "acpi",
 				     "xsave",
 				     "xsm",
 				     "boot-timeline",
-				     "pod" };
+				     "pod",
+				     "overhead_max" };
 
 static char fold(char c)
 {

@@ -56,7 +56,7 @@ void vcpu_free(struct vcpu *v)
 	sched_vcpu_destroy(v);
 	if (v->vcpu_info_frame)
 		frame_put(v->vcpu_info_frame);
-	xfree(v);
+	overhead_free(&v->domain->overhead, OVERHEAD_STATE, v);
 }
 
 /* Make vCPU @id visible; false when another one got there first or the domain dies. */
@@ -82,7 +82,7 @@ int vcpu_create(struct domain *d, unsigned id)
 		return err(-EINVAL);
 	if (d->vcpu[id])
 		return err(-EEXIST);
-	v = xzalloc(struct vcpu);
+	v = overhead_new(&d->overhead, OVERHEAD_STATE, struct vcpu);
 	if (!v)
 		return err(-ENOMEM);
 	v->id = id;
@@ -112,6 +112,6 @@ err_arch:
 err_sched:
 	sched_vcpu_destroy(v);
 err_free:
-	xfree(v);
+	overhead_free(&d->overhead, OVERHEAD_STATE, v);
 	return rc;
 }

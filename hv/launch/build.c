@@ -327,7 +327,8 @@ static int place_acpi(struct domain *d, const struct plan *p)
 
 static int make_memory_map(struct domain *d, const struct plan *p)
 {
-	struct e820_entry *m = xzalloc_array(struct e820_entry, p->hw ? p->hw->nr : 4);
+	struct e820_entry *m =
+		overhead_new_array(&d->overhead, OVERHEAD_STATE, struct e820_entry, p->hw ? p->hw->nr : 4);
 
 	if (!m)
 		return err(-ENOMEM);

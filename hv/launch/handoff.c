@@ -37,7 +37,7 @@ static long loader_done(struct vcpu *v, struct launch_instance *in, uint64_t ent
 		withdraw_one(in);
 	if (d == hardware_domain && launch_hwdom_ready(d))
 		return 0;
-	write_once(d->max_pages, in->max_pages);
+	domain_set_max_pages(d, in->max_pages);
 	in->in_loader = false;
 	arch_vcpu_set_entry(v, (uint32_t)entry, in->start_info);
 	v->hc.replaced = true;

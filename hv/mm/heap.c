@@ -102,9 +102,28 @@ static unsigned block_order(size_t size)
 {
 	unsigned order = 0;
 
-	while ((PAGE_SIZE << order) < size)
+	while (order <= MAX_ORDER && (PAGE_SIZE << order) < size)
 		order++;
 	return order;
+}
+
+/* See hv/mm.h. For more than there can be: something as large. */
+size_t heap_rounded(size_t size)
+{
+	for (unsigned class = 0; class < NR_CLASSES; class ++)
+		if (size <= class_size[class])
+			return class_size[class];
+	return PAGE_SIZE << block_order(size);
+}
+
+/* See hv/mm.h. No lock: an object does not change while it lives. */
+size_t heap_size_of(const void *p)
+{
+	uintptr_t offset = (uintptr_t)virt_to_paddr(p) & (PAGE_SIZE - 1);
+
+	if (offset == 0)
+		return PAGE_SIZE << mfn_to_frame(virt_to_mfn(p))->order;
+	return class_size[((const struct slab *)((uintptr_t)p - offset))->class];
 }
 
 static void *alloc_large(size_t size, const char *what)

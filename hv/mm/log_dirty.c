@@ -33,15 +33,15 @@ static void *page_new(struct domain *d)
 
 	if (l->pages >= 2 * (read_once(d->max_pages) / LEAF_BITS) + FREE_PAGES)
 		return NULL;
-	page = alloc_page();
+	page = overhead_page(&d->overhead, OVERHEAD_DIRTY);
 	l->pages += page != NULL;
 	return page;
 }
 
-static void page_drop(struct log_dirty *l, void *page)
+static void page_drop(struct domain *d, void *page)
 {
-	l->pages--;
-	free_page(page);
+	d->p2m.log.pages--;
+	overhead_page_free(&d->overhead, OVERHEAD_DIRTY, page);
 }
 
 /* Leaf @n, made on the way if @make; NULL: all clear, or no memory. Lock held. */
@@ -117,7 +117,7 @@ static bool slot_free(struct domain *d, void **slot, unsigned depth, uint64_t n,
 	--*budget;
 	if (depth == 0 && merge)
 		leaf_merge(d, n, *slot);
-	page_drop(&d->p2m.log, *slot);
+	page_drop(d, *slot);
 	*slot = NULL;
 	return true;
 }

@@ -81,7 +81,7 @@ static mfn_t table_alloc(struct p2m *p)
 
 	if (p->nr_tables >= read_once(p->domain->max_pages) / PAGES_PER_TABLE + FREE_TABLES)
 		return INVALID_MFN;
-	va = alloc_page();
+	va = overhead_page(&p->domain->overhead, OVERHEAD_MAP);
 	if (!va)
 		return INVALID_MFN;
 	p->nr_tables++;
@@ -260,7 +260,7 @@ void p2m_end(struct p2m_batch *b)
 
 		b->tables = f->next;
 		f->next = 0;
-		free_frames(f, 0);
+		overhead_page_free(&b->p2m->domain->overhead, OVERHEAD_MAP, mfn_to_virt(frame_to_mfn(f)));
 	}
 	spin_unlock(&b->p2m->lock);
 }

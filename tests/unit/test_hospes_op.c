@@ -52,10 +52,11 @@ static void only_for_control(void **state)
 
 	assert_int_equal(hospes(tools, HOSPES_features, &c),
 			 HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_notify |
-				 HOSPES_FEATURE_grant_holders | HOSPES_FEATURE_grant_revoke);
+				 HOSPES_FEATURE_grant_holders | HOSPES_FEATURE_grant_revoke | HOSPES_FEATURE_overhead);
 	assert_int_equal(hospes(plain, HOSPES_features, &c), HOSPES_FEATURE_grant_notify);
 	assert_int_equal(hospes(plain, HOSPES_grant_holders, &c), -ENOSYS);
 	assert_int_equal(hospes(plain, HOSPES_grant_revoke, &c), -ENOSYS);
+	assert_int_equal(hospes(plain, HOSPES_overhead, &c), -ENOSYS);
 	c.domid = tools->id;
 	assert_int_equal(hospes(plain, HOSPES_copy, &c), -ENOSYS);
 	assert_int_equal(hospes(tools, 99, &c), -ENOSYS);

@@ -12,6 +12,7 @@
 #define FRAMES 4096u /* of the tested stretch, from the border of a 1 GiB region */
 #define BASE ((1UL << 18) - FRAMES / 2)
 
+static struct overhead account;
 static uint8_t *shadow; /* what is in memory behind the caches */
 
 void arch_cache_flush(const void *p, size_t len)
@@ -42,7 +43,7 @@ static void setup(const struct io_format *f, struct io_table *t, unsigned levels
 {
 	host_machine_ram(RAM, 1);
 	memset(shadow, 0x5a, RAM);
-	assert_int_equal(io_table_init(t, f, levels, 2, incoherent), 0);
+	assert_int_equal(io_table_init(t, &account, f, levels, 2, incoherent), 0);
 }
 
 static void random_changes(const struct io_format *f, unsigned levels, bool tight)
@@ -54,7 +55,7 @@ static void random_changes(const struct io_format *f, unsigned levels, bool tigh
 	memset(want, 0, sizeof(want));
 	host_machine_ram(RAM, 1);
 	free_before = mm_free_frames();
-	assert_int_equal(io_table_init(&t, f, levels, 2, true), 0);
+	assert_int_equal(io_table_init(&t, &account, f, levels, 2, true), 0);
 	memset(shadow, 0, RAM);
 	memcpy(shadow, host_ram, RAM);
 	for (unsigned n = 0; n < 1500; n++) {
@@ -98,6 +99,7 @@ static void random_changes(const struct io_format *f, unsigned levels, bool tigh
 	assert_int_equal(t.nr_tables, levels - 2); /* the fixed ones */
 	io_table_destroy(&t);
 	assert_int_equal(mm_free_frames(), free_before);
+	assert_int_equal(account.used, 0);
 }
 
 static void against_an_array(void **state)

@@ -84,6 +84,28 @@ struct frame *__wrap_alloc_frames_at(struct domain *owner, mfn_t m, unsigned ord
 void *__real_alloc_page(void);
 void *__wrap_alloc_page(void);
 
+void *__real_overhead_alloc(struct overhead *o, enum overhead_kind kind, size_t size, const char *what);
+void *__wrap_overhead_alloc(struct overhead *o, enum overhead_kind kind, size_t size, const char *what);
+void *__real_overhead_alloc_array(struct overhead *o, enum overhead_kind kind, size_t size, size_t n, const char *what);
+void *__wrap_overhead_alloc_array(struct overhead *o, enum overhead_kind kind, size_t size, size_t n, const char *what);
+void *__real_overhead_page(struct overhead *o, enum overhead_kind kind);
+void *__wrap_overhead_page(struct overhead *o, enum overhead_kind kind);
+
+void *__wrap_overhead_alloc(struct overhead *o, enum overhead_kind kind, size_t size, const char *what)
+{
+	return fails(CALLER) ? NULL : __real_overhead_alloc(o, kind, size, what);
+}
+
+void *__wrap_overhead_alloc_array(struct overhead *o, enum overhead_kind kind, size_t size, size_t n, const char *what)
+{
+	return fails(CALLER) ? NULL : __real_overhead_alloc_array(o, kind, size, n, what);
+}
+
+void *__wrap_overhead_page(struct overhead *o, enum overhead_kind kind)
+{
+	return fails(CALLER) ? NULL : __real_overhead_page(o, kind);
+}
+
 void *__wrap_heap_alloc(size_t size, const char *what)
 {
 	return fails(CALLER) ? NULL : __real_heap_alloc(size, what);

@@ -10,7 +10,7 @@
 
 int arch_domain_create(struct domain *d)
 {
-	d->arch.policy = xzalloc(struct cpu_policy);
+	d->arch.policy = overhead_new(&d->overhead, OVERHEAD_STATE, struct cpu_policy);
 	if (!d->arch.policy)
 		return err(-ENOMEM);
 	policy_domain(d->arch.policy, machine_policy(MACHINE_HVM_DEFAULT), d->max_vcpus);
@@ -19,7 +19,7 @@ int arch_domain_create(struct domain *d)
 
 void arch_domain_destroy(struct domain *d)
 {
-	xfree(d->arch.policy);
+	overhead_free(&d->overhead, OVERHEAD_STATE, d->arch.policy);
 }
 
 int arch_vcpu_create(struct vcpu *v)

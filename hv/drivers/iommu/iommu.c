@@ -420,7 +420,7 @@ int iommu_domain_init(struct domain *d)
 		return err(-ENODEV);
 	if (d->iommu)
 		return 0;
-	c = xzalloc(struct iommu_context);
+	c = overhead_new(&d->overhead, OVERHEAD_DEVICES, struct iommu_context);
 	if (!c)
 		return rc;
 	c->domain = d;
@@ -432,7 +432,8 @@ int iommu_domain_init(struct domain *d)
 		rc = err(-ENOSPC);
 		goto err_free;
 	}
-	rc = io_table_init(&c->table, iommu.driver->format, iommu.levels, iommu.max_leaf, iommu.incoherent);
+	rc = io_table_init(&c->table, &d->overhead, iommu.driver->format, iommu.levels, iommu.max_leaf,
+			   iommu.incoherent);
 	if (rc)
 		goto err_id;
 	d->iommu = c;
@@ -441,7 +442,7 @@ int iommu_domain_init(struct domain *d)
 err_id:
 	id_free(c->id);
 err_free:
-	xfree(c);
+	overhead_free(&d->overhead, OVERHEAD_DEVICES, c);
 	return rc;
 }
 
@@ -662,7 +663,7 @@ void iommu_domain_destroy(struct domain *d)
 	d->iommu = NULL;
 	io_table_destroy(&c->table);
 	id_free(c->id);
-	xfree(c);
+	overhead_free(&d->overhead, OVERHEAD_DEVICES, c);
 }
 
 /* Interrupts ------------------------------------------------------------------------------------------------------ */

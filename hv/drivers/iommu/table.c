@@ -78,7 +78,7 @@ static mfn_t table_alloc(struct io_table *t, bool spare)
 	uint64_t *va = NULL;
 
 	if (spare || t->nr_tables < t->max_tables)
-		va = alloc_page();
+		va = overhead_page(t->account, OVERHEAD_DEVICES);
 	if (va)
 		m = virt_to_mfn(va);
 	else if (spare && t->nr_reserve) {
@@ -112,7 +112,7 @@ static void retire(struct io_table *t, mfn_t table, unsigned level)
 static void fill_reserve(struct io_table *t)
 {
 	while (t->nr_reserve < IO_RESERVE) {
-		void *va = alloc_page();
+		void *va = overhead_page(t->account, OVERHEAD_DEVICES);
 
 		if (!va)
 			return;
@@ -121,27 +121,31 @@ static void fill_reserve(struct io_table *t)
 	}
 }
 
-static void free_chain(uint32_t *chain)
+static void free_chain(struct io_table *t, uint32_t *chain)
 {
 	while (*chain)
-		free_frames(mfn_to_frame(chain_pop(chain)), 0);
+		overhead_page_free(t->account, OVERHEAD_DEVICES, table_va(chain_pop(chain)));
 }
 
 /* See table.h. */
 void io_table_reclaim(struct io_table *t)
 {
-	free_chain(&t->retired);
+	free_chain(t, &t->retired);
 	fill_reserve(t);
 }
 
 /* The lowest tables exist from the start, so that units with fewer levels have a root of their own. */
-int io_table_init(struct io_table *t, const struct io_format *f, unsigned levels, unsigned max_leaf, bool incoherent)
+int io_table_init(struct io_table *t, struct overhead *account, const struct io_format *f, unsigned levels,
+		  unsigned max_leaf, bool incoherent)
 {
 	mfn_t table;
 
-	*t = (struct io_table){
-		.format = f, .levels = levels, .max_leaf = max_leaf, .incoherent = incoherent, .max_tables = ~0UL
-	};
+	*t = (struct io_table){ .account = account,
+				.format = f,
+				.levels = levels,
+				.max_leaf = max_leaf,
+				.incoherent = incoherent,
+				.max_tables = ~0UL };
 	t->root = table_alloc(t, false);
 	if (!mfn_valid_value(t->root))
 		return err(-ENOMEM);
@@ -165,8 +169,8 @@ void io_table_destroy(struct io_table *t)
 {
 	retire(t, t->root, t->levels - 1);
 	t->root = INVALID_MFN;
-	free_chain(&t->retired);
-	free_chain(&t->reserve);
+	free_chain(t, &t->retired);
+	free_chain(t, &t->reserve);
 	t->nr_reserve = 0;
 }
 

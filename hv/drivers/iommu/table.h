@@ -8,6 +8,7 @@
 
 #include "hv/iommu.h"
 #include "hv/mm.h"
+#include "hv/overhead.h"
 #include "hv/types.h"
 
 #define IO_ENTRIES 512u
@@ -33,6 +34,7 @@ struct io_format {
 extern const struct io_format amd_format, vtd_format;
 
 struct io_table {
+	struct overhead *account; /* whose pages these are */
 	const struct io_format *format;
 	mfn_t root;
 	unsigned levels;    /* of tables: 4 reach 48 bits */
@@ -45,9 +47,9 @@ struct io_table {
 	unsigned nr_reserve;
 };
 
-/* An empty table of @levels. -ENOMEM. */
-int io_table_init(struct io_table *t, const struct io_format *f, unsigned levels, unsigned max_leaf,
-		  bool incoherent) must_check;
+/* An empty table of @levels; its pages count as OVERHEAD_DEVICES of @account. -ENOMEM. */
+int io_table_init(struct io_table *t, struct overhead *account, const struct io_format *f, unsigned levels,
+		  unsigned max_leaf, bool incoherent) must_check;
 /* Free everything; no unit uses it any more. */
 void io_table_destroy(struct io_table *t);
 /* The root for a unit that walks @levels, at most t->levels: it reaches the lowest frames only. */

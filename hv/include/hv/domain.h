@@ -6,6 +6,7 @@
 #include "hv/cpumask.h"
 #include "hv/list.h"
 #include "hv/lock.h"
+#include "hv/overhead.h"
 #include "hv/p2m.h"
 #include "hv/rangeset.h"
 #include "hv/task.h"
@@ -111,6 +112,7 @@ struct domain {
 	uint64_t pod_entries; /* such pages of the map. Written under its lock */
 	uint64_t pod_sweep;   /* pages of zeroes are looked for below this gfn next. Under the map's lock */
 	uint64_t pod_swept;   /* gfns passed since one was found: more than there are, there is none. Under it too */
+	struct overhead overhead; /* what Hospes uses for it beside these */
 	struct p2m p2m;
 	bool direct_mapped; /* its RAM has gfn = mfn, for devices without an IOMMU: ballooned-out frames stay its own. Set before it runs */
 
@@ -207,6 +209,12 @@ int domain_kill(struct domain *d) must_check;
 void domain_kill_later(struct domain *d);
 /* Forget all domains: a new machine boots. */
 void domain_table_init(void);
+/* Memory @d may have from now on; the default bound of what Hospes uses for it follows. */
+void domain_set_max_pages(struct domain *d, uint64_t pages);
+/* The bound of what Hospes uses for @d, 0: none, or OVERHEAD_DEFAULT. */
+void domain_set_overhead_max(struct domain *d, uint64_t bytes);
+/* The page shared with the guest goes. For domain_kill.c. */
+void shared_info_free(struct domain *d);
 /* Free @v, stopped and unreachable, with all it holds. For domain.c's last put and failed creation. */
 void vcpu_free(struct vcpu *v);
 /* Stop @v's timers for good. */

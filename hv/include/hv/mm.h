@@ -144,6 +144,8 @@ void xfree(void *p);
 #define xzalloc(type) ((type *)heap_alloc(sizeof(type), #type))
 #define xzalloc_array(type, n) ((type *)heap_alloc_array(sizeof(type), (n), #type "[]"))
 #define xzalloc_bytes(size) heap_alloc((size), "bytes")
+size_t heap_rounded(size_t size);   /* what an object of @size takes */
+size_t heap_size_of(const void *p); /* what @p takes */
 uint64_t heap_bytes_used(void);
 uint64_t heap_slab_pages(void);
 /* Calls @fn for each kind of object there is, in the same order each time: leaks have a name. */

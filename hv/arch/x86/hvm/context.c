@@ -50,12 +50,12 @@ const struct cpu_policy *machine_policy(enum machine_policy which)
 /* -ENOMEM. The guest's TSC starts near zero, on whatever CPU. */
 int arch_domain_create(struct domain *d)
 {
-	struct cpu_policy *p = xzalloc(struct cpu_policy);
+	struct cpu_policy *p = overhead_new(&d->overhead, OVERHEAD_STATE, struct cpu_policy);
 
-	d->arch.lapics = xzalloc_array(struct vlapic *, d->max_vcpus);
+	d->arch.lapics = overhead_new_array(&d->overhead, OVERHEAD_STATE, struct vlapic *, d->max_vcpus);
 	if (!p || !d->arch.lapics) {
-		xfree(p);
-		xfree(d->arch.lapics);
+		overhead_free(&d->overhead, OVERHEAD_STATE, p);
+		overhead_free(&d->overhead, OVERHEAD_STATE, d->arch.lapics);
 		d->arch.lapics = NULL;
 		return err(-ENOMEM);
 	}
@@ -70,8 +70,8 @@ void arch_domain_destroy(struct domain *d)
 {
 	hwdom_destroy(d);
 	hvm_free_handlers(d);
-	xfree(d->arch.policy);
-	xfree(d->arch.lapics);
+	overhead_free(&d->overhead, OVERHEAD_STATE, d->arch.policy);
+	overhead_free(&d->overhead, OVERHEAD_STATE, d->arch.lapics);
 	d->arch.policy = NULL;
 	d->arch.lapics = NULL;
 }
@@ -96,7 +96,7 @@ int arch_vcpu_create(struct vcpu *v)
 
 	v->arch.sipi_vector = -1;
 	v->arch.wait_sipi = v->id != 0;
-	v->arch.vlapic = xzalloc(struct vlapic);
+	v->arch.vlapic = overhead_new(&d->overhead, OVERHEAD_STATE, struct vlapic);
 	if (!v->arch.vlapic)
 		return err(-ENOMEM);
 	rc = hvm_fpu_init(v);
@@ -111,23 +111,25 @@ int arch_vcpu_create(struct vcpu *v)
 	return 0;
 
 err_fpu:
-	free_page(v->arch.fpu);
+	overhead_page_free(&d->overhead, OVERHEAD_STATE, v->arch.fpu);
 	v->arch.fpu = NULL;
 err_free:
-	xfree(v->arch.vlapic);
+	overhead_free(&d->overhead, OVERHEAD_STATE, v->arch.vlapic);
 	v->arch.vlapic = NULL;
 	return rc;
 }
 
 void arch_vcpu_destroy(struct vcpu *v)
 {
+	struct overhead *o = &v->domain->overhead;
+
 	if (!v->arch.vlapic)
 		return;
 	__atomic_store_n(&v->domain->arch.lapics[v->id], NULL, __ATOMIC_RELEASE);
 	vlapic_teardown(v->arch.vlapic);
 	virt->vcpu_free(v);
-	free_page(v->arch.fpu);
-	xfree(v->arch.vlapic);
+	overhead_page_free(o, OVERHEAD_STATE, v->arch.fpu);
+	overhead_free(o, OVERHEAD_STATE, v->arch.vlapic);
 	v->arch.fpu = NULL;
 	v->arch.vlapic = NULL;
 }

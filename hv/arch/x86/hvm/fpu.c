@@ -64,7 +64,7 @@ void hvm_fpu_reset(struct vcpu *v)
 
 int hvm_fpu_init(struct vcpu *v)
 {
-	v->arch.fpu = alloc_page();
+	v->arch.fpu = overhead_page(&v->domain->overhead, OVERHEAD_STATE);
 	if (!v->arch.fpu)
 		return err(-ENOMEM);
 	hvm_fpu_reset(v);

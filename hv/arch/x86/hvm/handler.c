@@ -7,9 +7,10 @@
 #include "hv/printk.h"
 #include "hvm/hvm.h"
 
-static int add(struct hvm_handler **chain, uint64_t start, uint64_t end, const struct hvm_io_ops *ops, void *ctx)
+static int add(struct domain *d, struct hvm_handler **chain, uint64_t start, uint64_t end, const struct hvm_io_ops *ops,
+	       void *ctx)
 {
-	struct hvm_handler *h = xzalloc(struct hvm_handler);
+	struct hvm_handler *h = overhead_new(&d->overhead, OVERHEAD_STATE, struct hvm_handler);
 
 	if (!h)
 		return err(-ENOMEM);
@@ -26,13 +27,13 @@ static int add(struct hvm_handler **chain, uint64_t start, uint64_t end, const s
 /* See hvm.h. */
 int hvm_port_handler(struct domain *d, uint16_t first, uint16_t last, const struct hvm_io_ops *ops, void *ctx)
 {
-	return add(&d->arch.ports, first, (uint64_t)last + 1, ops, ctx);
+	return add(d, &d->arch.ports, first, (uint64_t)last + 1, ops, ctx);
 }
 
 /* See hvm.h. */
 int hvm_mmio_handler(struct domain *d, uint64_t start, uint64_t size, const struct hvm_io_ops *ops, void *ctx)
 {
-	return add(&d->arch.mmio, start, start + size, ops, ctx);
+	return add(d, &d->arch.mmio, start, start + size, ops, ctx);
 }
 
 /* See hvm.h. An access that leaves the range belongs to nobody. */
@@ -45,19 +46,19 @@ const struct hvm_handler *hvm_find_handler(struct hvm_handler *const *chain, uin
 	return h;
 }
 
-static void free_chain(struct hvm_handler **chain)
+static void free_chain(struct domain *d, struct hvm_handler **chain)
 {
 	while (*chain) {
 		struct hvm_handler *h = *chain;
 
 		*chain = h->next;
-		xfree(h);
+		overhead_free(&d->overhead, OVERHEAD_STATE, h);
 	}
 }
 
 /* See hvm.h. No vCPU of @d exists any more. */
 void hvm_free_handlers(struct domain *d)
 {
-	free_chain(&d->arch.ports);
-	free_chain(&d->arch.mmio);
+	free_chain(d, &d->arch.ports);
+	free_chain(d, &d->arch.mmio);
 }

@@ -249,7 +249,7 @@ static int trap_mmcfg(struct vpci_domain *vd, const struct acpi_mcfg *m)
 /* See hv/pci.h. Every window firmware's table names is trapped, whether or not the domain reports it. -ENOMEM. */
 int vpci_domain_init(struct domain *d)
 {
-	struct vpci_domain *vd = xzalloc(struct vpci_domain);
+	struct vpci_domain *vd = overhead_new(&d->overhead, OVERHEAD_DEVICES, struct vpci_domain);
 	int rc;
 
 	if (!vd)
@@ -267,7 +267,7 @@ int vpci_domain_init(struct domain *d)
 /* See hv/pci.h. No vCPU is left; handlers that name @vd are freed unused. */
 void vpci_domain_destroy(struct domain *d)
 {
-	xfree(d->arch.vpci);
+	overhead_free(&d->overhead, OVERHEAD_DEVICES, d->arch.vpci);
 	d->arch.vpci = NULL;
 }
 
@@ -294,7 +294,7 @@ int vpci_add_device(struct domain *d, struct pci_dev *dev)
 
 	if (!vd)
 		return err(-EINVAL);
-	vp = xzalloc(struct vpci);
+	vp = overhead_new(&d->overhead, OVERHEAD_DEVICES, struct vpci);
 	if (!vp)
 		return err(-ENOMEM);
 	spin_lock(&vd->lock);
@@ -303,7 +303,7 @@ int vpci_add_device(struct domain *d, struct pci_dev *dev)
 		dev->vpci = vp;
 	spin_unlock(&vd->lock);
 	if (rc)
-		xfree(vp);
+		overhead_free(&d->overhead, OVERHEAD_DEVICES, vp);
 	return rc;
 }
 
@@ -319,5 +319,5 @@ void vpci_remove_device(struct domain *d, struct pci_dev *dev)
 	dev->vpci = NULL;
 	vpci_fini(vp);
 	spin_unlock(&vd->lock);
-	xfree(vp);
+	overhead_free(&d->overhead, OVERHEAD_DEVICES, vp);
 }

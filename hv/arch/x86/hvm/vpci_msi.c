@@ -6,6 +6,7 @@
  */
 #include "hvm/vpci.h"
 
+#include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
 #include "hv/pci_regs.h"
@@ -76,14 +77,15 @@ int vpci_msi_init(struct vpci *vp)
 
 	if (!cap)
 		return 0;
-	msi = xzalloc(struct vpci_msi);
+	msi = overhead_new(&vp->vd->d->overhead, OVERHEAD_DEVICES, struct vpci_msi);
 	if (!msi)
 		return err(-ENOMEM);
 	pci_msi_layout(cap, (uint16_t)pci_read(vp->sbdf, cap + PCI_MSI_CONTROL, 2), &msi->l);
 	msi->log2_max = (unsigned)min_u64(msi->l.log2_capable, pci_messages_log2());
-	msi->vectors = xzalloc_array(struct vpci_vector, 1u << msi->log2_max);
+	msi->vectors =
+		overhead_new_array(&vp->vd->d->overhead, OVERHEAD_DEVICES, struct vpci_vector, 1u << msi->log2_max);
 	if (!msi->vectors) {
-		xfree(msi);
+		overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, msi);
 		return err(-ENOMEM);
 	}
 	for (unsigned i = 0; i < 1u << msi->log2_max; i++)
@@ -113,8 +115,8 @@ void vpci_msi_fini(struct vpci *vp)
 	if (!vp->msi)
 		return;
 	disable(vp);
-	xfree(vp->msi->vectors);
-	xfree(vp->msi);
+	overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, vp->msi->vectors);
+	overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, vp->msi);
 	vp->msi = NULL;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "hvm/vpci.h"
 
+#include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
 #include "hv/pci_regs.h"
@@ -34,7 +35,7 @@ int vpci_msix_init(struct vpci *vp)
 
 	if (!cap)
 		return 0;
-	x = xzalloc(struct vpci_msix);
+	x = overhead_new(&vp->vd->d->overhead, OVERHEAD_DEVICES, struct vpci_msix);
 	if (!x)
 		return err(-ENOMEM);
 	x->cap = cap;
@@ -47,9 +48,9 @@ int vpci_msix_init(struct vpci *vp)
 	x->pba_offset = pba & ~PCI_MSIX_BIR_MASK;
 	if (!in_bar(vp, x->table_bar, x->table_offset, x->nr * ENTRY_SIZE))
 		x->nr = 0;
-	x->entries = xzalloc_array(struct vpci_msix_entry, x->nr + 1);
+	x->entries = overhead_new_array(&vp->vd->d->overhead, OVERHEAD_DEVICES, struct vpci_msix_entry, x->nr + 1);
 	if (!x->entries) {
-		xfree(x);
+		overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, x);
 		return err(-ENOMEM);
 	}
 	for (unsigned i = 0; i < x->nr; i++)
@@ -60,12 +61,12 @@ int vpci_msix_init(struct vpci *vp)
 	return 0;
 }
 
-static void close_entry(struct vpci_msix_entry *e)
+static void close_entry(struct vpci *vp, struct vpci_msix_entry *e)
 {
 	if (!e->vector)
 		return;
 	pci_message_close(&e->vector->host);
-	xfree(e->vector);
+	overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, e->vector);
 	e->vector = NULL;
 }
 
@@ -73,7 +74,7 @@ static void disable(struct vpci *vp)
 {
 	pci_write(vp->sbdf, vp->msix->cap + PCI_MSIX_CONTROL, 2, 0);
 	for (unsigned i = 0; i < vp->msix->nr; i++)
-		close_entry(&vp->msix->entries[i]);
+		close_entry(vp, &vp->msix->entries[i]);
 }
 
 /* See vpci.h. */
@@ -82,8 +83,8 @@ void vpci_msix_fini(struct vpci *vp)
 	if (!vp->msix)
 		return;
 	disable(vp);
-	xfree(vp->msix->entries);
-	xfree(vp->msix);
+	overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, vp->msix->entries);
+	overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, vp->msix);
 	vp->msix = NULL;
 }
 
@@ -136,7 +137,7 @@ static volatile uint32_t *hw_entry(const struct vpci *vp, unsigned i)
 static int open_entry(struct vpci *vp, unsigned i)
 {
 	struct vpci_msix_entry *e = &vp->msix->entries[i];
-	struct vpci_vector *vec = xzalloc(struct vpci_vector);
+	struct vpci_vector *vec = overhead_new(&vp->vd->d->overhead, OVERHEAD_DEVICES, struct vpci_vector);
 	int rc;
 
 	if (!vec)
@@ -145,7 +146,7 @@ static int open_entry(struct vpci *vp, unsigned i)
 	vec->msg = vpci_pack_message(e->address, e->data);
 	rc = pci_message_open(&vec->host, vp->dev, i, vpci_vector_deliver, vec);
 	if (rc) {
-		xfree(vec);
+		overhead_free(&vp->vd->d->overhead, OVERHEAD_DEVICES, vec);
 		return rc;
 	}
 	e->vector = vec;

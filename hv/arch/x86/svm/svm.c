@@ -132,14 +132,15 @@ static int svm_cpu_up(void)
 
 static int svm_vcpu_init(struct vcpu *v)
 {
-	struct svm_vcpu *s = xzalloc(struct svm_vcpu);
+	struct overhead *o = &v->domain->overhead;
+	struct svm_vcpu *s = overhead_new(o, OVERHEAD_STATE, struct svm_vcpu);
 	struct vmcb *b;
 
 	if (!s)
 		return err(-ENOMEM);
-	b = alloc_page();
+	b = overhead_page(o, OVERHEAD_STATE);
 	if (!b) {
-		xfree(s);
+		overhead_free(o, OVERHEAD_STATE, s);
 		return err(-ENOMEM);
 	}
 	s->vmcb = b;
@@ -167,8 +168,8 @@ static void svm_vcpu_free(struct vcpu *v)
 
 	if (!s)
 		return;
-	free_page(s->vmcb);
-	xfree(s);
+	overhead_page_free(&v->domain->overhead, OVERHEAD_STATE, s->vmcb);
+	overhead_free(&v->domain->overhead, OVERHEAD_STATE, s);
 	v->arch.svm = NULL;
 }
 
