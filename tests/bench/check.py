@@ -3,6 +3,7 @@
 import struct
 
 import dom0
+import calls  # noqa: E402, dom0 tells where oracle is
 import profile_row
 import toolstack
 
@@ -53,6 +54,7 @@ for bad in ("MARK 1 2 3\n", "mark 1 2 3 4 5 6\n", "MARK 1 2 3 4 5 x\n", "noise")
 ours = {"tiny_1": (100, 0, 0), "tiny_40": (111, 0, 0), "create": (40, 0, 0)}
 same("kept", dom0.misses("create", (40, 900, 0), (100, 1, 0), ours), "")
 same("share", dom0.misses("create", (41, 0, 0), (100, 1, 0), ours) != "", True)
+same("sum is not flat", dom0.misses("tiny_all", (900, 0, 0), (100000, 1, 0), ours), "")
 same("not flat", "first" in dom0.misses("tiny_40", ours["tiny_40"], (1000, 0, 0), ours), True)
 same("power-on", "whole" in dom0.misses("power_on", (10, 71, 0), (50, 50, 0), ours), True)
 same("power-on kept", dom0.misses("power_on", (10, 60, 0), (50, 50, 0), ours), "")
@@ -84,6 +86,16 @@ same("above a promise", toolstack.misses(BY_NAME["create"], found), "above 80 M"
 note = struct.pack("<III4sQ", 4, 8, 18, b"Xen\0", 0x1234567)
 elf = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0) + struct.pack("<IIQQQQQQ", 4, 4, 120, 0, 0, len(note), len(note), 4) + note
 same("entry of a kernel", toolstack.pvh_entry(elf), 0x1234567)
+
+# Each window of the micro-guest takes its number's worth, and one is missing.
+CALLS = [(first + end, 1000 * first + end * first * times, 0, 0, 0, 0) for _, _, first, times in calls.HYPERVISOR for end in (0, 1)]
+same("windows of calls", calls.windows(CALLS), {name: first for name, _, first, _ in calls.HYPERVISOR})
+same("numbers of windows", len({first for _, _, first, _ in calls.HYPERVISOR}), len(calls.HYPERVISOR))
+try:
+    calls.windows(CALLS[:-1])
+    raise SystemExit("a window without an end")
+except calls.machine.Failed:
+    pass
 
 rows = {name for _, name, *_ in dom0.ROWS}
 same("names of rows", len(rows), len(dom0.ROWS))

@@ -42,6 +42,8 @@ ROWS = [
     ("many", "tiny_10", "the 10th living one", 4, 5, 1),
     ("many", "tiny_20", "the 20th living one", 6, 7, 1),
     ("many", "tiny_40", "the 40th living one", 8, 9, 1),
+    ("many", "tiny_60", "the 60th living one", 62, 63, 1),
+    ("many", "tiny_all", "all 60 of them, created and booted", 2, 63, 1),
     ("many", "list", "xl list of these", 18, 19, 1),
 ]
 PARTS = ("create", "devices", "drivers", "many")
@@ -130,6 +132,6 @@ def misses(name, mine, theirs, ours):
         return f"the whole is above {POWER_ON} of Xen's"
     if mine[0] > RATIO * theirs[0]:
         return f"the hypervisor's share is above {RATIO} of Xen's"
-    if name.startswith("tiny_") and mine[0] > FLAT * ours["tiny_1"][0]:
+    if name.startswith("tiny_") and name != "tiny_all" and mine[0] > FLAT * ours["tiny_1"][0]:
         return f"the hypervisor's share is above {FLAT} of the first one's"
     return ""

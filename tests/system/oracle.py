@@ -57,13 +57,13 @@ def guest_archive(wanted, extra, out, idle=False):
         out.write_bytes(root + bytes(-len(root) % 4) + data)
 
 
-def real_xen(wanted, extra="", timeout=600, idle=False, **keys):
-    """Run @wanted one after the other on real Xen; returns {name: [lines]}, and the console's text."""
+def real_xen(wanted, extra="", timeout=600, idle=False, qemu=(), **keys):
+    """Run @wanted one after the other on real Xen; returns {name: [lines]}, and the console's text. @qemu: more of its arguments."""
     archive = machine.BUILD / f"oracle-guests.{os.getpid()}"
     guest_archive(wanted, extra, archive, idle)
     icount = keys.get("icount", False)
     # One CPU: Xen does not bear TSCs that drift apart, and QEMU's do.
-    options = {"memory": "2G", "cpus": 1, "kernel": image("xen"), "extra": ("-device", "amd-iommu,intremap=on"), **keys}
+    options = {"memory": "2G", "cpus": 1, "kernel": image("xen"), "extra": ("-device", "amd-iommu,intremap=on", *qemu), **keys}
     try:
         with Machine([f"{image('vmlinux-generic')} console=hvc0 quiet loglevel=4 panic=1 random.trust_cpu=on", archive],
                      append="dom0=pvh dom0_mem=512M dom0_max_vcpus=1 loglvl=warning guest_loglvl=all noreboot=0 bootscrub=0 sync_console",
@@ -87,12 +87,12 @@ def real_xen(wanted, extra="", timeout=600, idle=False, **keys):
 ENDED = {"powered off": "0", "reboot": "1", "suspended": "2", "crashed": "3", "watchdog": "4"}
 
 
-def hospes(wanted, extra="", timeout=120, companion="quiet64", **keys):
+def hospes(wanted, extra="", timeout=120, companion="quiet64", qemu=(), **keys):
     """Run @wanted all at once, each in a domain of one tree; returns {name: [lines]}, and the console's text.
     The first domain has the console's focus, which breaks its lines when others print: so that is @companion, which prints little and stays."""
     domains = [{"name": "quiet", "type": "pvh", "kernel": guest(companion), "memory": 4}] + [{"name": g.name, "type": "pvh", "kernel": guest(g.name), "memory": g.memory, "vcpus": g.vcpus, "extra": f"other=1 {extra}",
                 "on_reboot": "destroy", "on_crash": "destroy", "on_watchdog": "destroy"} for g in wanted]
-    options = {"memory": "1G", "cpus": 2, "append": "guest_loglvl=all", **keys}
+    options = {"memory": "1G", "cpus": 2, "append": "guest_loglvl=all", "extra": qemu, **keys}
     with Machine(launch(domains), **options) as m:
         m.expect_all([rf"Domain {i} \({g.name}\) .*\n" for i, g in enumerate(wanted, 2)], timeout)
         text = m.text
