@@ -112,6 +112,20 @@ def watches_read_at_once(yard):
     return lambda: [drain(g) for g in yard.guests]
 
 
+def watches_read_slowly(yard):
+    """Long queues of changes, of which a little is taken at a time."""
+    yard.open_work()
+    yard.flood()
+    for i in range(1500):
+        yard.zero.ask(WRITE, b"/work/more/%d\0" % i)
+
+    def act():
+        for g in yard.guests:
+            g.word(2056, g.word(2056) + min(300, (g.word(2060) - g.word(2056)) & 0xFFFFFFFF))
+            g.kick()
+    return act
+
+
 def watches_of_what_is_hidden(yard):
     yard.flood((b"/", b"/work", b"/work/t", b"/work/7"))
     return lambda: None
@@ -219,6 +233,6 @@ def broken_rings_and_kicks(yard):
     return lambda: [g.kick() for g in yard.guests for _ in range(10)]
 
 
-LOADS = [requests_without_reading, requests_as_fast_as_can_be, watches_without_reading, watches_read_at_once, watches_of_what_is_hidden,
-         watches_set_and_reset, conflicts, transactions_left_open, transactions_committed, transactions_that_remove, trees_built_and_removed,
-         broken_rings_and_kicks]
+LOADS = [requests_without_reading, requests_as_fast_as_can_be, watches_without_reading, watches_read_at_once, watches_read_slowly,
+         watches_of_what_is_hidden, watches_set_and_reset, conflicts, transactions_left_open, transactions_committed, transactions_that_remove,
+         trees_built_and_removed, broken_rings_and_kicks]

@@ -5,11 +5,13 @@
 
 /* So many may wait. */
 #define CHORES_MAX 32
+#define UNITS_PER_STEP 30
 
 static struct {
 	struct chore *first, **last;
 	struct chore *made, **made_last; /* by the one at work: they come before its rest */
 	unsigned nr;
+	unsigned left; /* units of the step at work */
 	bool at_work;
 	bool behind; /* there were too many: until none is left, each that comes makes two go */
 } chores = { .last = &chores.first, .made_last = &chores.made };
@@ -37,6 +39,16 @@ bool chores_made(void)
 	return chores.made;
 }
 
+void chores_spend(unsigned units)
+{
+	chores.left -= units < chores.left ? units : chores.left;
+}
+
+unsigned chores_left(void)
+{
+	return chores.left;
+}
+
 void chores_step(void)
 {
 	struct chore *c = chores.first;
@@ -44,6 +56,7 @@ void chores_step(void)
 	if (!c || chores.at_work)
 		return;
 	chores.at_work = true;
+	chores.left = UNITS_PER_STEP;
 	chores.first = c->next;
 	if (!chores.first)
 		chores.last = &chores.first;

@@ -20,6 +20,12 @@ bool chores_wait(void);
 bool chores_at_work(void);
 /* Did the chore at work make others? They come before what is left of it, so it had better stop here. */
 bool chores_made(void);
+/*
+ * What a step may do is counted in units of about 300 instructions. chores_spend() counts more of them, wherever they are needed; a step
+ * that has several things to do ends before none is left.
+ */
+void chores_spend(unsigned units);
+unsigned chores_left(void);
 /* One step of the oldest, if there is any. */
 void chores_step(void);
 /* All there are, now: what comes next must find them done. Nothing while one of them is at work. */

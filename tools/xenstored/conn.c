@@ -335,8 +335,9 @@ void conn_flush_all(void)
 	}
 }
 
-/* How often what nobody takes is looked at. */
+/* How often what nobody takes is looked at, and how many messages of it are dropped in one turn. */
 #define TIMER_MS 1000u
+#define OLD_PER_TURN 8
 
 void conn_blocked(struct conn_io *io)
 {
@@ -363,6 +364,7 @@ int conn_timeout(void)
 /* Events that guests do not take grow old; input that was held back goes on. */
 void conn_timers(void)
 {
+	unsigned most = OLD_PER_TURN;
 	struct conn_io *io;
 
 	if (!conn_list_count(LIST_BLOCKED) || conns.timers_at > loop_now())
@@ -383,8 +385,12 @@ void conn_timers(void)
 		if (!queue_waits(&io->out))
 			continue;
 		if (!conn_privileged(io->c) && options.event_timeout_ms)
-			queue_expire(io->c, options.event_timeout_ms);
+			queue_expire(io->c, options.event_timeout_ms, &most);
 		if (queue_waits(&io->out))
 			conn_blocked(io);
+		if (!most) {
+			conns.timers_at = loop_now();
+			return;
+		}
 	}
 }

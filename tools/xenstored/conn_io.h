@@ -28,8 +28,9 @@ struct queue {
 	struct queue_item *items;
 	uint32_t first, nr, nr_max; /* items[first .. nr) */
 	size_t owed_bytes;	    /* what the items without a message hold */
-	uint32_t *index;	    /* hash table of events, built when there are many */
+	uint32_t *index;	    /* hash table of the numbers of events, built when there are many */
 	uint32_t index_size, index_used;
+	uint32_t number; /* an item's place and this are its number: that stays when items are moved */
 };
 
 /* To be flushed; to be served, those who never wait for others and guests; to be looked at by the timer. */
@@ -121,8 +122,8 @@ char *queue_export(const struct conn *c, size_t *len);
 void queue_taken(struct conn *c, size_t n);
 /* Drop all. */
 void queue_clear(struct conn *c);
-/* Drop events older than @ms that have not begun to go out. True: something was dropped. */
-bool queue_expire(struct conn *c, uint64_t ms);
+/* Drop events older than @ms that have not begun to go out, *most of them: they are deducted. True: something was dropped. */
+bool queue_expire(struct conn *c, uint64_t ms, unsigned *most);
 /* Put a message as it was (restart, update). 0 or ENOMEM. */
 int queue_restore(struct conn *c, const void *data, size_t len, bool event, uint32_t number);
 /* The first of all may have lost its beginning: that has gone out. */

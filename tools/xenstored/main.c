@@ -124,6 +124,7 @@ int main(int argc, char **argv)
 	umask(077);
 	os_raise_files();
 	os_protect_memory();
+	os_steady_memory();
 	if (options.trace_file && (err = trace_open(options.trace_file)))
 		daemon_die(options.trace_file, err);
 	if ((err = loop_open()))

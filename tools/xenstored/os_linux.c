@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -114,6 +115,11 @@ size_t os_raise_files(void)
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	return getrlimit(RLIMIT_NOFILE, &limit) ? 1024 : (size_t)limit.rlim_cur;
+}
+
+void os_steady_memory(void)
+{
+	mallopt(M_MXFAST, 0);
 }
 
 void os_protect_memory(void)

@@ -36,6 +36,8 @@ void os_service_notify(const char *text);
 size_t os_raise_files(void);
 /* Never be chosen by the out-of-memory killer: without the store the host is lost. */
 void os_protect_memory(void);
+/* Have free() do its work at once: it would put it off, and then do all of it in the middle of one request. */
+void os_steady_memory(void);
 /* Give up all capabilities and every way to new ones; what is open stays open. 0 or an errno value. */
 int os_drop_privileges(void);
 /* A file without a name, for the update stream; -1 and errno. Stays open over exec. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chores.h"
 #include "conn_io.h"
 #include "domain.h"
 #include "journal.h"
@@ -23,6 +24,11 @@
 #define CHANGES_AT_ONCE 64
 /* The stream of all bytes begins here: what is owed is put in before what was queued later, so positions also go down a little. */
 #define FIRST_POSITION (1u << 20)
+/* Of an item in a new index: far from 0, which is a free slot. */
+#define FIRST_NUMBER (1u << 31)
+/* So many items are put into an index at the cost of one unit of a chore, and so many places of it are cleared. */
+#define INDEXED_PER_UNIT 12
+#define CLEARED_PER_UNIT 512
 
 size_t queue_bytes(const struct queue *q)
 {
@@ -74,8 +80,8 @@ static bool queue_room(struct queue *q, size_t len)
 		if (q->first > q->nr / 2) {
 			memmove(q->items, q->items + q->first, (q->nr - q->first) * sizeof(*q->items));
 			q->nr -= q->first;
+			q->number += q->first;
 			q->first = 0;
-			q->index_used = 0;
 		} else {
 			uint32_t max = q->nr_max ? q->nr_max * 2 : 8;
 			struct queue_item *items = realloc(q->items, max * sizeof(*items));
@@ -118,8 +124,14 @@ static void index_put(struct queue *q, uint32_t item)
 
 	while (q->index[slot])
 		slot = (slot + 1) & mask;
-	q->index[slot] = item + 1;
+	q->index[slot] = item + q->number;
 	q->index_used++;
+}
+
+/* The item whose number is in @slot; what is no item's place: it has gone. */
+static uint32_t index_item(const struct queue *q, uint32_t slot)
+{
+	return q->index[slot] - q->number;
 }
 
 /* (Re)build the table with room for twice as many; without memory there is none, and equal events are sent twice. */
@@ -130,7 +142,7 @@ static void index_build(struct queue *q)
 	/* Large, so that it is seldom made again: many are told of the same changes, and their tables grow together. */
 	while (size < waiting * 8)
 		size *= 2;
-	if (size > q->index_size) {
+	if (size > q->index_size || size < q->index_size / 4) {
 		uint32_t *index = realloc(q->index, size * sizeof(*index));
 
 		if (!index) {
@@ -142,6 +154,8 @@ static void index_build(struct queue *q)
 	}
 	memset(q->index, 0, q->index_size * sizeof(*q->index));
 	q->index_used = 0;
+	q->number = FIRST_NUMBER;
+	chores_spend(waiting / INDEXED_PER_UNIT + q->index_size / CLEARED_PER_UNIT);
 	for (uint32_t i = q->first; i < q->nr; i++)
 		if (q->items[i].event)
 			index_put(q, i);
@@ -174,7 +188,7 @@ static bool event_is_queued(struct queue *q, uint32_t hash, const char *msg, siz
 	if (!index_ready(q))
 		return false;
 	for (uint32_t slot = hash & (q->index_size - 1); q->index[slot]; slot = (slot + 1) & (q->index_size - 1)) {
-		uint32_t item = q->index[slot] - 1;
+		uint32_t item = index_item(q, slot);
 
 		if (item >= q->first && item < q->nr && same_event(q, item, hash, msg, len))
 			return true;
@@ -320,7 +334,7 @@ static bool change_is_queued(const struct conn *c, const struct change *ch)
 	if (!index_ready(q))
 		return false;
 	for (uint32_t slot = ch->hash & (q->index_size - 1); q->index[slot]; slot = (slot + 1) & (q->index_size - 1)) {
-		uint32_t item = q->index[slot] - 1;
+		uint32_t item = index_item(q, slot);
 
 		if (item >= q->first && item < q->nr && same_change(c, &q->items[item], ch))
 			return true;
@@ -485,7 +499,8 @@ static bool batch_add(void *arg, const char *path, const char *token)
 static bool queue_front(struct queue *q, uint32_t nr, size_t len)
 {
 	if (q->first < nr) {
-		uint32_t more = nr + 32, max = q->nr + more + 16;
+		/* As there is more to move, this is to come less often. */
+		uint32_t more = nr + 32 + (q->nr - q->first) / 4, max = q->nr + more + 16;
 		struct queue_item *items = realloc(q->items, max * sizeof(*items));
 
 		if (!items)
@@ -494,8 +509,8 @@ static bool queue_front(struct queue *q, uint32_t nr, size_t len)
 		q->items = items;
 		q->first += more;
 		q->nr += more;
+		q->number -= more;
 		q->nr_max = max;
-		q->index_used = 0;
 	}
 	if (q->head == q->tail && q->size >= len) {
 		q->head = q->tail = q->size;
@@ -670,38 +685,42 @@ char *queue_export(const struct conn *c, size_t *len)
 	return e.p;
 }
 
-bool queue_expire(struct conn *c, uint64_t ms)
+bool queue_expire(struct conn *c, uint64_t ms, unsigned *most)
 {
 	struct queue *q = &c->io->out;
-	uint32_t now = (uint32_t)loop_now(), to = q->first;
-	size_t end = 0, dropped = 0;
-	uint64_t base = q->pos;
+	uint32_t now = (uint32_t)loop_now(), end = q->first, to;
+	size_t at, dropped = 0;
 
-	/* In order of their age: most often a look at the first tells. */
-	while (to < q->nr && (!q->items[to].event || q->items[to].pos < base))
-		to++;
-	if (to == q->nr || now - q->items[to].stamp < ms)
+	/* In order of their age: those that go are among the first, and what stays of these moves up to the rest, which is left alone. */
+	while (*most && end < q->nr && (!q->items[end].event || now - q->items[end].stamp >= ms)) {
+		*most -= q->items[end].event && q->items[end].pos >= q->pos;
+		end++;
+	}
+	if (end == q->first)
 		return false;
-	to = q->first;
-	for (uint32_t i = q->first; i < q->nr; i++) {
-		struct queue_item *item = &q->items[i];
-		bool begun = item->pos < base;
-		size_t at = begun ? 0 : (size_t)(item->pos - base), rest = item->len - (begun ? base - item->pos : 0);
+	at = end < q->nr ? (size_t)(q->items[end].pos - q->pos) : queue_bytes(q);
+	to = end;
+	for (uint32_t i = end; i-- > q->first;) {
+		struct queue_item item = q->items[i];
+		uint64_t begun = item.pos < q->pos ? q->pos - item.pos : 0;
 
-		if (item->event && !begun && now - item->stamp >= ms) {
-			item_gone(c, item);
+		if (item.event && !begun && now - item.stamp >= ms) {
+			item_gone(c, &item);
 			dropped++;
 			continue;
 		}
-		memmove(q->bytes + q->head + end, q->bytes + q->head + at, rest);
-		if (!begun)
-			item->pos = base + end;
-		end += rest;
-		q->items[to++] = *item;
+		at -= item.len - begun;
+		if (item.len > begun)
+			memmove(q->bytes + q->head + at, q->bytes + q->head + (begun ? 0 : item.pos - q->pos),
+				item.len - begun);
+		item.pos = q->pos + at - begun;
+		q->items[--to] = item;
 	}
-	q->nr = to;
-	q->tail = q->head + end;
-	q->index_used = 0;
+	q->first = to;
+	q->head += at;
+	q->pos += at;
+	if (q->first == q->nr)
+		queue_shrink(q);
 	if (dropped && trace_on)
 		trace("client %u: %zu events nobody read were dropped", c->id, dropped);
 	return dropped;

@@ -14,8 +14,8 @@
 /* With no more nodes below it, it is not worth a chore. */
 #define SMALL 8
 /* Steps of the walk in one of the chore: each node has two. */
-#define PER_STEP 40
-#define PER_STEP_WATCHED 16 /* if somebody may have to be told */
+#define PER_STEP 28
+#define PER_STEP_WATCHED 12 /* if somebody may have to be told */
 
 struct removal {
 	struct chore chore;

@@ -193,7 +193,7 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 		}
 		missing = (uint32_t)size - io->in_len;
 		n = missing < len ? missing : len;
-		if (n == missing && size > (int)sizeof(h) && !conn_may_serve(c))
+		if (n == missing && io->in_len >= sizeof(h) && !conn_may_serve(c))
 			return;
 		if (n && !gather(io, p, n)) {
 			conn_close(c, XENSTORE_ERROR_COMM);
@@ -204,11 +204,9 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 		io->cons += n;
 		if (n < missing)
 			return;
-		if (io->in_len == sizeof(h) && n) {
-			memcpy(&h, io->in, sizeof(h));
-			if (h.len)
-				continue;
-		}
+		/* The header is whole now, and tells how much is to come. */
+		if (io->in_len == sizeof(h) && n)
+			continue;
 		io->in_len = 0;
 		conn_serve(c, &h, io->in + sizeof(h));
 		if (c->again) {
@@ -236,7 +234,9 @@ static void serve_input(struct conn *c, const char *p, uint32_t len)
 		io->cons += (uint32_t)size;
 		conn_serve(c, &h, p + sizeof(h));
 		if (c->again) {
-			io->cons -= (uint32_t)size;
+			/* It comes again from here: in the ring it may have become another by then. */
+			if (!gather(io, p, (uint32_t)size))
+				conn_close(c, XENSTORE_ERROR_COMM);
 			return;
 		}
 		if (io->closing || io->was_reset)
@@ -314,14 +314,15 @@ static bool ring_has_more(const struct conn *c)
 	return queue_waits(&io->out) && load(&r->rsp_prod) - load(&r->rsp_cons) < RING;
 }
 
-void ring_flush(struct conn *c)
+/* Tell the guest what is new, once more of it is in the ring if @more, and see to what is left. */
+static void finish(struct conn *c, bool more)
 {
 	struct conn_io *io = c->io;
 	bool news;
 
 	if (!io->ring || io->ignored || io->closing)
 		return;
-	news = ring_write(c);
+	news = more && ring_write(c);
 	if ((news || io->notify) && io->bound)
 		hyper->notify(io->port);
 	io->notify = false;
@@ -332,8 +333,14 @@ void ring_flush(struct conn *c)
 		conn_ready(io);
 }
 
+void ring_flush(struct conn *c)
+{
+	finish(c, true);
+}
+
 void ring_service(struct conn *c)
 {
+	bool wrote = false;
 	char copy[RING];
 	struct conn_io *io = c->io;
 	struct xenstore_domain_interface *r = io->ring;
@@ -349,8 +356,9 @@ void ring_service(struct conn *c)
 	if (io->ignored)
 		return;
 	/* Room first: what waits for it may be what keeps us from serving more. */
-	if (!io->pieces && ring_write(c))
-		io->notify = true;
+	if (!io->pieces)
+		wrote = ring_write(c);
+	io->notify |= wrote;
 	cons = load(&r->req_cons);
 	avail = load(&r->req_prod) - cons;
 	if (avail > RING) {
@@ -374,6 +382,9 @@ void ring_service(struct conn *c)
 			io->notify = true;
 		}
 	}
+	/* A request of many pieces is a batch of its own. */
+	if (c->again)
+		io->pieces = BATCH;
 	if (c->again || (io->cut_short && ++io->pieces < BATCH)) {
 		conn_go_on(io);
 		return;
@@ -381,5 +392,6 @@ void ring_service(struct conn *c)
 	if (io->cut_short)
 		conn_ready(io);
 	io->pieces = 0;
-	ring_flush(c);
+	/* To a guest not twice in one piece of work. */
+	finish(c, !wrote || conn_privileged(c));
 }

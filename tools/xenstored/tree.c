@@ -10,7 +10,7 @@
 #include "dir.h"
 
 /* What takes about as long as an ordinary request, and what does not matter beside one. */
-#define BURIED_PER_STEP 40
+#define BURIED_PER_STEP 28
 #define BURIED_AT_ONCE 4
 
 static struct {

@@ -4,7 +4,6 @@
  */
 #include "watch.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,8 @@
 
 /* Other guests that are told at once: the two ends of a device know of each other without delay. */
 #define TOLD_AT_ONCE 1
-/* One step of a chore: of this, to look at one takes 1, and to tell him more. */
-#define STEP_COST 40
+/* To look at one takes a unit of a chore, to tell him more. */
+#define LOOK_COST 1
 #define TELL_COST 4
 
 static uint64_t changes;   /* ever fired */
@@ -198,13 +197,13 @@ static void tell_privileged(struct watch_group *g, const struct descent *d)
 	}
 }
 
-/* Telling guests, at the cost of about @most. True: that was all. */
+/* Telling guests: @all, or as many as a step of a chore may. True: that was all. */
 struct round {
 	struct descent d;
 	struct watch_group *next; /* at d.n; NULL: go down */
 };
 
-static bool go_round(struct firing *f, struct round *r, unsigned most)
+static bool go_round(struct firing *f, struct round *r, bool all)
 {
 	for (;;) {
 		while (!r->next) {
@@ -212,9 +211,9 @@ static bool go_round(struct firing *f, struct round *r, unsigned most)
 				return true;
 			r->next = counts_here(&r->d) ? r->d.n->guests : NULL;
 		}
-		if (most < TELL_COST)
+		if (!all && chores_left() < TELL_COST)
 			return false;
-		most -= tell(f, r->next, &r->d) ? TELL_COST : 1;
+		chores_spend(tell(f, r->next, &r->d) ? TELL_COST : LOOK_COST);
 		r->next = r->next->next_at_node;
 	}
 }
@@ -261,7 +260,7 @@ static bool fan_out_step(struct chore *chore)
 	if (o->all)
 		fire_privileged(o->f.ch);
 	o->all = false;
-	done = go_round(&o->f, &o->r, STEP_COST);
+	done = go_round(&o->f, &o->r, false);
 	watch_fire_end();
 	if (!done)
 		return false;
@@ -325,7 +324,7 @@ static void fire_guests(struct firing *f, const struct conn *maker)
 
 	if (!others || ((others > TOLD_AT_ONCE || chores_wait()) && put_off(f, false)))
 		return;
-	go_round(f, &all, UINT_MAX);
+	go_round(f, &all, true);
 }
 
 /* @now: whoever made it is told now even if he is a guest. */

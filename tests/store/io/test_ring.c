@@ -424,7 +424,7 @@ static void events_grow_old(void)
 	guest_push(g, msg, message(msg, XS_GET_DOMAIN_PATH, 7, 0, "1", 2));
 	guest_kick(g);
 	loop_turn(10);
-	for (int turn = 0; turn < 300 && queue_bytes(&domain_find(1)->conn->io->out) > 2000; turn++)
+	for (int turn = 0; turn < 300 && queue_bytes(&domain_find(1)->conn->io->out) >= 100; turn++)
 		loop_turn(20);
 	CHECK(queue_bytes(&domain_find(1)->conn->io->out) < 100);
 	for (int turn = 0; turn < 10; turn++) {
