@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """hospesd: whole lives of domains on the simulated hypervisor; nothing is left of them."""
+import fcntl
 import os
 import pathlib
 import re
@@ -568,6 +569,48 @@ def test_destroyed_while_created():
                     w.rpc.wait(ask)  # that is right if it was taken together with the first, or was made before
                 except Problem as p:
                     assert p.data["code"] == told, p
+
+
+def test_lock_file():
+    """Xen's xl holds the lock file for writing while it makes a domain: ours wait for that, and it for ours, but ours not for each other."""
+    with Lives() as w:
+        path = w.folder / "lock/xl"
+        path.parent.mkdir()
+        (w.folder / "xl.conf").write_text(f'lockfile = "{w.folder}/lock/other"\n')
+        w.hospesd.process.send_signal(signal.SIGHUP)
+        while w.call("domain.create", config=w.config("one")) and not (w.folder / "lock/other").exists():
+            w.call("domain.destroy", domain="one")  # the signal had not come yet
+        with open(w.folder / "lock/other", "w") as other:
+            fcntl.lockf(other, fcntl.LOCK_EX)
+            making = [w.rpc.send("domain.create", config=w.config(name)) for name in ("two", "three", "four")]
+            while w.call("daemon.status")["pending"] != [{"domid": None, "operation": "create", "step": "lock"}] * 3:
+                pass
+            w.call("domain.destroy", domain="four")
+            fails("domain-destroyed", w.rpc.wait, making.pop())
+            assert any(p["request"] == making[0] and "another xl" in p["step"] for p in w.rpc.progress), w.rpc.progress
+            fcntl.lockf(other, fcntl.LOCK_UN)
+            for ask in making:
+                w.rpc.wait(ask)
+            fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It is held until the memory is the domain's: stopped at each of these steps, nobody else gets it; at the next one he does.
+        for step, held in (("create.lock", False), ("create.balloon", True), ("create.built", True), ("create.publish", False)):
+            w.hospesd.kill(signal.SIGTERM)
+            w.start(HOSPESD_STOP_AT=step)
+            making = w.rpc.send("domain.create", config=w.config("five"))
+            assert os.WIFSTOPPED(os.waitpid(w.hospesd.process.pid, os.WUNTRACED)[1])
+            with open(w.folder / "lock/other", "w") as other:
+                try:
+                    fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    assert not held, step
+                except BlockingIOError:
+                    assert held, step
+            w.hospesd.process.send_signal(signal.SIGCONT)
+            w.rpc.wait(making)
+            w.call("domain.destroy", domain="five")
+        (w.folder / "xl.conf").write_text('lockfile = "/proc/nowhere/xl"\n')
+        w.again()
+        p = fails("cannot-lock", w.call, "domain.create", config=w.config("five"))
+        assert "/proc/nowhere/xl" in p.data["cause"] and "lockfile" in p.data["next"], p.data
 
 
 def test_disks_are_not_shared():

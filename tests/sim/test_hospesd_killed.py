@@ -15,11 +15,11 @@ from lives import Hands, Lives, Problem
 from sim import CRASH, PATIENCE, POWEROFF, REBOOT
 from world import Store
 
-CREATE = ["create." + s for s in ("pool", "check", "balloon", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
+CREATE = ["create." + s for s in ("pool", "check", "lock", "balloon", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
     "plug.wait", "plug.hotplug"]
 DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "kill", "erase", "gone")] + [
     "unplug.wait", "unplug.hotplug"]
-FAIL = CREATE[:5] + ["create.forget"]
+FAIL = CREATE[:6] + ["create.forget"]
 RESTART = [s.replace("destroy", "restart") for s in DESTROY] + CREATE
 RENAME = ["rename-restart." + s for s in ("note", "rename", "handle")] + CREATE
 ATTACH = ["attach." + s for s in ("check", "look", "prepare", "publish", "plug", "connect", "save")] + ["plug.wait", "plug.hotplug"]

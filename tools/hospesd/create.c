@@ -22,6 +22,7 @@
 #include "hv.h"
 #include "hvm_op.h"
 #include "hvm_params.h"
+#include "lock.h"
 #include "loop.h"
 #include "ops.h"
 #include "records.h"
@@ -32,7 +33,7 @@
 #include "work.h"
 #include "xs.h"
 
-enum { POOL, CHECK, BALLOON, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
+enum { POOL, CHECK, LOCK, BALLOON, NOTE, BUILD, PUBLISH, INTRODUCE, CONSOLE, DEVICES, UNPAUSE, DONE };
 
 struct create {
 	struct op op; /* first */
@@ -50,6 +51,8 @@ struct create {
 	struct problem work_problem; /* of the thread: op.problem is the loop's */
 	struct xs_watch *tty_watch;
 	struct timer tty_deadline;
+	struct lock_wait lock;
+	bool locking, locked;
 	struct balloon balloon;
 	bool tty_asked, tty_late;
 	struct caller **cancellers; /* wait for the end of what they gave up */
@@ -112,6 +115,46 @@ static void find_pool(struct op *op)
 		xs_read_tree("/local/pool", got_pools, c);
 	else
 		op_next(op);
+}
+
+static struct create *of_lock(struct lock_wait *w)
+{
+	return (struct create *)((char *)w - offsetof(struct create, lock));
+}
+
+static void has_lock(struct lock_wait *w)
+{
+	struct create *c = of_lock(w);
+	c->locking = false;
+	c->locked = true;
+	op_next(&c->op);
+}
+
+static void tell_lock(struct lock_wait *w)
+{
+	caller_progress(of_lock(w)->op.caller, "waiting for another xl that makes a domain", 0, 0);
+}
+
+/* Nobody else may look for free memory until the domain has its own. */
+static void take_lock(struct op *op)
+{
+	struct create *c = (struct create *)op;
+	c->lock.done = has_lock;
+	c->lock.waits = tell_lock;
+	c->locking = true;
+	if (lock_take(&c->lock, &op->problem)) {
+		c->locking = false;
+		op_fail(op);
+	}
+}
+
+static void drop_lock(struct create *c)
+{
+	if (c->locking)
+		lock_give_up(&c->lock);
+	if (c->locked)
+		lock_drop();
+	c->locking = c->locked = false;
 }
 
 static struct create *of_balloon(struct balloon *b)
@@ -248,6 +291,7 @@ static void build_done(struct work *w)
 {
 	struct create *c = of_work(w);
 	uint32_t id = c->build.built_domid;
+	drop_lock(c);
 	if (c->work_problem.err) {
 		op_found(&c->op, &c->work_problem);
 		op_fail(&c->op);
@@ -455,17 +499,12 @@ static void done(struct op *op)
 }
 
 static const struct op_step steps[] = {
-	[POOL] = { "pool", find_pool },
-	[CHECK] = { "check", check },
-	[BALLOON] = { "balloon", make_room },
-	[NOTE] = { "note", note },
-	[BUILD] = { "build", build },
-	[PUBLISH] = { "publish", publish },
-	[INTRODUCE] = { "introduce", introduce },
-	[CONSOLE] = { "console", console },
-	[DEVICES] = { "devices", devices },
-	[UNPAUSE] = { "unpause", unpause },
-	[DONE] = { "done", done },
+	[POOL] = { "pool", find_pool },	    [CHECK] = { "check", check },
+	[LOCK] = { "lock", take_lock },	    [BALLOON] = { "balloon", make_room },
+	[NOTE] = { "note", note },	    [BUILD] = { "build", build },
+	[PUBLISH] = { "publish", publish }, [INTRODUCE] = { "introduce", introduce },
+	[CONSOLE] = { "console", console }, [DEVICES] = { "devices", devices },
+	[UNPAUSE] = { "unpause", unpause }, [DONE] = { "done", done },
 };
 
 static void create_abort(struct op *op)
@@ -476,6 +515,10 @@ static void create_abort(struct op *op)
 	atomic_store(&c->work.cancelled, true);
 	if (op->step == BALLOON && op->entered)
 		balloon_cancel(&c->balloon);
+	if (c->locking) {
+		drop_lock(c);
+		op_next(op);
+	}
 	if (c->tty_watch && !c->tty_late) {
 		c->tty_late = true;
 		if (!c->tty_asked)
@@ -594,6 +637,7 @@ static void create_end(struct op *op)
 	struct dom *d = op->dom;
 	xs_unwatch(c->tty_watch);
 	timer_cancel(&c->tty_deadline);
+	drop_lock(c);
 	if (d && d->op == op)
 		d->op = NULL;
 	if (!op->problem.err) {

@@ -172,14 +172,14 @@ static void dumped(struct dom *d, void *arg)
 	free(a);
 }
 
-/* A kernel of its own choosing takes the domain over, which needs the hypervisor's help. */
+/* A kernel that the guest has loaded itself (kexec) takes the domain over: its ports, grants and devices would have to become new beneath its memory. */
 static void refuse_soft_reset(struct dom *d)
 {
 	struct problem p;
 	problem_init(&p);
 	problem_set(&p, ENOTSUP, "not-supported", "soft-reset",
-		    "set on_soft_reset = 'restart', or use kexec without it",
-		    "this hypervisor cannot begin a domain anew with its memory kept: the domain is destroyed");
+		    "set on_soft_reset = 'restart' to boot it anew, or reboot it instead of kexec",
+		    "hospesd does not begin a domain anew with its memory kept: the domain is destroyed");
 	dom_problem(d, &p);
 }
 

@@ -19,6 +19,7 @@ static struct settings s = {
 	.cache_dir = "/var/cache/hospes/kernels",
 	.script_dir = "/etc/xen/scripts",
 	.conf = "/etc/xen/xl.conf",
+	.default_lock_file = "/var/lock/xl",
 	.run_hotplug_scripts = true,
 	.backend_ms = 10000,
 	.script_ms = 40000,
@@ -32,19 +33,13 @@ static struct settings s = {
 const struct settings *const settings = &s;
 
 static const struct option options[] = {
-	{ "foreground", no_argument, NULL, 'F' },
-	{ "socket", required_argument, NULL, 's' },
-	{ "lib-dir", required_argument, NULL, 'l' },
-	{ "log-dir", required_argument, NULL, 'L' },
-	{ "state-dir", required_argument, NULL, 'S' },
-	{ "cache-dir", required_argument, NULL, 'C' },
-	{ "scripts", required_argument, NULL, 'x' },
-	{ "config", required_argument, NULL, 'f' },
-	{ "fake-host", required_argument, NULL, 'H' },
-	{ "wait", required_argument, NULL, 'w' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	{ "foreground", no_argument, NULL, 'F' },      { "socket", required_argument, NULL, 's' },
+	{ "lib-dir", required_argument, NULL, 'l' },   { "log-dir", required_argument, NULL, 'L' },
+	{ "state-dir", required_argument, NULL, 'S' }, { "cache-dir", required_argument, NULL, 'C' },
+	{ "scripts", required_argument, NULL, 'x' },   { "config", required_argument, NULL, 'f' },
+	{ "lock-file", required_argument, NULL, 'K' }, { "fake-host", required_argument, NULL, 'H' },
+	{ "wait", required_argument, NULL, 'w' },      { "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },	       { NULL, 0, NULL, 0 },
 };
 
 static void usage(FILE *f)
@@ -54,6 +49,7 @@ static void usage(FILE *f)
 	      "  -F, --foreground     do not go into the background\n"
 	      "  -s, --socket PATH    listen there instead of /run/hospes/hospesd.socket\n"
 	      "  -f, --config FILE    settings instead of /etc/xen/xl.conf\n"
+	      "      --lock-file FILE instead of /var/lock/xl, if the settings name none\n"
 	      "      --lib-dir DIR    instead of /var/lib/xen\n"
 	      "      --log-dir DIR    instead of /var/log/xen\n"
 	      "      --state-dir DIR  instead of /var/lib/hospes\n"
@@ -120,6 +116,9 @@ int settings_parse(int argc, char **argv)
 		case 'f':
 			s.conf = optarg;
 			break;
+		case 'K':
+			s.default_lock_file = optarg;
+			break;
 		case 'H':
 			host_fake(optarg);
 			break;
@@ -159,7 +158,8 @@ void settings_free(void)
 	free(s.vif_bridge);
 	free(s.vif_gatewaydev);
 	free(s.vif_backend);
-	s.vif_script = s.vif_bridge = s.vif_gatewaydev = s.vif_backend = NULL;
+	free(s.lock_file);
+	s.vif_script = s.vif_bridge = s.vif_gatewaydev = s.vif_backend = s.lock_file = NULL;
 }
 
 static void read_autoballoon(const struct xlcfg_value *v)
@@ -198,6 +198,8 @@ void settings_read_conf(void)
 	struct xlcfg cfg;
 	const struct xlcfg_value *v;
 	if (text_read_file(&t, s.conf)) {
+		if (!s.lock_file)
+			s.lock_file = xstrdup(s.default_lock_file);
 		text_free(&t);
 		return; /* it need not be there */
 	}
@@ -208,6 +210,9 @@ void settings_read_conf(void)
 	s.vif_bridge = string_of(&cfg, "vif.default.bridge");
 	s.vif_gatewaydev = string_of(&cfg, "vif.default.gatewaydev");
 	s.vif_backend = string_of(&cfg, "vif.default.backend");
+	s.lock_file = string_of(&cfg, "lockfile");
+	if (!s.lock_file)
+		s.lock_file = xstrdup(s.default_lock_file);
 	v = xlcfg_get(&cfg, "run_hotplug_scripts");
 	s.run_hotplug_scripts = !v || v->kind != XLCFG_NUMBER || v->number;
 	read_autoballoon(xlcfg_get(&cfg, "autoballoon"));

@@ -12,11 +12,13 @@ struct settings {
 	const char *cache_dir;	/* /var/cache/hospes: unpacked kernels */
 	const char *script_dir; /* /etc/xen/scripts */
 	const char *conf;	/* /etc/xen/xl.conf */
+	const char *default_lock_file;
 	bool foreground;
 	/* Of xl.conf. */
 	char *vif_script, *vif_bridge, *vif_gatewaydev, *vif_backend;
 	bool run_hotplug_scripts;
 	enum { AUTOBALLOON_AUTO, AUTOBALLOON_ON, AUTOBALLOON_OFF } autoballoon;
+	char *lock_file;   /* never NULL */
 	bool random_domid; /* ids of new domains are chosen by chance, not counted up */
 	/* Waits, in milliseconds. */
 	unsigned backend_ms;  /* for a back end to take notice of a device, and to let go of it */
