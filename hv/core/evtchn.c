@@ -75,6 +75,7 @@ static int port_find(struct domain *d, evtchn_port_t wanted, struct port **out)
 /* Begin a new state of @p: what was pending before is not its business. Domain and port lock held. */
 static void port_set(struct domain *d, struct port *p, enum port_state state)
 {
+	d->evtchn->nr_open += (state > PORT_RESERVED) - (p->state > PORT_RESERVED);
 	p->state = state;
 	p->vcpu = 0;
 	evtchn_fifo_port_init(p);
@@ -435,14 +436,15 @@ static int close_all(struct domain *d, unsigned *next, bool force)
 	for (unsigned done = 1;; done++) {
 		unsigned at = read_once(*next);
 		struct port *p = port_get(d, at);
+		bool open = p && read_once(p->state) > PORT_RESERVED;
 
 		if (!p)
 			break;
 		/* Only a guest that opens ports while it resets them sees -EAGAIN: those stay. */
-		if (read_once(p->state) > PORT_RESERVED)
+		if (open)
 			(void)port_close(d, p, force);
 		write_once(*next, at + 1);
-		if (done % 64 == 0 && hypercall_preempt_check())
+		if ((open || done % 64 == 0) && hypercall_preempt_check())
 			return -ERESTART;
 	}
 	write_once(*next, 0);
@@ -486,8 +488,7 @@ int evtchn_destroy(struct domain *d)
 	spin_unlock(&e->lock);
 	if (close_all(d, &e->next_destroy, true))
 		return -ERESTART;
-	evtchn_fifo_end(d);
-	return 0;
+	return evtchn_fifo_end(d);
 }
 
 /* See hv/evtchn.h. */
@@ -856,7 +857,7 @@ static long op_reset(struct vcpu *v, uint64_t arg)
 	else
 		rc = close_all(d, &d->evtchn->next_reset, false);
 	if (rc == 0)
-		evtchn_fifo_end(d);
+		rc = evtchn_fifo_end(d);
 	domain_put(d);
 	return rc == -ERESTART ? hypercall_again(v) : rc;
 }

@@ -84,12 +84,14 @@ void evtchn_fifo_release(struct domain *d, struct evtchn_fifo *s);
 /* evtchn_switch.c: EVTCHNOP_init_control and expand_array, and the way back. */
 int evtchn_fifo_init_control(struct domain *d, const struct evtchn_init_control *op) must_check;
 int evtchn_fifo_expand(struct domain *d, uint64_t g) must_check;
-void evtchn_fifo_end(struct domain *d);
+/* After all ports were closed. -ERESTART: the guest has opened too many meanwhile, close them again. */
+int evtchn_fifo_end(struct domain *d) must_check;
 
 struct evtchn_domain {
 	spinlock_t lock;	      /* RANK_EVTCHN: port states, the table of ports, vcpu->virq_port */
 	unsigned max_port;	      /* largest port number this domain may open */
 	unsigned nr_ports;	      /* ports in buckets; grows only. Read without the lock */
+	unsigned nr_open;	      /* ports above PORT_RESERVED */
 	unsigned first_free;	      /* no free port is below this one */
 	unsigned next_destroy;	      /* progress of evtchn_destroy() */
 	unsigned next_reset;	      /* progress of EVTCHNOP_reset */

@@ -5,19 +5,23 @@
 #include "hv/mm.h"
 #include "hv/printk.h"
 
+#define OPEN_MAX 64u /* ports that may have been opened while all were closed */
+
 /*
  * The ABI of @d has just become another. Whoever still uses the one before holds the lock of a port or, a sender, of its peer: take them all once. What
- * was pending in 2-level form, if that was before, is noted for the other. Domain lock held.
+ * was pending in 2-level form, if that was before, is noted for the other. The work is that of the ports that are open, which are the lowest, not of
+ * all there ever were: this is not done in slices. Domain lock held.
  */
 static void settle(struct domain *d, bool was_2l)
 {
 	struct evtchn_domain *e = d->evtchn;
 
-	for (unsigned i = 1; i < e->nr_ports; i++) {
+	for (unsigned i = 1, open = e->nr_open; open && i < e->nr_ports; i++) {
 		struct port *p = port_get(d, i), *peer = NULL;
 
 		if (p->state <= PORT_RESERVED)
 			continue;
+		open--;
 		if (p->state == PORT_INTERDOMAIN && p->u.peer.port != p)
 			peer = p->u.peer.port;
 		if (peer)
@@ -65,6 +69,8 @@ int evtchn_fifo_expand(struct domain *d, uint64_t g)
 	for (evtchn_port_t i = first; rc == 0 && i < end && i < e->nr_ports; i++) {
 		struct port *p = port_get(d, i);
 
+		if (p->state <= PORT_RESERVED)
+			continue;
 		spin_lock(&p->lock);
 		evtchn_fifo_raise_early(d, p);
 		spin_unlock(&p->lock);
@@ -74,13 +80,17 @@ int evtchn_fifo_expand(struct domain *d, uint64_t g)
 }
 
 /* Back to the 2-level ABI, if it was left: the guest has its pages for itself again. */
-void evtchn_fifo_end(struct domain *d)
+int evtchn_fifo_end(struct domain *d)
 {
 	struct evtchn_domain *e = d->evtchn;
 	struct evtchn_fifo *fifo;
 
 	spin_lock(&e->lock);
 	fifo = e->fifo;
+	if (fifo && e->nr_open > OPEN_MAX) {
+		spin_unlock(&e->lock);
+		return -ERESTART;
+	}
 	if (fifo) {
 		__atomic_store_n(&e->abi, &evtchn_2l, __ATOMIC_SEQ_CST);
 		settle(d, false);
@@ -88,4 +98,5 @@ void evtchn_fifo_end(struct domain *d)
 	}
 	spin_unlock(&e->lock);
 	evtchn_fifo_release(d, fifo);
+	return 0;
 }

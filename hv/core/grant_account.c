@@ -80,13 +80,12 @@ long grant_op_holders(struct vcpu *v, uint64_t arg)
 	for (op.nr = 0; op.nr < room && op.ref != ~0u && rc == 0;) {
 		struct hospes_grant_holder h;
 
-		if (!next_holder(d, &op.ref, &h)) {
-			if (hypercall_preempt_check())
-				break;
-			continue;
+		if (next_holder(d, &op.ref, &h)) {
+			rc = copy_to_guest(v, op.buffer + op.nr * sizeof(h), &h, sizeof(h));
+			op.nr++;
 		}
-		rc = copy_to_guest(v, op.buffer + op.nr * sizeof(h), &h, sizeof(h));
-		op.nr++;
+		if (hypercall_preempt_check())
+			break;
 	}
 	domain_put(d);
 	return rc ? rc : copy_to_guest(v, arg, &op, sizeof(op));

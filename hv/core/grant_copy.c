@@ -43,10 +43,13 @@ static int side_hold(struct domain *user, const struct gnttab_copy_ptr *p, struc
 
 static void side_drop(const struct gnttab_copy_ptr *p, struct copy_side *side)
 {
-	if (side->by_ref)
+	if (side->by_ref) {
 		grant_unpin_copy(side->d, p->u.ref, side->readonly, &side->w);
-	else
-		frame_put(side->w.page);
+		return;
+	}
+	frame_put(side->w.page);
+	if (!side->readonly) /* once more, as it is written only now */
+		p2m_mark_dirty(side->d, gfn(p->u.gmfn));
 }
 
 static bool within(const struct grant_window *w, uint32_t offset, uint32_t len)

@@ -9,7 +9,7 @@
 #include "hv/printk.h"
 #include "hv/trace.h"
 
-#define UNMAP_BATCH 16u /* unmappings that share a flush */
+#define UNMAP_GROUP 16u /* unmappings that share a flush */
 
 /* Handles ----------------------------------------------------------------------------------------- */
 
@@ -235,6 +235,7 @@ int grant_map_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done
 
 struct unmap {
 	struct gnttab_unmap_grant_ref op;
+	uint32_t at;	    /* its place in the guest's array */
 	struct maptrack *m; /* claimed, NULL when there is nothing to do */
 };
 
@@ -265,11 +266,11 @@ static void unmap_prepare(struct domain *d, struct unmap *u)
 }
 
 /* Take the translation away. A guest that put something else there gets an error and keeps the mapping. */
-static void unmap_remove(struct domain *d, struct p2m_batch *b, struct unmap *u)
+static void unmap_remove(struct p2m_batch *b, struct unmap *u)
 {
-	if (u->m)
-		trace(TRC_MEM_PAGE_GRANT_UNMAP, u->m->granter->id);
-	if (!u->m || u->m->gfn.v == INVALID_GFN.v)
+	/* A grant that was revoked is nobody's. */
+	trace(TRC_MEM_PAGE_GRANT_UNMAP, u->m->granter ? u->m->granter->id : DOMID_INVALID);
+	if (u->m->gfn.v == INVALID_GFN.v)
 		return;
 	if (p2m_remove_locked(b, u->m->gfn, frame_to_mfn(u->m->frame)) == 0)
 		return;
@@ -290,17 +291,15 @@ static void unmap_finish(struct domain *d, grant_handle_t handle, struct maptrac
 		domain_put(granter);
 }
 
-/* Unmap @n prepared requests with one flush. */
+/* Unmap @n requests, which have claimed what they name, with one flush. */
 static void unmap_apply(struct domain *d, struct unmap *u, uint32_t n)
 {
 	struct p2m_batch b = p2m_begin(d);
 
 	for (uint32_t i = 0; i < n; i++)
-		unmap_remove(d, &b, &u[i]);
+		unmap_remove(&b, &u[i]);
 	p2m_end(&b);
 	for (uint32_t i = 0; i < n; i++) {
-		if (!u[i].m)
-			continue;
 		if (u[i].op.status == GNTST_okay)
 			unmap_finish(d, u[i].op.handle, u[i].m);
 		else
@@ -308,30 +307,46 @@ static void unmap_apply(struct domain *d, struct unmap *u, uint32_t n)
 	}
 }
 
+/*
+ * Elements from *@done on whose mappings share a flush, until others want the CPU: at least one. What names no mapping is answered at once, so that an array of
+ * nonsense does not keep a group from its end. -EFAULT.
+ */
+static int unmap_group(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done)
+{
+	struct unmap u[UNMAP_GROUP];
+	uint32_t n = 0;
+	int rc;
+
+	do {
+		struct unmap *next = &u[n];
+
+		rc = get_element(v, &next->op, uop, *done, LAYOUT_gnttab_unmap_grant_ref);
+		if (rc)
+			break;
+		next->at = (*done)++;
+		unmap_prepare(v->domain, next);
+		if (next->m)
+			n++;
+		else
+			rc = put_element(v, uop, next->at, &next->op, LAYOUT_gnttab_unmap_grant_ref);
+	} while (rc == 0 && n < UNMAP_GROUP && *done < count && !hypercall_preempt_check());
+	if (n)
+		unmap_apply(v->domain, u, n);
+	for (uint32_t i = 0; i < n; i++)
+		if (put_element(v, uop, u[i].at, &u[i].op, LAYOUT_gnttab_unmap_grant_ref))
+			rc = err(-EFAULT);
+	return rc;
+}
+
 /* Unmap in groups that share a flush. Statuses are per element; -EFAULT if the array cannot be read or written. */
 int grant_unmap_batch(struct vcpu *v, uint64_t uop, uint32_t count, uint32_t *done)
 {
-	struct unmap u[UNMAP_BATCH];
 	int rc = 0;
 
 	for (*done = 0; *done < count && rc == 0;) {
-		uint32_t n;
-
 		if (*done && hypercall_preempt_check())
 			return 0;
-		for (n = 0; n < UNMAP_BATCH && *done + n < count; n++) {
-			rc = get_element(v, &u[n].op, uop, *done + n, LAYOUT_gnttab_unmap_grant_ref);
-			if (rc)
-				break;
-			unmap_prepare(v->domain, &u[n]);
-		}
-		unmap_apply(v->domain, u, n);
-		for (uint32_t i = 0; i < n; i++, (*done)++) {
-			int put = put_element(v, uop, *done, &u[i].op, LAYOUT_gnttab_unmap_grant_ref);
-
-			if (put)
-				return put;
-		}
+		rc = unmap_group(v, uop, count, done);
 	}
 	return rc;
 }

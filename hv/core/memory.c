@@ -28,11 +28,6 @@ static unsigned max_order(const struct domain *d, uint32_t op)
 	return domain_has_role(d, ROLE_HARDWARE) ? 12 : ORDER_2M;
 }
 
-bool memory_op_slice_over(uint64_t done)
-{
-	return (done & 15) == 15 && hypercall_preempt_check();
-}
-
 long memory_op_again(struct vcpu *v, uint32_t op, uint64_t extent)
 {
 	v->hc.args[0] = (uint32_t)(extent << MEMOP_EXTENT_SHIFT | op);
@@ -249,8 +244,7 @@ static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t
 	if (domain_from_guest(v, r.domid, RELATION_CONTROL, &d))
 		return (long)start;
 	for (i = start; i < r.nr_extents; i++) {
-		/* Large extents are a slice's work each. */
-		if (i != start && (r.extent_order ? hypercall_preempt_check() : memory_op_slice_over(i)))
+		if (i != start && hypercall_preempt_check())
 			break;
 		if (one_extent(v, d, op, &r, i)) {
 			domain_put(d);
@@ -420,7 +414,7 @@ static long add_range(struct vcpu *v, struct domain *d, const struct xen_add_to_
 	for (uint64_t i = start; i < x->size; i++) {
 		int rc;
 
-		if (i != start && memory_op_slice_over(i))
+		if (i != start && hypercall_preempt_check())
 			return memory_op_again(v, XENMEM_add_to_physmap, i);
 		if (x->idx > MAX_GFN || x->gpfn > MAX_GFN)
 			return err(-EINVAL);
@@ -525,7 +519,7 @@ static long add_to_physmap_batch(struct vcpu *v, uint64_t start, uint64_t arg)
 		return rc;
 	bad = batch_owner(v, d, &b, &owner);
 	for (uint64_t i = start; i < b.size; i++) {
-		if (i != start && memory_op_slice_over(i)) {
+		if (i != start && hypercall_preempt_check()) {
 			rc = memory_op_again(v, XENMEM_add_to_physmap_batch, i);
 			break;
 		}

@@ -14,8 +14,6 @@
 
 /* The slice is over: come back with @extent as the progress of @op. */
 long memory_op_again(struct vcpu *v, uint32_t op, uint64_t extent);
-/* After item @done of many: is it time for others? */
-bool memory_op_slice_over(uint64_t done);
 
 /*
  * Map @f, another domain's page with a reference that is the mapping's from now on, at @g of @d in place of nothing or of RAM, which is given

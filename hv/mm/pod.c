@@ -9,6 +9,7 @@
 #include "hv/boot.h"
 #include "hv/domain.h"
 #include "hv/errno.h"
+#include "hv/hypercall.h"
 #include "hv/mm.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
@@ -78,6 +79,7 @@ static bool reclaimable(mfn_t m)
 /* Gfns that share one hold of the map's lock and one flush; how many one touch may pass. */
 #define SWEEP_BATCH 64u
 #define SWEEP_MAX 16384u
+#define SWEEP_MAX_FOR_OTHERS 1024u
 
 struct swept {
 	gfn_t g;
@@ -133,15 +135,19 @@ static unsigned sweep_settle(struct p2m_batch *b, struct domain *d, const struct
 	return won;
 }
 
-/* Look for pages of zeroes. -ENOMEM: there is none; -EAGAIN: none so far. */
-static int sweep(struct domain *d)
+/*
+ * Look for pages of zeroes. -ENOMEM: there is none; -EAGAIN: none so far. A vCPU that touches a page comes again, so @patient gives way to what waits for this
+ * processor. Others, who use the page for the domain, do not wait long: they may hold locks, or be a back end that pays for its front end's tricks.
+ */
+static int sweep(struct domain *d, bool patient)
 {
+	unsigned max = patient ? SWEEP_MAX : SWEEP_MAX_FOR_OTHERS;
 	struct swept s[SWEEP_BATCH];
 
 	/* A device would not wait for a page to come back. */
 	if (p2m_is_followed(d))
 		return -ENOMEM;
-	for (unsigned passed = 0; passed < SWEEP_MAX; passed += SWEEP_BATCH) {
+	for (unsigned passed = 0; passed < max; passed += SWEEP_BATCH) {
 		struct p2m_batch b = p2m_begin(d);
 		unsigned won = read_once(d->pod_cache) != 0; /* somebody else has found some */
 		unsigned n = won ? 0 : sweep_take(&b, d, s);
@@ -156,6 +162,8 @@ static int sweep(struct domain *d)
 		p2m_end(&b);
 		if (won || all)
 			return won ? 0 : -ENOMEM;
+		if (patient && hypercall_preempt_check())
+			break;
 	}
 	return -EAGAIN;
 }
@@ -169,8 +177,7 @@ static bool plenty(const struct domain *d)
 	return 2 * read_once(d->pod_cache) >= read_once(d->pod_entries);
 }
 
-/* See p2m.h. */
-int p2m_populate_pod(struct domain *d, gfn_t g)
+static int populate(struct domain *d, gfn_t g, bool patient)
 {
 	unsigned order;
 
@@ -182,13 +189,25 @@ int p2m_populate_pod(struct domain *d, gfn_t g)
 		if (rc == -ENOSPC || rc == -ENOMEM)
 			rc = back(d, g, ORDER_4K);
 		if (rc == -ENOSPC)
-			rc = sweep(d);
+			rc = sweep(d, patient);
 		else if (rc == -EAGAIN)
 			rc = 0;
 		if (rc && is_pod(d, g, &order))
 			return rc;
 	}
 	return 0;
+}
+
+/* See p2m.h. */
+int p2m_touch_pod(struct domain *d, gfn_t g)
+{
+	return populate(d, g, true);
+}
+
+/* See p2m.h. */
+int p2m_populate_pod(struct domain *d, gfn_t g)
+{
+	return populate(d, g, false);
 }
 
 /* See p2m.h. */
@@ -201,14 +220,17 @@ void p2m_pod_exhausted(struct vcpu *v)
 		domain_crash(d, "vCPU %u: touches more memory than the domain has now; is its balloon working?", v->id);
 		return;
 	}
+	/* Paused before a controller can see it and unpause. */
+	domain_pause_nosync(d);
 	spin_lock(&d->lock);
 	first = d->controller_pause_count == 0;
 	if (first)
 		d->controller_pause_count = 1;
 	spin_unlock(&d->lock);
-	if (!first)
-		return; /* held already: the touch comes again when it runs again */
-	domain_pause_nosync(d);
+	if (!first) {
+		domain_unpause(d); /* held already: the touch comes again when it runs again */
+		return;
+	}
 	printk(LOG_GUEST_WARN,
 	       "d%u: vCPU %u touches more memory than the domain has now: paused until it is given more and unpaused\n",
 	       d->id, v->id);

@@ -43,6 +43,12 @@ static inline long call_arg(struct vcpu *v, unsigned nr, uint64_t cmd, void *arg
 	return rc;
 }
 
+/* This CPU has nothing else to do, not even to choose a vCPU: what looks whether its slice is over goes on. */
+static inline void no_softirqs(void)
+{
+	__atomic_store_n(&this_pcpu()->softirqs, 0, __ATOMIC_RELAXED);
+}
+
 static inline void kill_domain(struct domain *d)
 {
 	int rc;

@@ -7,6 +7,7 @@
 #include "abi/event_channel.h"
 #include "abi/xen.h"
 #include "guest_test.h"
+#include "hv/core/evtchn_port.h"
 
 static struct domain *a, *b, *ctl;
 
@@ -391,8 +392,9 @@ static void test_reset(void **state)
 	assert_int_equal(evtchn_attach_hv(a, hv, on_notify), 0);
 	for (unsigned i = 0; i < 300; i++)
 		(void)unbound(a, 0);
-	softirq_raise(0, SOFTIRQ_TASK); /* slices */
+	softirq_raise(0, SOFTIRQ_TASK);
 	assert_int_equal(OP(a->vcpu[0], reset, r), 0);
+	assert_true(host_slices() > 300); /* one for each open port */
 	assert_int_equal(status_of(b, q).status, EVTCHNSTAT_unbound);
 	assert_int_equal(status_of(a, p).status, EVTCHNSTAT_closed);
 	assert_int_equal(status_of(a, 299).status, EVTCHNSTAT_closed);
@@ -406,6 +408,35 @@ static void test_reset(void **state)
 	assert_int_equal(status_of(b, q).status, EVTCHNSTAT_closed);
 	b->controller_pause_count = 0;
 	host_run_softirqs(0);
+}
+
+/* The ports that are open are counted, whatever comes and goes: the work of a change of the ABI ends with the last of them. */
+static void test_count(void **state)
+{
+	evtchn_port_t p[40], q;
+	struct evtchn_reset r = { DOMID_SELF };
+
+	for (unsigned i = 0; i < 40; i++)
+		p[i] = unbound(a, i % 2 ? 1 : 2);
+	for (unsigned i = 0; i < 40; i += 3)
+		assert_int_equal(i % 2 ? bind(a, 1, p[i], &q) : bind(b, 1, p[i], &q), 0);
+	assert_int_equal(evtchn_attach_hv(a, p[1], on_notify), 0);
+	assert_int_equal(a->evtchn->nr_open, evtchn_ports_in_use(a));
+	assert_int_equal(b->evtchn->nr_open, evtchn_ports_in_use(b));
+	for (unsigned i = 0; i < 40; i += 2) {
+		struct evtchn_close c = { p[i] };
+
+		assert_int_equal(OP(a->vcpu[0], close, c), 0);
+		assert_int_equal(a->evtchn->nr_open, evtchn_ports_in_use(a));
+	}
+	q = 0;
+	assert_int_equal(evtchn_link(a, &q, a, &(evtchn_port_t){ 0 }), 0);
+	assert_int_equal(evtchn_link(a, &q, a, &(evtchn_port_t){ 99 }), -EBUSY); /* taken: undone */
+	assert_int_equal(a->evtchn->nr_open, evtchn_ports_in_use(a));
+	assert_int_equal(OP(a->vcpu[0], reset, r), 0);
+	assert_int_equal(a->evtchn->nr_open, 1); /* Hospes' */
+	kill_domain(b);
+	kill_domain(a);
 }
 
 static void *resets(void *arg)
@@ -536,6 +567,7 @@ int main(void)
 					    cmocka_unit_test_setup(test_hospes_end, setup),
 					    cmocka_unit_test_setup(test_link, setup),
 					    cmocka_unit_test_setup(test_reset, setup),
+					    cmocka_unit_test_setup(test_count, setup),
 					    cmocka_unit_test_setup(test_reset_race, setup),
 					    cmocka_unit_test_setup(test_not_there, setup),
 					    cmocka_unit_test_setup(test_poll_wakes, setup),

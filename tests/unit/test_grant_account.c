@@ -8,6 +8,7 @@
 #include "abi/memory.h"
 #include "control_test.h"
 #include "hv/memory.h"
+#include "hv/trace.h"
 
 #define TABLE 0x30000UL
 #define WINDOW 0x60000UL
@@ -212,6 +213,44 @@ static void test_revoke(void **state)
 	kill_domain(holder); /* with one still mapped */
 }
 
+/* A reader of traces sees the end of a revoked mapping, too: nobody's by then. */
+static void test_revoked_traced(void **state)
+{
+	struct hospes_grant_revoke op;
+	grant_handle_t h;
+
+	grant(20, holder->id, 5, false);
+	h = map(holder, 20, RW, WINDOW);
+	kill_domain(granter);
+	assert_int_equal(revoke(&op, 9), 0);
+	assert_int_equal(op.revoked, 1);
+	assert_int_equal(trace_set_size(1), 0);
+	trace_set_events(TRC_MEM);
+	assert_int_equal(trace_enable(true), 0);
+	unmap(holder, h, WINDOW);
+	assert_int_equal(trace_enable(false), 0);
+	trace_forget();
+}
+
+/* However many there are, they are told a few at a time when something else is to be done. */
+static void test_holders_in_slices(void **state)
+{
+	struct hospes_grant_holders op = { .domid = granter->id, .nr = 8, .buffer = BUF };
+
+	for (unsigned i = 0; i < 8; i++) {
+		grant(20 + i, holder->id, 5, false);
+		(void)map(holder, 20 + i, RO, WINDOW + i * PAGE_SIZE);
+	}
+	softirq_raise(0, SOFTIRQ_TASK);
+	for (unsigned i = 0; i < 8; i++) {
+		op.nr = 8;
+		assert_int_equal(hospes(tools, HOSPES_grant_holders, &op, sizeof(op)), 0);
+		assert_int_equal(op.nr, 1);
+		assert_int_equal(op.ref, 20 + i + 1);
+	}
+	host_run_softirqs(0);
+}
+
 /* Every end in every order gives everything back. */
 static void test_no_leaks(void **state)
 {
@@ -271,9 +310,13 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_holders, setup),   cmocka_unit_test_setup(test_notify, setup),
-		cmocka_unit_test_setup(test_revoke, setup),    cmocka_unit_test_setup(test_no_leaks, setup),
+		cmocka_unit_test_setup(test_holders, setup),
+		cmocka_unit_test_setup(test_notify, setup),
+		cmocka_unit_test_setup(test_revoke, setup),
+		cmocka_unit_test_setup(test_no_leaks, setup),
 		cmocka_unit_test_setup(test_no_memory, setup),
+		cmocka_unit_test_setup(test_revoked_traced, setup),
+		cmocka_unit_test_setup(test_holders_in_slices, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

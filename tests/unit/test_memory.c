@@ -13,6 +13,7 @@
 #define ADD_TO_PHYSMAP 7
 #define REMOVE 15
 #define GMFN 2
+#define GMFN_RANGE 3
 #define SHARED_INFO 0
 
 static struct domain *d;
@@ -144,6 +145,24 @@ static void test_populate_over(void **state)
 }
 
 /* The list of increase_reservation is not read: it is for answers to guests that know machine frames. */
+/* Whoever waits for the processor waits for one page, whatever its size, not for the list. */
+static void test_slices(void **state)
+{
+	struct reservation r = { ARG + 64, 16, 0, 0, DOMID_SELF };
+	uint64_t *list = gpa_ptr(d, ARG + 64);
+
+	softirq_raise(0, SOFTIRQ_TASK);
+	for (unsigned i = 0; i < 16; i++)
+		list[i] = PAGES - 16 + i;
+	assert_int_equal(call_arg(v, HC_memory_op, DECREASE, &r, sizeof(r)), 16);
+	assert_int_equal(host_slices(), 16);
+	assert_int_equal(call_arg(v, HC_memory_op, POPULATE, &r, sizeof(r)), 16);
+	assert_int_equal(host_slices(), 16);
+	assert_int_equal(add(GMFN_RANGE, PAGES - 16, 2 * PAGES, 16), 0);
+	assert_int_equal(host_slices(), 16);
+	host_run_softirqs(0);
+}
+
 static void test_increase(void **state)
 {
 	mfn_t m = at(50);
@@ -227,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_move_out_of_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_populate_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_increase, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_granted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),

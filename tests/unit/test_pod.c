@@ -2,6 +2,7 @@
  * Memory populated on demand: a domain started with less than its map shows. What is touched is backed, what is given back untouched or touched keeps the
  * promise right, the sum never exceeds the target, and all of it returns in the end.
  */
+#include "abi/domctl.h"
 #include "abi/memory.h"
 #include "guest_test.h"
 #include "hv/boot.h"
@@ -78,6 +79,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* A vCPU touches page @nr, until there is an answer. */
+static int touch(uint64_t nr)
+{
+	int rc;
+
+	do
+		rc = p2m_touch_pod(d, gfn(FIRST + nr));
+	while (rc == -EAGAIN);
+	return rc;
+}
+
 static void check_sums(void)
 {
 	assert_true(d->pod_cache <= d->pod_entries);
@@ -102,14 +114,14 @@ static void test_touch(void **state)
 	assert_int_equal(d->pod_cache, TARGET - 512);
 	assert_int_equal(d->pod_entries, SHOWN - 512);
 	/* Now it has less than half of what it shows: page by page. */
-	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + 1024)), 0);
+	assert_int_equal(touch(1024), 0);
 	(void)p2m_lookup(d, gfn(FIRST + 1024), NULL, &order);
 	assert_int_equal(order, 0);
 	assert_int_equal(d->tot_pages, 4 + 513);
 	/* A page split off by a hole is backed alone, and so are its neighbours. */
 	assert_int_equal(extent(d->vcpu[0], XENMEM_decrease_reservation, DOMID_SELF, FIRST + 600, 0, 0), 1);
 	assert_int_equal(type_at(FIRST + 600), P2M_INVALID);
-	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + 601)), 0);
+	assert_int_equal(touch(601), 0);
 	assert_int_equal(type_at(FIRST + 601), P2M_RAM_RW);
 	assert_int_equal(type_at(FIRST + 602), P2M_POD);
 	assert_int_equal(d->tot_pages, 4 + 514);
@@ -122,17 +134,17 @@ static void test_used_up(void **state)
 	struct xen_pod_target t;
 
 	for (uint64_t g = 0; g < TARGET; g++) {
-		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		assert_int_equal(touch(g), 0);
 		page(g)[0] = 1;
 	}
 	assert_int_equal(d->pod_cache, 0);
-	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + TARGET)), -ENOMEM);
+	assert_int_equal(touch(TARGET), -ENOMEM);
 	assert_null(p2m_get_frame(d, gfn(FIRST + TARGET), false));
 	assert_int_equal(copy_to_gpa(d, (FIRST + TARGET) << PAGE_SHIFT, "x", 1), -EFAULT);
 	/* A touched page given back is there for another. */
 	assert_int_equal(extent(d->vcpu[0], XENMEM_decrease_reservation, DOMID_SELF, FIRST + 9, 0, 0), 1);
 	assert_int_equal(d->pod_cache, 1);
-	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + TARGET)), 0);
+	assert_int_equal(touch(TARGET), 0);
 	assert_int_equal(d->pod_cache, 0);
 	/* Untouched ones given back: the balloon reaches the target, and no entry is left in the end. */
 	for (uint64_t g = TARGET + 1; g < SHOWN; g++)
@@ -154,7 +166,7 @@ static void test_zeroes(void **state)
 	uint64_t last;
 
 	for (uint64_t g = 0; g < TARGET; g++) {
-		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		assert_int_equal(touch(g), 0);
 		if (g % 3 == 0)
 			page(g)[g % PAGE_SIZE] = (uint8_t)(g | 1);
 	}
@@ -165,7 +177,7 @@ static void test_zeroes(void **state)
 	for (uint64_t g = TARGET; g < TARGET + TARGET / 2; g++) {
 		uint8_t *p;
 
-		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		assert_int_equal(touch(g), 0);
 		check_sums();
 		p = page(g);
 		for (unsigned i = 0; i < PAGE_SIZE; i += 8)
@@ -178,15 +190,38 @@ static void test_zeroes(void **state)
 	frame_put(held);
 	assert_int_equal(d->tot_pages + d->pod_cache, TARGET + 4);
 	/* All are taken back in the end, but for one of each large page; then it is over, until a page is cleared again. */
-	for (last = TARGET + TARGET / 2; p2m_populate_pod(d, gfn(FIRST + last)) == 0; last++) {
+	for (last = TARGET + TARGET / 2; touch(last) == 0; last++) {
 		page(last)[0] = 1;
 		assert_true(last < SHOWN - 2);
 	}
 	assert_true(last >= TARGET + TARGET * 2 / 3 - TARGET / 512 - 2);
 	page(2001)[2001] = 0;
 	assert_true(type_at(FIRST + SHOWN - 1) == P2M_POD);
-	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + SHOWN - 1)), 0);
+	assert_int_equal(touch(SHOWN - 1), 0);
 	assert_int_equal(type_at(FIRST + 2001), P2M_POD);
+}
+
+/* The search for a page of zeroes is not the time of others: who copies for the domain gives up soon, and its own touch gives way to what waits. */
+static void test_search_is_bounded(void **state)
+{
+	uint64_t last = SHOWN - 64; /* passed: what comes next is still a page that was touched */
+
+	for (uint64_t g = 0; g < TARGET; g++) {
+		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		page(g)[PAGE_SIZE - 1] = 1;
+	}
+	/* What is untouched lies above and is passed at once. */
+	assert_null(p2m_get_frame(d, gfn(FIRST + SHOWN - 1), false));
+	assert_in_range(d->pod_swept, SHOWN - TARGET + 1, SHOWN - TARGET + 1024);
+	softirq_raise(0, SOFTIRQ_TASK);
+	while (d->pod_swept < last) {
+		uint64_t before = d->pod_swept;
+
+		assert_int_equal(p2m_touch_pod(d, gfn(FIRST + SHOWN - 1)), -EAGAIN);
+		assert_in_range(d->pod_swept, before + 1, before + 64);
+	}
+	assert_int_equal(touch(SHOWN - 1), -ENOMEM);
+	host_run_softirqs(0);
 }
 
 static void test_targets(void **state)
@@ -218,7 +253,7 @@ static void test_exhausted(void **state)
 	struct xen_pod_target t;
 	uint64_t g;
 
-	for (g = 0; p2m_populate_pod(d, gfn(FIRST + g)) == 0; g++)
+	for (g = 0; touch(g) == 0; g++)
 		*page(g) = 1;
 	param_parse("pod=pause");
 	for (unsigned i = 0; i < 2; i++) {
@@ -230,10 +265,41 @@ static void test_exhausted(void **state)
 	assert_int_equal(pod_target(d->tot_pages + 8, &t), 0);
 	d->controller_pause_count = 0; /* unpaused */
 	domain_unpause(d);
-	assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+	assert_int_equal(touch(g), 0);
 	param_parse("");
 	p2m_pod_exhausted(d->vcpu[0]);
 	assert_true(d->shutting_down);
+}
+
+static void *unpauses(void *arg)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_unpausedomain,
+				 .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
+				 .domain = 1 };
+	bool *stop = arg;
+
+	host_set_cpu(1);
+	memcpy(gpa_ptr(dom0, ARG), &op, sizeof(op));
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE))
+		(void)host_hypercall(v, HC_domctl, ARG, 0, 0, 0, 0);
+	return NULL;
+}
+
+/* A toolstack that unpauses it at once, again and again: it never runs more often than it was stopped. */
+static void test_exhausted_race(void **state)
+{
+	bool stop = false;
+	pthread_t t;
+
+	param_parse("pod=pause");
+	assert_int_equal(pthread_create(&t, NULL, unpauses, &stop), 0);
+	for (unsigned i = 0; i < 200000; i++)
+		p2m_pod_exhausted(d->vcpu[0]);
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	pthread_join(t, NULL);
+	assert_int_equal(d->pause_count, d->controller_pause_count);
+	param_parse("");
+	host_run_softirqs(0);
 }
 
 /* With all other memory gone what was promised is still there. */
@@ -241,12 +307,12 @@ static void test_promise_holds(void **state)
 {
 	host_take_memory(0);
 	for (uint64_t g = 0; g < TARGET; g++)
-		if (p2m_populate_pod(d, gfn(FIRST + g)))
+		if (touch(g))
 			/* Only the want of a table page, which is no memory of the domain, may refuse a split. */
 			assert_int_equal(type_at(FIRST + g), P2M_POD);
 	host_give_back();
 	for (uint64_t g = 0; g < TARGET; g++)
-		assert_int_equal(p2m_populate_pod(d, gfn(FIRST + g)), 0);
+		assert_int_equal(touch(g), 0);
 	assert_int_equal(d->tot_pages, TARGET + 4);
 }
 
@@ -264,7 +330,7 @@ static void test_random(void **state)
 		switch (rng >> 60 & 7) {
 		case 0:
 		case 1:
-			if (p2m_populate_pod(d, gfn(g)) == 0)
+			if (p2m_touch_pod(d, gfn(g)) == 0)
 				assert_int_not_equal(type_at(g), P2M_POD);
 			break;
 		case 2:
@@ -329,8 +395,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_touch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_used_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zeroes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_search_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_targets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exhausted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exhausted_race, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_promise_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),

@@ -141,6 +141,13 @@ struct domain *host_domain(domid_t id, unsigned vcpus, uint64_t pages, uint32_t 
 }
 
 /* See asm/host.h. */
+static _Thread_local unsigned slices;
+
+unsigned host_slices(void)
+{
+	return slices;
+}
+
 long host_hypercall(struct vcpu *v, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
 {
 	const uint64_t args[6] = { a0, a1, a2, a3, a4, 0 };
@@ -154,7 +161,9 @@ long host_hypercall(struct vcpu *v, unsigned nr, uint64_t a0, uint64_t a1, uint6
 	v->hc.in_multicall = false;
 	memcpy(v->hc.args, args, sizeof(args));
 	p->current = v;
+	slices = 0;
 	do {
+		slices++;
 		again = false;
 		v->hc.restarted = false;
 		rc = hypercall_dispatch(v, &again);

@@ -193,10 +193,12 @@ int p2m_depopulate(struct domain *d, gfn_t g) must_check;
 /* Make [@g, @g + 2^@order), holes so far, such RAM. -EINVAL, -EBUSY something is there, -ENOMEM for tables. */
 int p2m_mark_pod(struct domain *d, gfn_t g, unsigned order) must_check;
 /*
- * Somebody touches @g. 0: there is RAM now, or something else than such a page. -ENOMEM: what the domain may have is used up, and no page of zeroes
+ * Somebody uses @g. 0: there is RAM now, or something else than such a page. -ENOMEM: what the domain may have is used up, and no page of zeroes
  * can be taken back; or a table lacks memory. -EAGAIN: the search for pages of zeroes took long, and goes on with the next touch.
  */
 int p2m_populate_pod(struct domain *d, gfn_t g) must_check;
+/* The same for the touch of a vCPU of @d, which tries again after -EAGAIN: it searches longer, but not while anything waits for this processor. */
+int p2m_touch_pod(struct domain *d, gfn_t g) must_check;
 /*
  * What becomes of a domain whose vCPU touched memory it may not have (-ENOMEM above): it crashes, or with pod=pause on the command line it is held as if a toolstack had
  * paused it, and the control domains are told.

@@ -127,7 +127,7 @@ static bool allowed_now(struct vcpu *v, uint64_t gpa, uint32_t access)
 	p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
 	if (type == P2M_POD) {
 		/* -EAGAIN is the guest's to try again, after whatever waits for this processor. */
-		if (p2m_populate_pod(v->domain, gfn(gpa >> PAGE_SHIFT)) == -ENOMEM)
+		if (p2m_touch_pod(v->domain, gfn(gpa >> PAGE_SHIFT)) == -ENOMEM)
 			p2m_pod_exhausted(v);
 		return true;
 	}

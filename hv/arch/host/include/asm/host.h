@@ -27,6 +27,8 @@ void host_run_softirqs(unsigned cpu);
 struct domain *host_domain(domid_t id, unsigned vcpus, uint64_t pages, uint32_t roles);
 /* Call hypercall @nr as @v; follows restarts until the final result. Guest memory arguments are gpas. */
 long host_hypercall(struct vcpu *v, unsigned nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4);
+/* In how many slices the last one of this thread was done. */
+unsigned host_slices(void);
 /* Everything printk() has said since the last call. */
 const char *host_log(void);
 
