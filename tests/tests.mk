@@ -26,6 +26,8 @@ UNIT_LIBS_test_launch_tree := -lfdt
 UNIT_LIBS_test_launch_build := -lfdt
 # Calls of the allocator come by the test, which lets them fail.
 UNIT_LIBS_test_no_memory := -Wl,--wrap=heap_alloc,--wrap=heap_alloc_array,--wrap=alloc_frames,--wrap=alloc_frames_at,--wrap=alloc_page,--wrap=overhead_alloc,--wrap=overhead_alloc_array,--wrap=overhead_page
+# Who takes which lock, and who disturbs whom, is noted by the test.
+UNIT_LIBS_test_sched_strangers := -Wl,--wrap=spin_lock,--wrap=spin_trylock,--wrap=softirq_raise
 # Code the fake machine has a stand-in for, and the test of it the real one.
 UNIT_OBJS_test_pci_owners := $(BUILD)/host/hv/drivers/pci.o
 $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)

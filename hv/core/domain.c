@@ -1,8 +1,8 @@
 /*
  * Domains: the table, creation, references, pausing and shutdown. Destruction is in domain_kill.c, vCPUs in vcpu.c.
  *
- * A domain exists in the table from early in its creation, but is found only once it is complete (published). Lookups take one of many
- * leaf locks chosen by the id, so guests that work with different domains never wait for each other.
+ * A domain exists in the table from early in its creation, but is found only once it is complete (published). Each id has a lock of its own for
+ * lookups, on a cache line of its own, so guests that work with different domains never wait for each other.
  */
 #include "hv/domain.h"
 
@@ -22,13 +22,16 @@
 #define LEAF_SHIFT 9
 #define LEAF_SIZE (1u << LEAF_SHIFT)
 #define NR_LEAVES (DOMID_FIRST_RESERVED / LEAF_SIZE + 1)
-#define NR_REF_LOCKS 64u
+
+struct cache_aligned slot {
+	spinlock_t lock; /* RANK_DOMREF: between finding the domain and counting the reference */
+	struct domain *d;
+};
 
 static struct {
-	spinlock_t lock;		   /* guards changes of the table's entries */
-	spinlock_t ref_lock[NR_REF_LOCKS]; /* between finding a domain and counting the reference */
-	struct domain *leaf0[LEAF_SIZE];
-	struct domain **leaf[NR_LEAVES]; /* allocated on first use, never freed */
+	spinlock_t lock; /* guards changes of the table's entries */
+	struct slot leaf0[LEAF_SIZE];
+	struct slot *leaf[NR_LEAVES];	 /* allocated on first use, never freed */
 	domid_t last;			 /* id last chosen by itself; guarded by lock */
 	uint32_t virqs_later;		 /* atomic: global interrupts that SOFTIRQ_VIRQ shall raise */
 	uint32_t virq_handler[NR_VIRQS]; /* atomic: id + 1 of who a global interrupt goes to, 0: the control domains */
@@ -44,20 +47,25 @@ static void raise_later(void)
 			domain_global_virq(virq, NULL);
 }
 
+static void leaf_init(struct slot *leaf)
+{
+	for (unsigned i = 0; i < LEAF_SIZE; i++)
+		spin_lock_init(&leaf[i].lock, RANK_DOMREF);
+}
+
 /* Forget all domains. Boot, before the first is created. */
 void domain_table_init(void)
 {
 	memset(&table, 0, sizeof(table));
 	spin_lock_init(&table.lock, RANK_DOMLIST);
-	for (unsigned i = 0; i < NR_REF_LOCKS; i++)
-		spin_lock_init(&table.ref_lock[i], RANK_DOMREF);
+	leaf_init(table.leaf0);
 	table.leaf[0] = table.leaf0;
 	softirq_open(SOFTIRQ_VIRQ, raise_later);
 }
 
-static struct domain **slot_of(domid_t id)
+static struct slot *slot_of(domid_t id)
 {
-	struct domain **leaf;
+	struct slot *leaf;
 
 	if (id >= DOMID_FIRST_RESERVED)
 		return NULL;
@@ -65,22 +73,18 @@ static struct domain **slot_of(domid_t id)
 	return leaf ? &leaf[id & (LEAF_SIZE - 1)] : NULL;
 }
 
-static spinlock_t *ref_lock_of(domid_t id)
-{
-	return &table.ref_lock[id % NR_REF_LOCKS];
-}
-
 /* A slot for @id, allocating its leaf. NULL without memory. Table lock held. */
-static struct domain **slot_make(domid_t id)
+static struct slot *slot_make(domid_t id)
 {
-	struct domain ***leaf = &table.leaf[id >> LEAF_SHIFT];
+	struct slot **leaf = &table.leaf[id >> LEAF_SHIFT];
 
 	if (!*leaf) {
-		struct domain **page = alloc_page();
+		struct slot *fresh = xzalloc_array(struct slot, LEAF_SIZE);
 
-		if (!page)
+		if (!fresh)
 			return NULL;
-		__atomic_store_n(leaf, page, __ATOMIC_RELEASE);
+		leaf_init(fresh);
+		__atomic_store_n(leaf, fresh, __ATOMIC_RELEASE);
 	}
 	return &(*leaf)[id & (LEAF_SIZE - 1)];
 }
@@ -91,12 +95,12 @@ static domid_t next_free_id(void)
 	domid_t id = table.last;
 
 	for (unsigned i = 1; i < DOMID_FIRST_RESERVED; i++) {
-		struct domain **slot;
+		struct slot *slot;
 
 		if (++id >= DOMID_FIRST_RESERVED)
 			id = 1;
 		slot = slot_of(id);
-		if (!slot || !*slot) {
+		if (!slot || !slot->d) {
 			table.last = id;
 			return id;
 		}
@@ -107,7 +111,7 @@ static domid_t next_free_id(void)
 /* Put @d in the table under @id (DOMID_INVALID: the next free). -EEXIST, -ENOMEM, -ENOSPC. */
 static int table_insert(struct domain *d, domid_t id)
 {
-	struct domain **slot;
+	struct slot *slot;
 	int rc = 0;
 
 	if (!table.leaf[0])
@@ -120,24 +124,24 @@ static int table_insert(struct domain *d, domid_t id)
 		rc = err(-ENOSPC);
 	} else if (!slot) {
 		rc = err(-ENOMEM);
-	} else if (*slot) {
+	} else if (slot->d) {
 		rc = err(-EEXIST);
 	} else {
 		d->id = id;
-		__atomic_store_n(slot, d, __ATOMIC_RELEASE);
+		__atomic_store_n(&slot->d, d, __ATOMIC_RELEASE);
 	}
 	spin_unlock(&table.lock);
 	return rc;
 }
 
-/* Take @d out again. Only the leaf lock is needed: an entry is emptied once, by its owner, and filled under the table lock. */
+/* Take @d out again. Only the slot's lock is needed: an entry is emptied once, by its owner, and filled under the table lock. */
 static void table_remove(struct domain *d)
 {
-	struct domain **slot = slot_of(d->id);
+	struct slot *slot = slot_of(d->id);
 
-	spin_lock(ref_lock_of(d->id));
-	__atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
-	spin_unlock(ref_lock_of(d->id));
+	spin_lock(&slot->lock);
+	__atomic_store_n(&slot->d, NULL, __ATOMIC_RELEASE);
+	spin_unlock(&slot->lock);
 }
 
 /* Take a reference unless the last one is gone. Any context. */
@@ -154,16 +158,16 @@ bool domain_get(struct domain *d)
 /* The domain called @id with a reference, or NULL. Works under any lock below RANK_DOMREF. */
 struct domain *domain_get_by_id(domid_t id)
 {
-	struct domain **slot = slot_of(id);
+	struct slot *slot = slot_of(id);
 	struct domain *d;
 
 	if (!slot)
 		return NULL;
-	spin_lock(ref_lock_of(id));
-	d = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	spin_lock(&slot->lock);
+	d = __atomic_load_n(&slot->d, __ATOMIC_ACQUIRE);
 	if (d && (!__atomic_load_n(&d->published, __ATOMIC_ACQUIRE) || !domain_get(d)))
 		d = NULL;
-	spin_unlock(ref_lock_of(id));
+	spin_unlock(&slot->lock);
 	return d;
 }
 
@@ -171,14 +175,14 @@ struct domain *domain_get_by_id(domid_t id)
 struct domain *domain_next(domid_t from)
 {
 	for (unsigned id = from; id < DOMID_FIRST_RESERVED; id++) {
-		struct domain **slot = slot_of((domid_t)id);
+		struct slot *slot = slot_of((domid_t)id);
 		struct domain *d;
 
 		if (!slot) {
 			id |= LEAF_SIZE - 1;
 			continue;
 		}
-		if (!read_once(*slot))
+		if (!read_once(slot->d))
 			continue;
 		d = domain_get_by_id((domid_t)id);
 		if (d)

@@ -130,7 +130,7 @@ static long watchdog_new(struct domain *d, uint32_t timeout)
 			continue;
 		d->watchdog[i].in_use = true;
 		d->watchdog[i].timeout_s = timeout;
-		timer_set(&d->watchdog[i].timer, now() + timeout * NSEC_PER_SEC);
+		timer_set_here(&d->watchdog[i].timer, now() + timeout * NSEC_PER_SEC);
 		return (long)i + 1;
 	}
 	return err(-ENOSPC);
@@ -144,7 +144,7 @@ static long watchdog_poke(struct domain *d, uint32_t id, uint32_t timeout)
 	d->watchdog[id - 1].in_use = timeout != 0;
 	d->watchdog[id - 1].timeout_s = timeout;
 	if (timeout)
-		timer_set(&d->watchdog[id - 1].timer, now() + timeout * NSEC_PER_SEC);
+		timer_set_here(&d->watchdog[id - 1].timer, now() + timeout * NSEC_PER_SEC);
 	else
 		timer_stop(&d->watchdog[id - 1].timer);
 	return 0;

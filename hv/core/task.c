@@ -7,8 +7,8 @@
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 
-struct task_cpu {
-	spinlock_t lock; /* RANK_TIMER: guards waiting and the queued flag of its tasks */
+struct cache_aligned task_cpu {
+	spinlock_t lock; /* RANK_TASK: guards waiting and the queued flag of its tasks */
 	struct list waiting;
 };
 
@@ -76,7 +76,7 @@ int task_cpu_init(unsigned cpu)
 
 	if (!q)
 		return err(-ENOMEM);
-	spin_lock_init(&q->lock, RANK_TIMER);
+	spin_lock_init(&q->lock, RANK_TASK);
 	list_init(&q->waiting);
 	pcpu_get(cpu)->task = q;
 	softirq_open(SOFTIRQ_TASK, task_run);

@@ -12,7 +12,8 @@
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 
-struct timer_cpu {
+/* On a cache line of its own, as is all that a CPU writes with every turn. */
+struct cache_aligned timer_cpu {
 	spinlock_t lock; /* RANK_TIMER: guards the heap and its timers' fields */
 	struct timer *root;
 	struct timer *running; /* its function runs on this CPU now */
@@ -262,6 +263,13 @@ void timer_migrate(struct timer *t, unsigned cpu)
 		if (same)
 			return;
 	}
+}
+
+/* See hv/time.h. */
+void timer_set_here(struct timer *t, stime_t expires)
+{
+	timer_migrate(t, this_cpu());
+	timer_set(t, expires);
 }
 
 /* Is @t armed? A hint unless the caller excludes other users. */

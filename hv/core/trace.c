@@ -21,7 +21,8 @@
 #define TIME 8u
 #define LOST_SIZE (HEAD + TIME + 16u)
 
-struct trace_cpu {
+/* One for each CPU, on a line of its own. */
+struct cache_aligned trace_cpu {
 	struct t_buf *buf;   /* shared: the data follows it */
 	uint32_t prod;	     /* what buf->prod should be */
 	uint32_t lost;	     /* records since the last that found room */

@@ -83,7 +83,7 @@ static void guest_notified(struct domain *d, evtchn_port_t port)
 	}
 	spin_unlock(&c->lock);
 	if (more)
-		timer_set(&c->rest, now() + LATER);
+		timer_set_here(&c->rest, now() + LATER);
 	if (moved)
 		evtchn_notify_from_hv(d, port);
 }

@@ -2,6 +2,9 @@
  * Small objects: slabs of one page per size class, with the bitmap of what is in use in the page's own header; larger
  * ones are blocks of the frame allocator. A pointer at a page boundary is always a block, as headers lie there in slabs.
  *
+ * Objects larger than most of a cache line have their lines alone, so that what belongs to one domain never shares one with a stranger's, and types
+ * may ask to be aligned so.
+ *
  * What each object is (a byte beside the bitmap, or in the block's frame entry) is an index into the account: how many objects and bytes of it there are.
  */
 #include "hv/mm.h"
@@ -23,7 +26,7 @@ struct slab {
 };
 #define KINDS offsetof(struct slab, kind)
 
-static const uint16_t class_size[] = { 16, 32, 48, 64, 96, 128, 192, 256, 336, 448, 576, 800, 1344, 2016 };
+static const uint16_t class_size[] = { 16, 32, 48, 64, 128, 192, 256, 320, 448, 576, 768, 960, 1344, 1984 };
 #define NR_CLASSES ARRAY_SIZE(class_size)
 
 /* An account of one kind. Kind 0 has what comes when all others are taken. */
@@ -47,11 +50,12 @@ static struct {
 static void lay_out(unsigned class)
 {
 	size_t size = class_size[class], n = (PAGE_SIZE - KINDS) / size;
+	size_t align = size % CACHE_LINE ? 16 : CACHE_LINE;
 
-	while (ROUND_UP(KINDS + n, 16) + n * size > PAGE_SIZE)
+	while (ROUND_UP(KINDS + n, align) + n * size > PAGE_SIZE)
 		n--;
 	heap.capacity[class] = (uint16_t)n;
-	heap.first[class] = (uint16_t)ROUND_UP(KINDS + n, 16);
+	heap.first[class] = (uint16_t)ROUND_UP(KINDS + n, align);
 }
 
 /* Empty heap; the frame allocator is open. Boot CPU. */

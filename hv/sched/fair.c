@@ -54,10 +54,11 @@ struct fair_rq {
 	stime_t exec_start;	/* curr is accounted up to here */
 	int64_t floor;		/* V when last computed */
 	struct fair_unit *skip; /* yielded: others first, once */
-	/* Read by other CPUs without the lock. */
+	bool news;		/* somebody waits for other CPUs who did not before */
 	unsigned nr, nr_waiting;
-	int64_t min_waiting; /* least v of the waiting */
-	int64_t running;     /* v of the running one when last looked at */
+	int64_t min_waiting;	  /* least v of the waiting */
+	int64_t running;	  /* v of the running one when last looked at; read by others without the lock */
+	struct sched_offer offer; /* by v, of those that may run elsewhere */
 };
 
 _Static_assert(sizeof(struct fair_unit) <= sizeof(((struct sched_unit *)0)->priv), "room in a unit");
@@ -195,8 +196,9 @@ static int64_t virtual_time(struct fair_rq *rq)
 }
 
 /* Publish what other CPUs look at. */
-static void refresh(struct fair_rq *rq, stime_t t)
+static void refresh(struct fair_rq *rq, unsigned cpu)
 {
+	struct sched_offer offer = { .least = 0 };
 	unsigned nr = 0, waiting = 0;
 	int64_t least = 0;
 
@@ -206,12 +208,16 @@ static void refresh(struct fair_rq *rq, stime_t t)
 			continue;
 		if (!waiting++ || f->v - least < 0)
 			least = f->v;
+		sched_offer_add(&offer, f->unit, cpu, f->v);
 	}
 	write_once(rq->min_waiting, least);
 	if (rq->curr)
 		write_once(rq->running, rq->curr->v);
 	write_once(rq->nr_waiting, waiting);
-	write_once(rq->nr, nr);
+	rq->nr = nr;
+	if (!rq->curr && waiting == 1) /* who is about to run here does not wait */
+		cpumask_clear(&offer.takers);
+	rq->news |= sched_offer_show(&rq->offer, &offer);
 }
 
 static void new_deadline(struct fair_unit *f)
@@ -327,7 +333,8 @@ static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wak
 	f->throttled = throttled(f, t);
 	new_deadline(f);
 	list_add_tail(&rq->units, &f->link);
-	refresh(rq, t);
+	refresh(rq, cpu);
+	rq->news = false; /* that somebody came is not for us to tell */
 }
 
 static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
@@ -347,7 +354,7 @@ static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 	}
 	if (rq->skip == f)
 		rq->skip = NULL;
-	refresh(rq, t);
+	refresh(rq, cpu);
 }
 
 /* The eligible unit with the earliest deadline that may run; without one, the one furthest behind. */
@@ -381,17 +388,16 @@ static stime_t next_refill(struct fair_rq *rq)
 	return first;
 }
 
-/* The least virtual time of those that wait on other CPUs. False if nobody does. No lock: a hint. */
+/* The least virtual time of those that wait on other CPUs and may come to @cpu. False if nobody does. No lock: a hint. */
 static bool least_elsewhere(unsigned cpu, int64_t *least)
 {
 	bool any = false;
 	unsigned other;
 
 	for_each_cpu(other, sched_peers(cpu)) {
-		struct fair_rq *rq = rq_of(other);
-		int64_t v = read_once(rq->min_waiting);
+		int64_t v;
 
-		if (other == cpu || !read_once(rq->nr_waiting))
+		if (!sched_offered(&rq_of(other)->offer, cpu, &v))
 			continue;
 		if (!any || v - *least < 0)
 			*least = v;
@@ -446,7 +452,7 @@ static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, bool others_wa
 static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *prev, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	bool waited = rq->nr_waiting, others_wait, spread;
+	bool others_wait, spread;
 	struct fair_unit *f;
 	int64_t least = 0;
 	stime_t until;
@@ -467,12 +473,13 @@ static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *pre
 	rq->skip = NULL;
 	rq->curr = f;
 	rq->exec_start = t;
-	refresh(rq, t);
-	if (!f)
-		return (struct sched_decision){ .unit = NULL, .until = next_refill(rq) };
-	until = slice_end(rq, f, others_wait, t);
+	refresh(rq, cpu);
 	/* A budget that was refilled, for example, makes somebody wait without anybody having been woken. */
-	spread = !waited && rq->nr_waiting;
+	spread = rq->news;
+	rq->news = false;
+	if (!f)
+		return (struct sched_decision){ .unit = NULL, .until = next_refill(rq), .spread = spread };
+	until = slice_end(rq, f, others_wait, t);
 	return (struct sched_decision){ .unit = f->unit, .until = until, .spread = spread };
 }
 
@@ -516,20 +523,28 @@ static bool own_least(unsigned cpu, struct sched_unit *curr, stime_t t, int64_t 
 	return any;
 }
 
+static bool fair_offers(unsigned from, unsigned cpu)
+{
+	int64_t v;
+
+	return sched_offered(&rq_of(from)->offer, cpu, &v);
+}
+
 static unsigned fair_overloaded(unsigned cpu, struct sched_unit *curr, stime_t t)
 {
 	unsigned other, best = NR_CPUS;
-	int64_t least, limit = (PULL_AHEAD << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+	int64_t least, first = 0, limit = (PULL_AHEAD << VSHIFT) / SCHED_DEFAULT_WEIGHT;
 	bool any = own_least(cpu, curr, t, &least);
 
 	for_each_cpu(other, sched_peers(cpu)) {
-		struct fair_rq *rq = rq_of(other);
-		int64_t v = read_once(rq->min_waiting);
+		int64_t v;
 
-		if (other == cpu || !read_once(rq->nr_waiting) || (any && least - v <= limit))
+		if (!sched_offered(&rq_of(other)->offer, cpu, &v) || (any && least - v <= limit))
 			continue;
-		if (best == NR_CPUS || v - read_once(rq_of(best)->min_waiting) < 0)
+		if (best == NR_CPUS || v - first < 0) {
 			best = other;
+			first = v;
+		}
 	}
 	return best;
 }
@@ -588,6 +603,7 @@ const struct sched_policy sched_fair = {
 	.pick_next = fair_pick_next,
 	.preempts = fair_preempts,
 	.yield = fair_yield,
+	.offers = fair_offers,
 	.overloaded = fair_overloaded,
 	.steal = fair_steal,
 };

@@ -136,16 +136,6 @@ static void null_yield(unsigned cpu, struct sched_unit *u, stime_t t)
 	list_add_tail(&rq_of(cpu)->units, &n->link);
 }
 
-static unsigned null_overloaded(unsigned cpu, struct sched_unit *curr, stime_t t)
-{
-	return NR_CPUS;
-}
-
-static struct sched_unit *null_steal(unsigned victim, unsigned cpu, stime_t t)
-{
-	return NULL;
-}
-
 const struct sched_policy sched_null = {
 	.name = "null",
 	.id = XEN_SCHEDULER_NULL,
@@ -159,6 +149,4 @@ const struct sched_policy sched_null = {
 	.pick_next = null_pick_next,
 	.preempts = null_preempts,
 	.yield = null_yield,
-	.overloaded = null_overloaded,
-	.steal = null_steal,
 };

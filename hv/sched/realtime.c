@@ -44,10 +44,11 @@ struct rt_rq {
 	struct rt_unit *curr, *skip; /* skip: yielded, others first, once */
 	stime_t exec_start;	     /* curr is accounted up to here */
 	bool measured;		     /* curr's time counts; it does not while curr is alone */
-	/* Read by other CPUs without the lock. */
+	bool news;		     /* somebody waits for other CPUs who did not before */
 	unsigned nr;
-	stime_t waiting; /* least key of those that wait */
-	stime_t running; /* key of the running one when last looked at */
+	stime_t waiting;	  /* least key of those that wait */
+	stime_t running;	  /* key of the running one when last looked at; read by others without the lock */
+	struct sched_offer offer; /* by key, of those that may run elsewhere */
 };
 
 static struct rt_rq *rq_of(unsigned cpu)
@@ -120,20 +121,30 @@ static void account(struct rt_rq *rq, stime_t t)
 /* Queues ------------------------------------------------------------------------------------------ */
 
 /* Publish what other CPUs look at. */
-static void refresh(struct rt_rq *rq)
+static void refresh(struct rt_rq *rq, unsigned cpu)
 {
+	struct sched_offer offer = { .least = 0 };
 	stime_t least = NOT_NOW;
 	struct list *pos;
-	unsigned nr = 0;
+	unsigned nr = 0, waiting = 0;
 
 	list_for_each(pos, &rq->units) {
+		stime_t k = key(entry(pos));
+
 		nr++;
-		if (entry(pos) != rq->curr && key(entry(pos)) < least)
-			least = key(entry(pos));
+		if (entry(pos) == rq->curr || k == NOT_NOW)
+			continue;
+		waiting++;
+		if (k < least)
+			least = k;
+		sched_offer_add(&offer, entry(pos)->unit, cpu, k);
 	}
 	write_once(rq->waiting, least);
 	write_once(rq->running, rq->curr ? key(rq->curr) : NOT_NOW);
-	write_once(rq->nr, nr);
+	rq->nr = nr;
+	if (!rq->curr && waiting == 1) /* who is about to run here does not wait */
+		cpumask_clear(&offer.takers);
+	rq->news |= sched_offer_show(&rq->offer, &offer);
 }
 
 static void *rt_queue_alloc(void)
@@ -142,7 +153,7 @@ static void *rt_queue_alloc(void)
 
 	if (rq) {
 		list_init(&rq->units);
-		refresh(rq);
+		rq->waiting = rq->running = NOT_NOW;
 	}
 	return rq;
 }
@@ -182,7 +193,8 @@ static void rt_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wakin
 	else
 		replenish(r, t);
 	list_add_tail(&rq->units, &r->link);
-	refresh(rq);
+	refresh(rq, cpu);
+	rq->news = false; /* that somebody came is not for us to tell */
 }
 
 static void rt_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
@@ -196,7 +208,7 @@ static void rt_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 		rq->curr = NULL;
 	if (rq->skip == r)
 		rq->skip = NULL;
-	refresh(rq);
+	refresh(rq, cpu);
 }
 
 /* The least key, that of who yielded last; of those that take turns the first. All periods up to @t are begun on the way. */
@@ -227,15 +239,35 @@ static stime_t next_period(struct rt_rq *rq)
 	return first;
 }
 
-/* Does somebody wait on another CPU? No lock: a hint. */
-static bool others_wait(unsigned cpu)
+static bool rt_offers(unsigned from, unsigned cpu)
+{
+	int64_t k;
+
+	return sched_offered(&rq_of(from)->offer, cpu, &k);
+}
+
+/* The least key below @least of those that wait on other CPUs and may come to @cpu, and in @at where. @least: nobody. No lock: a hint. */
+static stime_t least_elsewhere(unsigned cpu, stime_t least, unsigned *at)
 {
 	unsigned other;
 
-	for_each_cpu(other, sched_peers(cpu))
-		if (other != cpu && read_once(rq_of(other)->waiting) != NOT_NOW)
-			return true;
-	return false;
+	for_each_cpu(other, sched_peers(cpu)) {
+		stime_t k;
+
+		if (!sched_offered(&rq_of(other)->offer, cpu, &k) || k >= least)
+			continue;
+		least = k;
+		*at = other;
+	}
+	return least;
+}
+
+/* Does somebody wait elsewhere who could come to @cpu? No lock: a hint. */
+static bool others_wait(unsigned cpu)
+{
+	unsigned at;
+
+	return least_elsewhere(cpu, NOT_NOW, &at) != NOT_NOW;
 }
 
 /* When to look again, @r running from @t on. */
@@ -270,10 +302,11 @@ static struct sched_decision rt_pick_next(unsigned cpu, struct sched_unit *prev,
 	r = best_unit(rq, t);
 	rq->curr = r;
 	rq->exec_start = t;
-	refresh(rq);
+	refresh(rq, cpu);
 	d.unit = r ? r->unit : NULL;
 	d.until = r ? slice_end(rq, r, cpu, t) : next_period(rq);
-	d.spread = rq->waiting < waited;
+	d.spread = rq->news || rq->waiting < waited;
+	rq->news = false;
 	rq->skip = NULL;
 	rq->measured = d.until != STIME_MAX;
 	return d;
@@ -298,18 +331,11 @@ static void rt_yield(unsigned cpu, struct sched_unit *u, stime_t t)
 static unsigned rt_overloaded(unsigned cpu, struct sched_unit *curr, stime_t t)
 {
 	stime_t least = read_once(rq_of(cpu)->waiting);
-	unsigned other, best = NR_CPUS;
+	unsigned best = NR_CPUS;
 
 	if (curr && key(of(curr)) < least)
 		least = key(of(curr));
-	for_each_cpu(other, sched_peers(cpu)) {
-		stime_t k = read_once(rq_of(other)->waiting);
-
-		if (other != cpu && k < least) {
-			least = k;
-			best = other;
-		}
-	}
+	least_elsewhere(cpu, least, &best);
 	return best;
 }
 
@@ -338,12 +364,9 @@ static struct sched_unit *rt_steal(unsigned victim, unsigned cpu, stime_t t)
 static bool rt_outranked(unsigned cpu)
 {
 	stime_t running = read_once(rq_of(cpu)->running);
-	unsigned other;
+	unsigned at;
 
-	for_each_cpu(other, sched_peers(cpu))
-		if (other != cpu && read_once(rq_of(other)->waiting) < running)
-			return true;
-	return false;
+	return least_elsewhere(cpu, running, &at) < running;
 }
 
 /* Promises ---------------------------------------------------------------------------------------- */
@@ -385,6 +408,7 @@ const struct sched_policy sched_realtime = {
 	.pick_next = rt_pick_next,
 	.preempts = rt_preempts,
 	.yield = rt_yield,
+	.offers = rt_offers,
 	.overloaded = rt_overloaded,
 	.steal = rt_steal,
 	.outranked = rt_outranked,

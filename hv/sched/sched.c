@@ -217,13 +217,15 @@ static bool is_idle(unsigned cpu)
 	return !read_once(c->curr) && !read_once(c->nr_queued);
 }
 
+/* The first idle one from @last on, round: who meets another on a CPU goes on until he has one to himself. */
 static unsigned idle_in(const cpumask_t *mask, unsigned last)
 {
 	unsigned cpu;
 
-	if (cpumask_test(mask, last) && is_idle(last))
-		return last;
-	for_each_cpu(cpu, mask)
+	for (cpu = cpumask_next(mask, last); cpu < NR_CPUS; cpu = cpumask_next(mask, cpu + 1))
+		if (is_idle(cpu))
+			return cpu;
+	for (cpu = cpumask_next(mask, 0); cpu < last; cpu = cpumask_next(mask, cpu + 1))
 		if (is_idle(cpu))
 			return cpu;
 	return NR_CPUS;
@@ -393,8 +395,8 @@ uint64_t sched_idle_time(unsigned cpu)
 /* Waking and sleeping ----------------------------------------------------------------------------- */
 
 /*
- * Somebody waits now for CPU @at: CPUs of its pool that run without an end of slice must look again, so that all share alike, and one idle CPU
- * that may take the waiting one is told. No lock held.
+ * Somebody waits now for CPU @at: those CPUs of its pool that may take him and run without an end of slice must look again, so that all share alike,
+ * and one that is idle is told. No lock held.
  */
 static void spread_wait(unsigned at)
 {
@@ -402,13 +404,17 @@ static void spread_wait(unsigned at)
 	bool told = false;
 	unsigned cpu;
 
+	if (!policy->offers)
+		return;
 	for_each_cpu(cpu, sched_peers(at)) {
 		struct sched_cpu *c = sched_cpu(cpu);
 
+		if (!policy->offers(at, cpu))
+			continue;
 		if (read_once(c->curr)) {
 			if (read_once(c->until) == STIME_MAX || (policy->outranked && policy->outranked(cpu)))
 				softirq_raise(cpu, SOFTIRQ_SCHED);
-		} else if (!told && policy->overloaded(cpu, NULL, now()) != NR_CPUS) {
+		} else if (!told) {
 			softirq_raise(cpu, SOFTIRQ_SCHED);
 			told = true;
 		}
@@ -432,6 +438,8 @@ static bool enqueue(struct sched_cpu *c, struct vcpu *v, bool waking)
 		softirq_raise(v->processor, SOFTIRQ_SCHED);
 		return c->nr_queued > 1;
 	}
+	if (c->until == STIME_MAX) /* who runs alone has no end of slice */
+		softirq_raise(v->processor, SOFTIRQ_SCHED);
 	return true;
 }
 
@@ -621,8 +629,11 @@ static bool evict(struct sched_cpu *c, struct vcpu *v)
 {
 	struct sched_unit *u = v->sched;
 
-	if (cpumask_test(&u->hard, v->processor) && cpumask_test(sched_unit_cpus(u), v->processor) && at_home(c, u))
+	if (cpumask_test(&u->hard, v->processor) && cpumask_test(sched_unit_cpus(u), v->processor) && at_home(c, u)) {
+		if (u->queued) /* who else may have it must be told anew */
+			softirq_raise(v->processor, SOFTIRQ_SCHED);
 		return false;
+	}
 	u->moving = true;
 	if (u->queued && c->curr != v) {
 		unqueue(c, u, now());
@@ -737,19 +748,27 @@ int sched_pin_override(struct vcpu *v, int cpu)
 	return rc;
 }
 
-/* Fetch a waiting unit from a CPU that has too many. False if there is none. No lock held. */
+/*
+ * Fetch a waiting unit from a CPU that has too many. False if there is none. It never waits for that CPU, which has better things to do than being
+ * looked at: when its queue is just in use this CPU looks again soon. No lock held.
+ */
 static bool pull(unsigned cpu, struct sched_unit *curr)
 {
 	const struct sched_policy *policy = cpu_policy(cpu);
+	unsigned victim = NR_CPUS;
 	stime_t t = now();
-	unsigned victim = policy->overloaded(cpu, curr && curr->policy == policy ? curr : NULL, t);
 	struct sched_unit *u;
 	struct sched_cpu *c;
 
+	if (policy->offers)
+		victim = policy->overloaded(cpu, curr && curr->policy == policy ? curr : NULL, t);
 	if (victim == NR_CPUS)
 		return false;
 	c = sched_cpu(victim);
-	spin_lock(&c->lock);
+	if (!spin_trylock(&c->lock)) {
+		softirq_raise(cpu, SOFTIRQ_SCHED);
+		return false;
+	}
 	u = policy->steal(victim, cpu, t);
 	if (u) {
 		/* On no queue it is invisible to domain_kill(): hold its domain until it is. A queued unit's domain lives. */

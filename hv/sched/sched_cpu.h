@@ -9,7 +9,8 @@
 #include "hv/sched.h"
 #include "hv/time.h"
 
-struct sched_cpu {
+/* On cache lines of its own: other CPUs' work writes nothing beside it. */
+struct cache_aligned sched_cpu {
 	spinlock_t lock;     /* RANK_SCHED: guards the run queue and its units */
 	struct vcpu *curr;   /* chosen to run, NULL = idle */
 	struct vcpu *loaded; /* whose state is loaded; differs from curr only while idle (lazy save). This CPU only */
@@ -24,14 +25,63 @@ struct sched_cpu {
 	void *queue[NR_SCHEDS]; /* of each policy; but the one in use all are empty */
 };
 
+/*
+ * What a run queue offers to other CPUs, which look at it whenever they choose whom to run: all they see without its lock. It lies on a line of
+ * its own, which is written under the lock and only where it changes: a queue whose units may go nowhere else disturbs nobody.
+ */
+struct cache_aligned sched_offer {
+	cpumask_t takers; /* other CPUs that some waiting unit may go to; empty: nobody waits who could */
+	int64_t least;	  /* while there are takers: of those units the most urgent, in the measure of the policy */
+};
+
+/* @u, which waits on @cpu, is one of those that @o offers. What is more urgent is less, also across wrap-around. */
+static inline void sched_offer_add(struct sched_offer *o, const struct sched_unit *u, unsigned cpu, int64_t urgency)
+{
+	bool first = cpumask_empty(&o->takers);
+	cpumask_t may = u->hard;
+
+	cpumask_unset(&may, cpu);
+	if (cpumask_empty(&may))
+		return;
+	o->takers = cpumask_or(&o->takers, &may);
+	if (first || urgency - o->least < 0)
+		o->least = urgency;
+}
+
+/* Let others see @o at @shown. The lock of the queue held. True: there is somebody to whom nothing was offered before. */
+static inline bool sched_offer_show(struct sched_offer *shown, const struct sched_offer *o)
+{
+	bool news = false;
+
+	if (!cpumask_empty(&o->takers) && shown->least != o->least)
+		write_once(shown->least, o->least);
+	for (unsigned i = 0; i < ARRAY_SIZE(o->takers.bits); i++) {
+		uint64_t was = shown->takers.bits[i], is = o->takers.bits[i];
+
+		news |= is & ~was;
+		if (is != was)
+			__atomic_store_n(&shown->takers.bits[i], is, __ATOMIC_RELAXED);
+	}
+	return news;
+}
+
+/* Does @shown offer @cpu somebody? A hint, and so is what is set in @least then. */
+static inline bool sched_offered(const struct sched_offer *shown, unsigned cpu, int64_t *least)
+{
+	if (!cpumask_test(&shown->takers, cpu))
+		return false;
+	*least = read_once(shown->least);
+	return true;
+}
+
 /* Guarded by the lock of pools; others read the mask. pool.c. */
 struct cpupool {
 	struct list link;
 	unsigned id;
-	cpumask_t cpus; /* atomic bits */
+	unsigned nr_domains;	      /* atomic */
+	cpumask_t cpus cache_aligned; /* atomic bits; read on every decision, as is the next */
 	const struct sched_policy *policy;
-	unsigned nr_domains; /* atomic */
-	uint32_t ratelimit;  /* us */
+	uint32_t ratelimit; /* us */
 };
 
 /* State of CPU @cpu, NULL if it does not schedule. */

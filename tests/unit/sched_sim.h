@@ -24,6 +24,7 @@ static struct {
 	struct sim s[MAX_V];
 	unsigned nr, cpus;
 	unsigned switches;
+	bool local; /* who sleeps is woken by his own CPU, as by a timer; else by any */
 } sim;
 
 static uint64_t rng_state = 88172645463325252u;
@@ -148,7 +149,7 @@ static inline void sim_elapse(stime_t dt)
 	}
 	for (unsigned i = 0; i < sim.nr; i++)
 		if (sim.s[i].wake_at <= now()) {
-			host_set_cpu((unsigned)rng(sim.cpus));
+			host_set_cpu(sim.local ? sim.s[i].v->processor : (unsigned)rng(sim.cpus));
 			sim.s[i].wake_at = STIME_MAX;
 			sim.s[i].woken = sim.s[i].began = now();
 			vcpu_unblock(sim.s[i].v);

@@ -14,6 +14,8 @@ static void test_sizes(void **state)
 
 		assert_non_null(p);
 		assert_int_equal((uintptr_t)p % 16, 0);
+		if (size > 48)
+			assert_int_equal((uintptr_t)p % CACHE_LINE, 0);
 		for (size_t i = 0; i < size; i++)
 			assert_int_equal(p[i], 0);
 		memset(p, 0xff, size);

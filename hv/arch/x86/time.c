@@ -48,7 +48,7 @@ static struct {
 		int64_t ns;
 	} base, middle; /* where the rate is measured from: between BASELINE_NS and twice that ago */
 
-	struct timer tick[NR_CPUS], fresh[NR_CPUS];
+	struct timer tick[NR_CPUS];
 	bool ticking[NR_CPUS]; /* atomic: these timers of that CPU exist */
 	unsigned drifts[NR_CPUS];
 } tm;
@@ -284,7 +284,7 @@ static void copy_rate(struct arch_pcpu *a)
 }
 
 /* There is a new line. A vCPU that never leaves its CPU needs it, too, even if it sleeps just now. */
-static void use_line(void *data)
+static void use_line(void)
 {
 	struct pcpu *p = this_pcpu();
 
@@ -300,7 +300,7 @@ static void tell_others(void)
 
 	for_each_cpu(cpu, cpu_online())
 		if (cpu != this_cpu() && __atomic_load_n(&tm.ticking[cpu], __ATOMIC_ACQUIRE))
-			timer_set(&tm.fresh[cpu], now());
+			softirq_raise(cpu, SOFTIRQ_CLOCK);
 }
 
 static void tick(void *data)
@@ -314,7 +314,7 @@ static void tick(void *data)
 		} else {
 			check_drift();
 		}
-		use_line(NULL);
+		use_line();
 	}
 	timer_set(&tm.tick[p->id], now() + TICK);
 }
@@ -325,7 +325,7 @@ void time_cpu_start(void)
 	unsigned cpu = this_cpu();
 
 	timer_init(&tm.tick[cpu], tick, NULL, cpu);
-	timer_init(&tm.fresh[cpu], use_line, NULL, cpu);
+	softirq_open(SOFTIRQ_CLOCK, use_line);
 	timer_set(&tm.tick[cpu], now() + TICK);
 	__atomic_store_n(&tm.ticking[cpu], true, __ATOMIC_RELEASE);
 }

@@ -63,6 +63,14 @@ static inline cpumask_t cpumask_and(const cpumask_t *a, const cpumask_t *b)
 	return r;
 }
 
+static inline cpumask_t cpumask_or(const cpumask_t *a, const cpumask_t *b)
+{
+	cpumask_t r;
+	for (unsigned i = 0; i < NR_CPUS / 64; i++)
+		r.bits[i] = a->bits[i] | b->bits[i];
+	return r;
+}
+
 /* First CPU in @m at or after @from, NR_CPUS if none. */
 static inline unsigned cpumask_next(const cpumask_t *m, unsigned from)
 {

@@ -35,6 +35,7 @@ enum lock_rank {
 	RANK_SCHED = 60,	/* a CPU's run queue */
 	RANK_SCHED_DOMAIN = 65, /* a capped domain's budget */
 	RANK_TIMER = 70,	/* a CPU's timer heap */
+	RANK_TASK = 72,		/* a CPU's deferred work */
 	RANK_FRAMES = 80,	/* frame allocator, ledger and a domain's page count */
 	RANK_DOMREF = 84,	/* finding a domain by its id: a leaf, so lookups work under the locks above */
 	RANK_HEAP = 85,		/* small-object heap */

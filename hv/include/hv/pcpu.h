@@ -16,11 +16,13 @@ enum softirq {
 	SOFTIRQ_CONSOLE, /* console input arrived, or output waits */
 	SOFTIRQ_IRQ,	 /* device interrupts for guests: asm/irq.h */
 	SOFTIRQ_VIRQ,	 /* domain_global_virq_later() */
+	SOFTIRQ_CLOCK,	 /* the line that system time follows is another one */
 	SOFTIRQ_TASK,	 /* deferred work of this CPU: hv/task.h */
 	NR_SOFTIRQS,
 };
 
-struct pcpu {
+/* Others write to softirqs only; what this CPU alone uses lies behind it. */
+struct cache_aligned pcpu {
 	struct pcpu *self;	/* first: the architecture may read it through a segment base */
 	unsigned id;		/* dense, 0 = boot CPU */
 	struct vcpu *current;	/* vCPU whose state is loaded, NULL = idle. Written by this CPU only */

@@ -40,7 +40,7 @@ struct sched_domain {
 struct sched_decision {
 	struct sched_unit *unit; /* NULL: idle */
 	stime_t until;		 /* end of the slice, STIME_MAX = no limit */
-	bool spread;		 /* somebody began to wait who did not before: other CPUs should look */
+	bool spread;		 /* somebody waits for whom other CPUs should look */
 };
 
 enum sched_index { SCHED_FAIR, SCHED_NULL, SCHED_REALTIME, NR_SCHEDS };
@@ -64,6 +64,8 @@ struct sched_policy {
 	/* Should @u, just enqueued on @cpu, preempt @curr? */
 	bool (*preempts)(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t);
 	void (*yield)(unsigned cpu, struct sched_unit *u, stime_t t);
+	/* No lock: somebody waits on @from who may go to @cpu, another one. Hint. NULL, and the next three: units never move by themselves. */
+	bool (*offers)(unsigned from, unsigned cpu);
 	/* No lock: a CPU whose queue holds something @cpu should rather run, NR_CPUS if none. Hint. */
 	unsigned (*overloaded)(unsigned cpu, struct sched_unit *curr, stime_t t);
 	/* Lock of @victim held: choose a waiting unit of it that @cpu may run, and dequeue it; NULL if none. */

@@ -41,6 +41,8 @@ struct timer {
 void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu);
 /* (Re)arm for absolute time @expires; a past time fires at once. Callable from any CPU, also from @fn. */
 void timer_set(struct timer *t, stime_t expires);
+/* The same, from now on on the calling CPU: for timers of a domain, so that its requests take no lock of a CPU that others use. */
+void timer_set_here(struct timer *t, stime_t expires);
 void timer_stop(struct timer *t);
 /* Stop for ever and wait until @fn is not running anywhere (unless called from @fn). */
 void timer_kill(struct timer *t);

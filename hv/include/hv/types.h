@@ -91,6 +91,9 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define ROUND_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
+/* What CPUs exchange: who writes to one delays all that read anything on it. Objects of the heap larger than most of a line have theirs alone. */
+#define CACHE_LINE 64u
+#define cache_aligned __attribute__((aligned(CACHE_LINE)))
 #define must_check __attribute__((warn_unused_result))
 #define packed __attribute__((packed))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
