@@ -1,9 +1,8 @@
 """A whole Debian 12 as dom0 with our store, console daemon, hospesd and xl in place of its own; its own xl looks on and takes part."""
-import os
 import pathlib
 import subprocess
 import tarfile
-import threading
+import tempfile
 
 import machine
 from machine import Failed, Machine, ROOT, boot_test, image
@@ -13,50 +12,45 @@ from test_debian import disks
 LIBRARIES = {"hospesd": "guest domain hcall store host base -lz -llzma -lbz2 -lzstd -llz4", "xl": "guest domain rpc hcall store host base -lncurses -ltinfo"}
 
 
-def static(name):
+def static(folder, name):
     """The program without shared libraries: Debian's dom0 has not all of them."""
-    out = machine.BUILD / f"{name}-static.{os.getpid()}"
+    out = folder / name
     objects = sorted(machine.BUILD / "tool" / name / "tools" / name / f"{c.stem}.o" for c in (ROOT / "tools" / name).glob("*.c"))
     libraries = [w if w[0] == "-" else machine.BUILD / f"tool/lib{w}.a" for w in LIBRARIES[name].split()]
     subprocess.run(["cc", "-static", "-pthread", *objects, *libraries, "-ljson-c", "-o", out], check=True, stderr=subprocess.DEVNULL)
     return out
 
 
-def trial(path, script):
-    """The archive the dom0 runs: our programs and a script of tests/system/dom0."""
-    folder = ROOT / "tests" / "system" / "dom0"
-    run = pathlib.Path(f"{path}.run")
+def programs(folder):
+    """Our programs that a dom0 needs, by their names in the archive; some are made in @folder."""
+    made = {n: machine.BUILD / n for n in ("xenstored", "xenconsoled", "xen-init-dom0")} | {n: static(folder, n) for n in LIBRARIES}
+    return {f"bin/{n}": p for n, p in made.items()}
+
+
+def trial(folder, script, files):
+    """The archive the dom0 runs: @files and a script of tests/system/dom0."""
+    scripts = ROOT / "tests" / "system" / "dom0"
+    path, run = folder / "trial", folder / "run"
     run.write_text(f"set -- /trial/{script}; . ./lib\n")
-    made = {n: static(n) for n in LIBRARIES}
     with tarfile.open(path, "w") as tar:
-        tar.add(folder / "run", "lib")
-        tar.add(folder / script, script)
-        tar.add(run, "run")
-        for n in ("xenstored", "xenconsoled", "xen-init-dom0"):
-            tar.add(machine.BUILD / n, f"bin/{n}")
-        for n, p in made.items():
-            tar.add(p, f"bin/{n}")
-            p.unlink()
-    run.unlink()
+        for name, file in {"lib": scripts / "run", script: scripts / script, "run": run, **files}.items():
+            tar.add(file, name)
     with open(path, "ab") as f:
         f.truncate(-(-path.stat().st_size // 4096) * 4096)
+    return path
 
 
-def session(script, timeout=900):
-    """What the script printed, by step."""
-    path = machine.BUILD / f"lives.{os.getpid()}.{threading.get_ident()}"
-    trial(path, script)
-    options = {"memory": "2G", "cpus": 2, "extra": disks(path, True)}
+def session(script, timeout=1800, files=programs):
+    """What the script printed, by step. @files(folder) says what it finds beside itself, and may leave that in the folder."""
     append = "dom0=pvh dom0_mem=1G loglvl=warning guest_loglvl=warning"
     kernel = (f"{image('dom0-vmlinuz')} console=hvc0 root=LABEL=dom0 ro quiet random.trust_cpu=on systemd.show_status=0 "
               "systemd.mask=xen.service")
-    try:
-        with Machine([kernel, image("dom0-initrd")], append=append, **options) as m:
-            m.expect(r"^TRIAL begin", timeout=240)
+    with tempfile.TemporaryDirectory(prefix="lives.", dir=machine.BUILD) as tmp:
+        path = trial(pathlib.Path(tmp), script, files(pathlib.Path(tmp)))
+        with Machine([kernel, image("dom0-initrd")], append=append, memory="2G", cpus=2, extra=disks(path, True)) as m:
+            m.expect(r"^TRIAL begin", timeout=900)
             m.expect(r"^TRIAL end", timeout=timeout)
             text = m.text
-    finally:
-        path.unlink()
     return by_step(text[text.index("TRIAL begin"):text.rindex("TRIAL end")])
 
 
