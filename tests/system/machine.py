@@ -99,7 +99,7 @@ class Machine:
         tail = "\n".join(self.text.splitlines()[-120:])
         raise Failed(f"{why}\ncommand: {' '.join(self.argv)}\nconsole ends with:\n{tail}")
 
-    def expect(self, pattern, timeout=60):
+    def expect(self, pattern, timeout=240):
         """Wait for @pattern (regular expression, multi-line) in output not yet matched; returns the match."""
         end = time.time() + timeout
         regex = re.compile(pattern, re.M)
@@ -118,7 +118,7 @@ class Machine:
                     continue
                 self.fail(f"machine ended before /{pattern}/")
 
-    def expect_all(self, patterns, timeout=60):
+    def expect_all(self, patterns, timeout=240):
         """All of @patterns, in any order, from here on."""
         start, found = self.mark, {}
         for p in patterns:
@@ -151,7 +151,7 @@ class Machine:
         found = self.expect(r"Memory: \d+ frames, (\d+) free and not promised, (\d+) bytes of heap")
         return int(found[1]), int(found[2])
 
-    def expect_off(self, timeout=30):
+    def expect_off(self, timeout=240):
         """The machine powers itself off."""
         end = time.time() + timeout
         while time.time() < end:

@@ -19,8 +19,8 @@ def counts_every_instruction():
     try:
         with Machine(launch([{"name": "marked", "type": "pvh", "kernel": guest("marked64"), "memory": 4}]), icount=True,
                      extra=("-plugin", f"file={machine.BUILD / 'bench' / 'count.so'},out={counts}")) as m:
-            ticks = int(m.expect(r"TICKS (\d+)\n", timeout=60)[1])
-            m.expect_off(30)
+            ticks = int(m.expect(r"TICKS (\d+)\n")[1])
+            m.expect_off()
         marks = bench.parse_marks(counts.read_text())
     finally:
         counts.unlink(missing_ok=True)

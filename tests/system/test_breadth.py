@@ -115,17 +115,17 @@ def last_words_outlive_a_reset():
     """A panic, the reset it leads to, and the next boot, which has the last words in its log and tells that it has, once."""
     def up(m):
         # Only now does nobody but us move the keyboard.
-        m.expect(r"Serial input to d1 \(q64\)", timeout=60)
+        m.expect(r"Serial input to d1 \(q64\)")
     with Machine(launch([{"name": "q64", "type": "pvh", "kernel": guest("quiet64"), "memory": 4, "vcpus": 1}]), resets=True) as m:
         up(m)
         m.to_hospes()
         m.send("C")
         m.expect(r"Panic on CPU \d+: asked for by debug key")
-        m.expect(r"The boot before this one ended in a crash", timeout=60)
+        m.expect(r"The boot before this one ended in a crash")
         up(m)
         m.to_hospes()
         m.send("R")
-        m.expect(r"Hospes \S+, by multiboot", timeout=60)
+        m.expect(r"Hospes \S+, by multiboot")
         begin = m.mark
         up(m)
         if "ended in a crash" in m.text[begin:]:

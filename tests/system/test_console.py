@@ -60,7 +60,7 @@ def serves(s):
     s.run("stop")
     s.run("daemon /xenconsoled")
     typed(s, "/debians --interactive 1 --type pv", 50)
-    s.run("xl destroy linux", timeout=90)
+    s.run("xl destroy linux")
     s.check("kept linux", r"sum-51")
     finish(s)
 

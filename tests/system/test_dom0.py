@@ -47,7 +47,7 @@ def dom0(kernel="vmlinux-generic", append="", extra=(), cmdline="", **keys):
                    append=f"dom0=pvh dom0_mem=512M loglvl=all guest_loglvl=all {append}", extra=extra, **options)
 
 
-def ask(m, command, answer, timeout=30):
+def ask(m, command, answer, timeout=240):
     m.send(command + "\n")
     return m.expect(answer, timeout)
 
@@ -63,7 +63,7 @@ def nothing_bad(m):
 def drives_the_machine():
     """Two vCPUs with an IOMMU: console both ways, clock, interrupt lines, tables, PCI; switches the machine off by ACPI itself."""
     with dom0(extra=IOMMU) as m:
-        m.expect(r"d0: drives \d+ PCI devices", timeout=60)
+        m.expect(r"d0: drives \d+ PCI devices")
         m.expect(r"DOM0 ready", timeout=240)
         ask(m, "echo cpus-$(grep -c ^processor /proc/cpuinfo)", r"cpus-2\b")
         ask(m, "echo year-$(date +%Y)", rf"year-{time.gmtime().tm_year}\b")
@@ -84,7 +84,7 @@ def drives_the_machine():
                "awk '/rtc0/ {print \"ticks-\" $2 + $3}' /proc/interrupts", r"ticks-[1-9]")
         nothing_bad(m)
         m.send("poweroff -f\n")
-        m.expect_off(60)
+        m.expect_off()
         if re.search(r"\(XEN\) .*Power off", m.text):
             m.fail("Hospes switched the machine off, not its kernel")
 
@@ -93,7 +93,7 @@ def drives_the_machine():
 def without_iommu():
     """Four vCPUs, the packed kernel, no IOMMU: RAM at the machine's own addresses, said loudly; a reboot resets the machine."""
     with dom0(kernel="vmlinuz-generic", cpus=4, append="dom0_vcpus_pin") as m:
-        m.expect(r"d0 drives devices without an IOMMU", timeout=60)
+        m.expect(r"d0 drives devices without an IOMMU")
         m.expect(r"DOM0 ready", timeout=280)
         ask(m, "echo cpus-$(grep -c ^processor /proc/cpuinfo)", r"cpus-4\b")
         m.to_hospes()
@@ -103,8 +103,8 @@ def without_iommu():
         m.expect(r"Serial input to d0")
         nothing_bad(m)
         m.send("reboot -f\n")
-        m.expect(r"The hardware domain has ended: rebooting the machine", timeout=60)
-        m.expect_off(30)
+        m.expect(r"The hardware domain has ended: rebooting the machine")
+        m.expect_off()
 
 
 @boot_test("system", weight=40)
@@ -114,9 +114,9 @@ def crash_stays_with_noreboot():
         m.expect(r"DOM0 ready", timeout=240)
         ask(m, "echo cpus-$(grep -c ^processor /proc/cpuinfo)", r"cpus-1\b")
         m.send("echo c >/proc/sysrq-trigger\n")
-        m.expect(r"Kernel panic - not syncing: sysrq", timeout=30)
-        m.expect(r"Domain 0 \(Domain-0\) has crashed", timeout=30)
-        m.expect(r"reboot prevented by noreboot", timeout=10)
+        m.expect(r"Kernel panic - not syncing: sysrq")
+        m.expect(r"Domain 0 \(Domain-0\) has crashed")
+        m.expect(r"reboot prevented by noreboot")
         m.to_hospes()
         m.send("q")
         m.expect(r'd0 "Domain-0"')
@@ -128,8 +128,8 @@ def crash_resets():
     with dom0(append="dom0_max_vcpus=1", cmdline="panic=0") as m:
         m.expect(r"DOM0 ready", timeout=240)
         m.send("echo c >/proc/sysrq-trigger\n")
-        m.expect(r"The hardware domain has ended: rebooting the machine", timeout=30)
-        m.expect_off(30)
+        m.expect(r"The hardware domain has ended: rebooting the machine")
+        m.expect_off()
 
 
 @boot_test("system", weight=60)
@@ -142,10 +142,10 @@ def beside_another_domain():
     with Machine(launch(domains), memory="2G", cpus=2, extra=IOMMU) as m:
         m.expect_all([r"DOM0 ready", r"BEAT beside 3\b"], timeout=280)
         ask(m, "echo answer-$((40+2))", r"answer-42")
-        m.expect(r"BEAT beside \d+", timeout=30)
+        m.expect(r"BEAT beside \d+")
         nothing_bad(m)
         m.send("poweroff -f\n")
-        m.expect_off(60)
+        m.expect_off()
 
 
 @boot_test("system", weight=10)
@@ -155,8 +155,8 @@ def sees_only_its_own():
                 "launch_roles": ["control", "hardware", "xenstore", "console", "boot"]},
                {"name": "quiet", "type": "pvh", "kernel": guest("quiet64"), "memory": 4, "launch_domid": 1}]
     with Machine(launch(domains), memory="128M", cpus=2, extra=IOMMU, append="guest_loglvl=all") as m:
-        m.expect(r"HOST done", timeout=60)
+        m.expect(r"HOST done")
         bad = re.search(r"^.*(WRONG|UNEXPECTED).*$", m.text, re.M)
         if bad:
             m.fail(bad[0])
-        m.expect_off(30)
+        m.expect_off()

@@ -65,11 +65,11 @@ def stray_dma(iommu, kind, told):
             if "stopped" in m.text:
                 m.fail("something was stopped before anything was done")
             m.expect("EDU reads 0x30000000")
-            m.expect(told("read", 0x30000000), timeout=30)
-            m.expect("EDU writes 0x31000000", timeout=30)
-            m.expect(told("write", 0x31000000), timeout=30)
-            m.expect(r"EDU reads 0x1000000$", timeout=30)
-            m.expect_off(60)
+            m.expect(told("read", 0x30000000))
+            m.expect("EDU writes 0x31000000")
+            m.expect(told("write", 0x31000000))
+            m.expect(r"EDU reads 0x1000000$")
+            m.expect_off()
         if "at 0x1000000 " in m.text:
             m.fail("what is dom0's own was stopped")
 

@@ -23,13 +23,13 @@ def every_kind_of_end():
                       r"backagain \(d11\) ends right after its start again and again: restarts are delayed",
                       r"Domain 12 \(gone\) asks for a reboot"], timeout=240)
         m.expect(r"USERSPACE again:", timeout=120)
-        m.expect(r"Domain 4 \(again\) asks for a reboot", timeout=60)
+        m.expect(r"Domain 4 \(again\) asks for a reboot")
         for _ in range(3):
-            m.expect(r"BEAT beat \d+", timeout=30)
+            m.expect(r"BEAT beat \d+")
         m.to_hospes()
         m.send("q")
         m.expect(r'd1 "beat"')
-        m.expect(r"BEAT beat \d+", timeout=30)
+        m.expect(r"BEAT beat \d+")
         for name in ("off", "panic", "triple32", "triple64", "crash", "halt", "watchdog", "hello", "gone"):
             if f'"{name}": roles' in m.text:
                 m.fail(f"{name} still exists")
@@ -42,9 +42,9 @@ def reboot_storm():
                *(micro(f"storm{i}", f"reboot{width}") for i, width in enumerate([32, 64, 64]))]
     with Machine(launch(domains), memory="1G", cpus=4) as m:
         m.expect_all([r"storm0 \(d3\) ends right after its start again", r"storm1 \(d4\) ends right after its start again",
-                      r"storm2 \(d5\) ends right after its start again"], timeout=60)
+                      r"storm2 \(d5\) ends right after its start again"])
         m.expect(r"SMP smp done on 2", timeout=240)
-        m.expect(r"Domain 2 \(smp\) has powered off", timeout=60)
+        m.expect(r"Domain 2 \(smp\) has powered off")
         m.to_hospes()
         time.sleep(1)
         # While all three wait for their turn, nothing of them is left.
@@ -52,7 +52,7 @@ def reboot_storm():
         seen = m.text.count("asks for a reboot")
         end = time.time() + 60
         while m.text.count("asks for a reboot") < seen + 3 and time.time() < end:
-            m.expect(r"BEAT beat \d+", timeout=60)
+            m.expect(r"BEAT beat \d+")
         time.sleep(1)
         after = max(m.memory_now() for _ in range(5))
         if after != before:

@@ -19,15 +19,15 @@ def attack(enemies, must_finish=(), cpus=2, timeout=600, cpu="qemu64,+svm,+npt,+
         with Machine(launch(domains), memory="512M", cpus=cpus, cpu=cpu, append="guest_loglvl=warning") as m:
             m.expect_all([rf"Domain {i} \({d['name']}\) " for i, d in enumerate(domains[1:], 2)], timeout=timeout)
             for _ in range(2):
-                m.expect(r"TICK \d+", timeout=30)
+                m.expect(r"TICK \d+")
             m.to_hospes()
             # A domain is taken apart in slices after its end: give that as many ticks as it may need.
             for _ in range(20):
                 free = m.memory_now()
                 if expected is None or same(free, expected):
                     break
-                m.expect(r"TICK \d+", timeout=30)
-            m.expect(r"TICK \d+", timeout=30)
+                m.expect(r"TICK \d+")
+            m.expect(r"TICK \d+")
             if "WRONG" in m.text:
                 m.fail("the ticking domain lost its memory")
             return m, free

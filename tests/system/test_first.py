@@ -19,7 +19,7 @@ def micro_guest():
 def no_svm():
     """A machine without SVM gets one clear sentence."""
     with Machine(launch([tiny("w64", 64)]), memory="256M", cpu="qemu64,-svm") as m:
-        m.expect(r"(XEN).*(SVM|virtuali[sz]ation).*", timeout=30)
+        m.expect(r"(XEN).*(SVM|virtuali[sz]ation).*")
 
 
 @boot_test("system", weight=6)
@@ -34,7 +34,7 @@ def i440fx_and_max_cpu():
 def no_modules():
     """Nothing to launch: one sentence says what a loader must provide, and the machine does not hang silently."""
     with Machine([], memory="256M") as m:
-        m.expect(r"\(XEN\).*no.*(module|kernel).*", timeout=30)
+        m.expect(r"\(XEN\).*no.*(module|kernel).*")
 
 
 

@@ -81,7 +81,7 @@ def life(init, domains, whole):
             for _ in range(3 if whole else 2):
                 m.expect("TRIAL begin", timeout=900)
                 m.expect("^TRIAL end", timeout=900)
-            m.expect_off(240)
+            m.expect_off()
             return by_step("".join(re.findall(r"TRIAL begin\n(.*?)^TRIAL end", m.text, re.M | re.S)))
     finally:
         shutil.rmtree(folder)

@@ -8,13 +8,13 @@ def cloud_one_cpu():
     with Machine(launch([linux("cloud", memory=96, extra="grant_table.version=2")]), memory="512M") as m:
         m.expect(r"USERSPACE cloud: kernel 6\.1\S*-cloud-amd64, 1 CPU, .*xen 4\.17\.7-hospes", timeout=150)
         m.send("echo answer-$((40+2))\n")
-        m.expect("answer-42", timeout=30)
+        m.expect("answer-42")
         m.send("dmesg | grep -c 'Using FIFO-based ABI' | sed s/^/fifo-/\n")
-        m.expect("fifo-1", timeout=30)
+        m.expect("fifo-1")
         m.send("dmesg | grep -c 'Grant tables using version 2 layout' | sed s/^/grants-/\n")
-        m.expect("grants-1", timeout=30)
+        m.expect("grants-1")
         m.send("poweroff -f\n")
-        m.expect_off(60)
+        m.expect_off()
 
 
 # Every value of each column meets every value of each other one somewhere: kernel, vCPUs, MiB, machine's CPU model, chipset, CPUs.
@@ -40,7 +40,7 @@ def null_scheduler():
     domains = [linux(name, memory=128, vcpus=2, do="smp") for name in ("left", "right")]
     with Machine(launch(domains), append="sched=null", memory="1G", cpus=2) as m:
         m.expect_all([r"SMP left done on 2", r"SMP right done on 2"], timeout=300)
-        m.expect_off(120)
+        m.expect_off()
 
 
 def matrix_test(kernel, vcpus, memory, cpu, chipset, cpus):
@@ -52,7 +52,7 @@ def matrix_test(kernel, vcpus, memory, cpu, chipset, cpus):
             if not memory * 0.6 - 60 < int(found[1]) < memory:
                 m.fail(f"{found[1]} MiB of {memory}")
             m.expect(rf"SMP m done on {vcpus}", timeout=200)
-            m.expect_off(120)
+            m.expect_off()
         if "ok=0" in m.text:
             m.fail("time ran backwards on a CPU")
     run.__name__ = f"matrix_{kernel}_{vcpus}vcpu_{memory}M_{cpu.split(',')[0]}_{chipset}_smp{cpus}"

@@ -33,7 +33,7 @@ def serves_dies_and_is_replaced(s):
     if s.run("pid") == first or s.run("/xenstore ls -p /local/domain") != before:
         s.m.fail("the store is not what it was before the daemon died")
     s.check("xl list linux", r"^linux +\d+ +128 +1 ")
-    s.run("/xenstore control live-update /xenstored", timeout=90)
+    s.run("/xenstore control live-update /xenstored")
     if s.run("/xenstore ls -p /local/domain") != before:
         s.m.fail("the store is not what it was before the update")
     s.check("/xenstore control check", r"^")

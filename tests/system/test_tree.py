@@ -22,7 +22,7 @@ def static_links_and_grants():
                   micro(f"pong{i}", f"pair{b}", f"pong other={2 * i + 1}", launch_grants=[f"9=ping{i}:0x301:ro"])]
     with Machine(launch(pairs), memory="256M", cpus=2, append="guest_loglvl=all") as m:
         m.expect_all([r"PAIR ping: 1000 rounds, 0 wrong", r"PAIR pong: 1000 rounds, 0 wrong"], timeout=120)
-        m.expect_off(60)
+        m.expect_off()
     if "WRONG" in m.text or m.text.count("0 wrong") != 4:
         m.fail("something was wrong")
 
@@ -142,7 +142,7 @@ def broken_tree():
         modules = [tree, guest("hello64"), guest("hello32"), garbage.name]
         check = subprocess.run([machine.tool("hospes-launch"), "check", *map(str, modules)], capture_output=True, text=True)
         with Machine(modules, memory="512M", cpus=2, append="guest_loglvl=all loglvl=all") as m:
-            m.expect_off(120)
+            m.expect_off()
     tree.unlink()
     wrong = []
     for i, (line, runs, _) in enumerate(CASES, 1):

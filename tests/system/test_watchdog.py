@@ -26,13 +26,13 @@ def restarts_a_silent_machine():
         with Machine([f"{image('vmlinux-generic')} console=hvc0 quiet loglevel=4 rdinit=/dom0-init random.trust_cpu=on", initrd],
                      append="dom0=pvh dom0_mem=512M dom0_max_vcpus=1 guest_loglvl=all", memory="1G", cpus=1) as m:
             m.expect(r"DOM0 ready", timeout=240)
-            test_dom0.ask(m, "xenwatchdogd 8 1; echo armed-$?", r"armed-0\b", timeout=60)
+            test_dom0.ask(m, "xenwatchdogd 8 1; echo armed-$?", r"armed-0\b")
             test_dom0.ask(m, "sleep 18; echo alive-$((9 + 9))", r"alive-18\b", timeout=240)
             if "watchdog expired" in m.text:
                 m.fail("it bit a machine that is alive")
             m.send("kill -STOP $(grep -l '^xenwatchdogd$' /proc/[0-9]*/comm | sed 's/[^0-9]//g')\n")
             m.expect(r"d0: watchdog expired", timeout=240)
-            m.expect(r"The hardware domain has ended: rebooting the machine", timeout=60)
-            m.expect_off(60)
+            m.expect(r"The hardware domain has ended: rebooting the machine")
+            m.expect_off()
     finally:
         initrd.unlink()

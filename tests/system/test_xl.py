@@ -92,7 +92,7 @@ class Session:
         self.root.unlink(missing_ok=True)
         self.m.__exit__(*exc)
 
-    def run(self, command, status=0, timeout=60):
+    def run(self, command, status=0, timeout=240):
         """Run @command in dom0; its output. Lines of the hypervisor are not part of it."""
         self.m.send(f"r {command}\n")
         found = self.m.expect(rf"^(?:\(d0\) )?\+ {re.escape(command.split()[0])}.*\n((?:.*\n)*?)(?:\(d0\) )?= (\d+)$", timeout * self.patience)
@@ -101,7 +101,7 @@ class Session:
         lines = [re.sub(r"^\(d0\) ", "", x) for x in found[1].splitlines() if not x.startswith("(XEN)")]
         return "\n".join(lines)
 
-    def console(self, name, pattern, timeout=60):
+    def console(self, name, pattern, timeout=240):
         """Wait for @pattern in the console log of domain @name."""
         return ask(self.m, f"log {name} {timeout} '{pattern}'", pattern.replace(r"\.", "."), (timeout + 30) * self.patience)
 
