@@ -13,6 +13,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -117,9 +118,12 @@ def shell_scripts(results, build, folder):
 def run_fuzzer(results, build, path):
     start = time.time()
     runs = os.environ.get("FUZZ_RUNS", "20000")
+    corpus = ROOT / "tests" / "fuzz" / "corpus" / path.name
     try:
-        run = subprocess.run([str(path), f"-runs={runs}", "-seed=1", "-max_total_time=60", "-print_final_stats=0",
-                              f"-artifact_prefix={build}/fuzz/"], capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+        with tempfile.TemporaryDirectory() as found:  # what it adds is not kept
+            folders = [found, str(corpus)] if corpus.exists() else []
+            run = subprocess.run([str(path), f"-runs={runs}", "-seed=1", "-max_total_time=60", "-print_final_stats=0",
+                                  f"-artifact_prefix={build}/fuzz/", *folders], capture_output=True, text=True, errors="replace", timeout=PATIENCE)
         error = None if run.returncode == 0 else f"exit status {run.returncode}\n" + run.stderr[-4000:]
     except subprocess.TimeoutExpired:
         error = f"did not end within {PATIENCE} s"

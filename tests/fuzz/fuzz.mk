@@ -20,7 +20,7 @@ fuzz: $(FUZZ_BINS)
 -include $(FUZZ_OBJS:.o=.d) $(FUZZ_BINS:=.d)
 
 # The store's fuzzers: its own objects, the core's world or the whole daemon instead of the hypervisor's library.
-FUZZ_STORE_CFLAGS := -I. -Ilib -D_GNU_SOURCE $(FUZZ_CFLAGS)
+FUZZ_STORE_CFLAGS := -I. -Ilib -iquote abi -D_GNU_SOURCE $(FUZZ_CFLAGS)
 FUZZ_STORE_CORE := $(STORE_CORE:%.c=$(BUILD)/fuzz/store/%.o) $(BUILD)/fuzz/store/tests/store/fake.o
 FUZZ_STORE_IO := $(patsubst %.c,$(BUILD)/fuzz/store/%.o,$(filter-out tools/xenstored/main.c,$(wildcard tools/xenstored/*.c)) \
                    $(wildcard lib/hcall/*.c) lib/store/wire.c lib/base/service.c tests/store/io/world.c)
@@ -59,3 +59,11 @@ $(BUILD)/fuzz/fuzz_domain_config $(BUILD)/fuzz/fuzz_domain_json: $(BUILD)/fuzz/%
 	@mkdir -p $(@D)
 	@echo "  FUZZCC  $<"
 	$(Q)$(FUZZ_CC) $(FUZZ_STORE_CFLAGS) -fsanitize=fuzzer $(filter %.c,$^) -o $@ -ljson-c
+
+# hospesd's socket: the whole daemon in a world that takes no time.
+FUZZ_HOSPESD := $(patsubst %.c,$(BUILD)/fuzz/store/%.o,$(filter-out $(addprefix tools/hospesd/,main.c hv.c work.c script.c),$(wildcard tools/hospesd/*.c)) \
+                  $(wildcard lib/domain/*.c lib/base/*.c lib/store/*.c lib/host/*.c) tests/fuzz/hospesd_world.c)
+$(BUILD)/fuzz/fuzz_hospesd: tests/fuzz/fuzz_hospesd.c $(FUZZ_HOSPESD)
+	@echo "  FUZZCC  $<"
+	$(Q)$(FUZZ_CC) $(FUZZ_STORE_CFLAGS) -fsanitize=fuzzer $(filter %.c %.o,$^) -o $@ -ljson-c -Wl,--wrap=epoll_wait,--wrap=clock_gettime
+-include $(FUZZ_HOSPESD:.o=.d)

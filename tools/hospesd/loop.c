@@ -187,6 +187,7 @@ void loop_run(void)
 		run_timers();
 		free_removed();
 	}
+	loop.stop = false;
 }
 
 void loop_stop(void)

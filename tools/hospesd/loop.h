@@ -37,7 +37,7 @@ void loop_defer(loop_call *fn, void *arg);
 
 /* Monotonic nanoseconds. */
 uint64_t loop_now(void);
-/* Until loop_stop(). */
+/* Until loop_stop(); may be called again then. */
 void loop_run(void);
 void loop_stop(void);
 
