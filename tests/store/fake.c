@@ -446,7 +446,7 @@ static struct record *record_find(const char *path)
 
 void journal_node(const char *path, const void *value, size_t len, const struct perm *perms, unsigned nr_perms)
 {
-	struct record *r = record_find(path);
+	struct record *r;
 	char *parent;
 
 	assert_true(world.depth > 0);
@@ -462,9 +462,10 @@ void journal_node(const char *path, const void *value, size_t len, const struct 
 	}
 	parent = copy_of(path, strlen(path));
 	*strrchr(parent, '/') = '\0';
-	if (*parent && strcmp(parent, "/tool"))
-		assert_non_null(record_find(parent));
+	if (*parent && strcmp(parent, "/tool") && !record_find(parent))
+		journal_node(parent, NULL, 0, perms, nr_perms); /* made with it */
 	free(parent);
+	r = record_find(path);
 	if (!r) {
 		world.records = grow(world.records, (world.nr_records + 1) * sizeof(*r));
 		r = &world.records[world.nr_records++];

@@ -303,9 +303,25 @@ static void for_guest(struct conn_io *io, void (*fn)(struct conn *c))
 	conns.for_guest = false;
 }
 
+/* It broke the protocol: what it had goes in its turn, too. */
+static void guest_finish(struct conn *c)
+{
+	if (request_drop_in_parts(c))
+		conn_go_on(c->io);
+	else
+		conn_finish(c);
+}
+
+void conn_finish_guests(void)
+{
+	for (struct conn_io *io = conns.all; io; io = io->next)
+		if (io->closing && io->c->kind == CONN_GUEST)
+			conn_finish(io->c);
+}
+
 void conn_guest_turn(struct conn_io *io)
 {
-	for_guest(io, ring_service);
+	for_guest(io, io->closing ? guest_finish : ring_service);
 }
 
 void conn_flush_all(void)
@@ -314,7 +330,9 @@ void conn_flush_all(void)
 
 	/* Closing a connection may queue events for others: until nothing is left. Each round of that has fewer connections. */
 	while ((io = conn_list_pop(LIST_DIRTY))) {
-		if (io->closing)
+		if (io->closing && io->c->kind == CONN_GUEST && (chores_wait() || request_drop_in_parts(io->c)))
+			conn_ready(io);
+		else if (io->closing)
 			conn_finish(io->c);
 		else if (io->c->kind == CONN_SOCKET)
 			socket_flush(io->c);

@@ -32,6 +32,7 @@ struct conn {
 	struct watch *watches; /* list, the newest first */
 	unsigned nr_watches;
 	bool again;	/* the request just served was not: it takes a while, and is to come again */
+	uint8_t passes; /* times that it was not */
 	uint64_t fired; /* the last change it was told of, or not told, as a watcher */
 	/* conflict.c. The I/O half zeroes all of these at birth and serves no message of @c before conn_stalled() is 0. */
 	uint64_t stalled_until; /* ms of store_clock() */

@@ -98,6 +98,8 @@ void conn_turn_begin(void);	/* nothing is left for guests until it is their turn
 void conn_turn_of_guests(void); /* a piece begins */
 bool conn_turn_over(void);
 void conn_guest_turn(struct conn_io *io);
+/* Guests that broke the protocol and wait for the turn in which what they had is dropped: all of it now. */
+void conn_finish_guests(void);
 /* End of a turn: send what is queued, finish closed connections. The time in ms until something must be done, -1: none. */
 void conn_flush_all(void);
 int conn_timeout(void);
@@ -149,6 +151,8 @@ void socket_stop(void); /* remove the name */
 /* Read what the ring has, answer, notify once. */
 void ring_service(struct conn *c);
 void ring_flush(struct conn *c);
+/* It is to be served if there is something, whether or not its event has come: that may be behind those of many guests. */
+void ring_look(struct conn *c);
 /* Empty ring, no watches, no transactions, connected again. */
 void ring_reset(struct conn *c);
 /* First contact: features, state; does not touch what is in it unless the guest asked for a reconnect. */

@@ -361,6 +361,7 @@ out:
 
 static void events_ready(struct source *s, unsigned what)
 {
+	const struct domain *own = domain_find(options.own_domid);
 	bool check = false;
 	int port;
 
@@ -370,6 +371,8 @@ static void events_ready(struct source *s, unsigned what)
 		else
 			ring_event((uint32_t)port);
 	}
+	if (own && own->conn)
+		ring_look(own->conn);
 	if (check)
 		domain_check_all();
 }

@@ -13,7 +13,7 @@
 #include "store/wire.h"
 
 #define PAGE 4096
-#define PORTS_PER_TURN 64
+#define PORTS_PER_TURN 32
 /* The local port of domain 0's ring, for a daemon may take 0 for no port: the classic one does. */
 #define PORT_KERNEL 65534u
 

@@ -26,7 +26,7 @@
 #include "options.h"
 
 #define PAGE 4096
-#define PORTS_PER_TURN 64
+#define PORTS_PER_TURN 32
 #define GRANT_STORE 1 /* the grant reference a toolstack reserves for the store's ring */
 #define LIST_MAX 256
 #define XENBUS_BACKEND_EVTCHN _IOC(_IOC_NONE, 'B', 0, 0)

@@ -96,6 +96,7 @@ void store_exit(void)
 {
 	chores_finish();
 	view_drop(&live.view);
+	view_forget_making();
 	chores_finish();
 	watch_exit();
 	conflict_exit();
@@ -315,6 +316,25 @@ int store_restore_node(const struct store_node *n)
 	perms_put(ps);
 	live_touch();
 	return err;
+}
+
+int store_restore_chain(const struct store_node *n)
+{
+	size_t known = strlen(n->path);
+	int err = 0;
+
+	if (n->path[0] == '/' && wire_path_valid(n->path, known, false))
+		tree_find_nearest(live.view.root, n->path, &known);
+	for (const char *at = n->path + known; *at && !err && (at = strchr(at + 1, '/'));) {
+		struct store_node above = { .perms = n->perms, .nr_perms = n->nr_perms };
+		char path[XENSTORE_ABS_PATH_MAX + 1];
+
+		memcpy(path, n->path, (size_t)(at - n->path));
+		path[at - n->path] = '\0';
+		above.path = path;
+		err = store_restore_node(&above);
+	}
+	return err ? err : store_restore_node(n);
 }
 
 int store_restore_rm(const char *path)

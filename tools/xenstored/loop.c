@@ -86,10 +86,10 @@ static void run_ready(enum conn_list list)
 		io = conn_list_pop(list);
 		if (!io)
 			return;
-		if (io->closing)
-			continue;
 		if (list == LIST_GUESTS)
 			conn_guest_turn(io);
+		else if (io->closing)
+			continue;
 		else if (io->c->kind == CONN_SOCKET)
 			socket_serve_rest(io->c);
 		else

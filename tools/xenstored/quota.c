@@ -129,13 +129,18 @@ static void refuse(struct domain *d, enum quota_type type, int64_t wanted, uint3
 		       types[type].name, types[type].what, (long long)wanted, limit, d->quota.refused[type]);
 }
 
-bool quota_exceeded(struct domain *d, enum quota_type type, int64_t more)
+bool quota_fits(const struct domain *d, enum quota_type type, int64_t more)
 {
 	uint32_t limit = quota_limit(d, type);
 
-	if (!limit || more <= 0 || d->quota.use[type] + more <= (int64_t)limit)
+	return !limit || more <= 0 || d->quota.use[type] + more <= (int64_t)limit;
+}
+
+bool quota_exceeded(struct domain *d, enum quota_type type, int64_t more)
+{
+	if (quota_fits(d, type, more))
 		return false;
-	refuse(d, type, d->quota.use[type] + more, limit);
+	refuse(d, type, d->quota.use[type] + more, quota_limit(d, type));
 	return true;
 }
 

@@ -49,7 +49,9 @@ void quota_set(struct domain *d, enum quota_type type, bool soft, uint32_t value
 /* Was it ever set, for this domain or (NULL) for all? */
 bool quota_is_own(const struct domain *d, enum quota_type type, bool soft);
 
-/* Would @more beyond the present use exceed the limit? If so the refusal is counted and logged, at most one line a second. */
+/* Is there room for @more beyond the present use? */
+bool quota_fits(const struct domain *d, enum quota_type type, int64_t more);
+/* Is there none? Then the refusal is counted and logged, at most one line a second. */
 bool quota_exceeded(struct domain *d, enum quota_type type, int64_t more);
 /* The same for the limit of a single object of size @value. */
 bool quota_too_big(struct domain *d, enum quota_type type, uint64_t value);

@@ -178,7 +178,7 @@ static int recover_node(struct cut *r)
 	if (path[0] == '@')
 		err = watch_set_special_perms(path, perms, n->nr_perms);
 	else
-		err = store_restore_node(&(struct store_node){
+		err = store_restore_chain(&(struct store_node){
 			.path = path, .value = r->p, .len = r->len, .perms = perms, .nr_perms = n->nr_perms });
 	if (perms != few)
 		free(perms);

@@ -358,6 +358,7 @@ static int do_watch(struct request *r)
 {
 	const char *args[3];
 	uint64_t depth = 0;
+	int64_t cost;
 	int n = wire_split(r->body, r->len, args, 3), err;
 
 	if (n != 2 && n != 3)
@@ -368,11 +369,14 @@ static int do_watch(struct request *r)
 	err = watch_path(r, args[0]);
 	if (err)
 		return err;
-	if (watch_exists(r->c, args[0], args[1]))
+	cost = (int64_t)watch_cost(r->c, args[0], args[1]);
+	/* Without a refusal watch_add() finds out by itself. */
+	if ((!quota_fits(r->c->domain, QUOTA_WATCHES, 1) || !quota_fits(r->c->domain, QUOTA_MEMORY, cost)) &&
+	    watch_exists(r->c, args[0], args[1]))
 		return EEXIST;
 	if (quota_exceeded(r->c->domain, QUOTA_WATCHES, 1))
 		return E2BIG;
-	if (quota_exceeded(r->c->domain, QUOTA_MEMORY, (int64_t)watch_cost(r->c, args[0], args[1])))
+	if (quota_exceeded(r->c->domain, QUOTA_MEMORY, cost))
 		return ENOSPC;
 	err = watch_add(r->c, args[0], args[1], n == 3 ? (int)depth : WATCH_ANY_DEPTH);
 	if (err)
@@ -407,8 +411,8 @@ static void journal_forget_tx(void *arg, const struct store_tx *tx)
 	journal_transaction(arg, tx->id, false);
 }
 
-/* So many of a guest's watches are removed at once. */
-#define RESET_PART 6
+/* So many of a guest's watches are removed at once, or one of its transactions. */
+#define RESET_PART 4
 
 /* The rest of them go as a chore, before its request comes again. */
 struct reset {
@@ -416,30 +420,42 @@ struct reset {
 	uint32_t domain, conn;
 };
 
+static bool reset_is_large(const struct conn *c)
+{
+	return c->nr_watches > RESET_PART || c->nr_transactions > 1;
+}
+
 static bool reset_step(struct chore *chore)
 {
 	struct reset *s = (struct reset *)chore;
 	const struct domain *d = domain_find(s->domain);
 	struct conn *c = d ? d->conn : NULL;
 
-	if (!c || c->id != s->conn || c->nr_watches <= RESET_PART) {
+	if (!c || c->id != s->conn || !reset_is_large(c)) {
 		free(s);
 		return true;
 	}
 	journal_begin(NULL);
-	for (int i = 0; i < RESET_PART; i++) {
-		const struct watch *w = c->watches;
+	if (c->nr_transactions > 1) {
+		uint32_t id = transaction_any(c);
 
-		journal_watch(c, w->path, w->token, w->depth, false);
-		(void)watch_remove(c, w->path, w->token);
+		journal_transaction(c, id, false);
+		(void)transaction_end(c, id, false);
+	} else {
+		for (int i = 0; i < RESET_PART; i++) {
+			const struct watch *w = c->watches;
+
+			journal_watch(c, w->path, w->token, w->depth, false);
+			(void)watch_remove(c, w->path, w->token);
+		}
 	}
 	journal_commit();
 	return false;
 }
 
-static bool reset_in_parts(const struct conn *c)
+bool request_drop_in_parts(const struct conn *c)
 {
-	struct reset *s = c->kind == CONN_GUEST && c->nr_watches > RESET_PART ? malloc(sizeof(*s)) : NULL;
+	struct reset *s = c->kind == CONN_GUEST && reset_is_large(c) ? malloc(sizeof(*s)) : NULL;
 
 	if (!s)
 		return false;
@@ -452,7 +468,7 @@ static int do_reset_watches(struct request *r)
 {
 	if (r->len > 1 || (r->len && *r->body))
 		return EINVAL;
-	if (reset_in_parts(r->c))
+	if (request_drop_in_parts(r->c))
 		return EINPROGRESS;
 	watch_each(r->c, journal_unwatch, r->c);
 	transaction_each(r->c, journal_forget_tx, r->c);
@@ -829,6 +845,7 @@ void request_handle(struct conn *c, const struct xsd_sockmsg *h, const char *bod
 		journal_begin(c);
 	err = serve(&r, op);
 	c->again = err == EINPROGRESS;
+	c->passes = c->again ? c->passes + (c->passes < UINT8_MAX) : 0;
 	if (c->again)
 		journal_abandon();
 	else if (err)

@@ -14,6 +14,8 @@ struct view;
 void request_handle(struct conn *c, const struct xsd_sockmsg *h, const char *body);
 /* @c is going away or its ring was reset: drop its transactions and watches. Twice is harmless; safe inside its own request. */
 void request_drop_state(struct conn *c);
+/* True: that would take long. A chore does most of it; call again when no chore waits. */
+bool request_drop_in_parts(const struct conn *c);
 
 /* One request on a tree, as operations see it. */
 struct request {

@@ -123,7 +123,7 @@ void ring_reset(struct conn *c)
 	journal_commit();
 	queue_clear(c);
 	io->in_len = 0;
-	io->ignored = false;
+	io->ignored = io->closing = false;
 	io->was_reset = true;
 	io->cons = io->cons_page = io->seen = 0;
 	c->outstanding = 0;
@@ -338,6 +338,12 @@ void ring_flush(struct conn *c)
 	finish(c, true);
 }
 
+void ring_look(struct conn *c)
+{
+	if (c->io->ring && !c->io->ignored && !c->io->closing && ring_has_more(c))
+		conn_ready(c->io);
+}
+
 void ring_service(struct conn *c)
 {
 	bool wrote = false;
@@ -350,7 +356,10 @@ void ring_service(struct conn *c)
 		return;
 	if ((c->domain->features & XENSTORE_SERVER_FEATURE_RECONNECTION) &&
 	    load(&r->connection) == XENSTORE_RECONNECT) {
-		ring_reset(c);
+		if (request_drop_in_parts(c))
+			conn_go_on(io);
+		else
+			ring_reset(c);
 		return;
 	}
 	if (io->ignored)

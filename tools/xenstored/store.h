@@ -73,7 +73,9 @@ void store_each_quota(void (*fn)(void *arg, const char *name, uint32_t domid_or_
  * judged: a bad path, an unknown parent, too many entries are refused. 0 or an errno value.
  */
 int store_restore_node(const struct store_node *n); /* creates or replaces; its parent is there */
-int store_restore_rm(const char *path);		    /* with its subtree; a missing one is fine */
+int store_restore_chain(
+	const struct store_node *n);	/* the parents that are missing have its permissions and no value */
+int store_restore_rm(const char *path); /* with its subtree; a missing one is fine */
 int store_restore_watch(struct conn *c, const char *path, const char *token, int depth); /* a double is fine */
 int store_restore_unwatch(struct conn *c, const char *path, const char *token);
 /* @doomed: operations work on a fresh snapshot, its end with T gives EAGAIN. */

@@ -310,6 +310,11 @@ struct transaction *transaction_find(struct conn *c, uint32_t id)
 	return NULL;
 }
 
+uint32_t transaction_any(const struct conn *c)
+{
+	return c->transactions ? c->transactions->id : 0;
+}
+
 static int transaction_new(struct conn *c, uint32_t id)
 {
 	struct transaction *t = calloc(1, sizeof(*t));

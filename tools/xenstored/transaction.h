@@ -19,6 +19,7 @@ int transaction_start(struct conn *c, uint32_t *id); /* ENOSPC: quota; ENOMEM */
 /* May it be committed now? False: that is being prepared; ask again. */
 bool transaction_ready(struct transaction *t);
 /* EAGAIN: an answer would differ; ENOMEM: a request in it failed for lack of memory or quota. It is closed in every case. */
+uint32_t transaction_any(const struct conn *c);		       /* one it has open; 0: none */
 int transaction_end(struct conn *c, uint32_t id, bool commit); /* ENOENT: no such */
 struct transaction *transaction_find(struct conn *c, uint32_t id);
 /* Serve one request inside it: @r's answer is set as by an operation outside. EINPROGRESS: that is being prepared; the same request again. */

@@ -2,6 +2,7 @@
 #include "tree.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,8 +226,7 @@ struct node *tree_find(struct node *root, const char *path)
 	return path[len] ? NULL : n;
 }
 
-/* The slot of the existing node that the first @len bytes of @path name, everything on the way ours alone. */
-static struct node **own_path(struct node **root, const char *path, size_t len)
+struct node **tree_own(struct node **root, const char *path, size_t len)
 {
 	struct node **slot = root;
 	size_t at = 1;
@@ -269,35 +269,44 @@ struct node *tree_new(void)
 	return root;
 }
 
-/* A new node for each component of @rest, the last with the value. NULL: out of memory. */
-static struct node *chain_new(const char *rest, const void *value, size_t len, struct perms *perms)
+void chain_begin(struct chain *ch, const char *rest)
 {
-	const char *end = rest + strlen(rest);
-	struct node *below = NULL;
+	*ch = (struct chain){ .left = strlen(rest) };
+}
 
-	while (end > rest) {
-		const char *name = end;
+void chain_drop(struct chain *ch)
+{
+	tree_put(ch->top);
+	*ch = (struct chain){ .top = NULL };
+}
+
+bool chain_add(struct chain *ch, const char *rest, const void *value, size_t len, struct perms *perms, unsigned most)
+{
+	while (ch->left && most--) {
+		size_t end = ch->left, at = end;
 		struct node *n;
 
-		while (name > rest && name[-1] != '/')
-			name--;
-		n = below ? node_new(name, (size_t)(end - name), NULL, 0, perms) :
-			    node_new(name, (size_t)(end - name), value, len, perms);
-		if (n && below) {
-			n->dir = dir_of_one(below);
+		while (at && rest[at - 1] != '/')
+			at--;
+		n = ch->top ? node_new(rest + at, end - at, NULL, 0, perms) :
+			      node_new(rest + at, end - at, value, len, perms);
+		if (n && ch->top) {
+			n->dir = dir_of_one(ch->top);
 			if (!n->dir) {
 				tree_put(n);
 				n = NULL;
 			}
 		}
 		if (!n) {
-			tree_put(below);
-			return NULL;
+			chain_drop(ch);
+			return false;
 		}
-		below = n;
-		end = name > rest ? name - 1 : rest;
+		if (!ch->top)
+			ch->last = n;
+		ch->top = n;
+		ch->left = at ? at - 1 : 0;
 	}
-	return below;
+	return true;
 }
 
 static int node_set_value(struct node **slot, const void *value, size_t len)
@@ -317,25 +326,35 @@ static int node_set_value(struct node **slot, const void *value, size_t len)
 	return 0;
 }
 
+struct node *tree_write_at(struct node **slot, const char *rest, const void *value, size_t len, struct perms *perms)
+{
+	struct chain ch;
+
+	if (!*rest)
+		return node_set_value(slot, value, len) ? NULL : *slot;
+	chain_begin(&ch, rest);
+	return chain_add(&ch, rest, value, len, perms, UINT_MAX) ? tree_hang(slot, &ch) : NULL;
+}
+
+struct node *tree_hang(struct node **slot, struct chain *ch)
+{
+	struct node *last = ch->last;
+
+	if (dir_insert(*slot, ch->top)) {
+		chain_drop(ch);
+		return NULL;
+	}
+	(*slot)->generation = next_generation();
+	*ch = (struct chain){ .top = NULL };
+	return last;
+}
+
 int tree_write(struct node **root, const char *path, size_t known, const void *value, size_t len, struct perms *perms)
 {
-	struct node **slot, *chain;
-	int err;
+	struct node **slot = tree_own(root, path, known);
+	const char *rest = path + known + (path[known] == '/');
 
-	slot = own_path(root, path, known);
-	if (!slot)
-		return ENOMEM;
-	if (!path[known])
-		return node_set_value(slot, value, len);
-	chain = chain_new(path + known + (path[known] == '/'), value, len, perms);
-	if (!chain)
-		return ENOMEM;
-	err = dir_insert(*slot, chain);
-	if (err)
-		tree_put(chain);
-	else
-		(*slot)->generation = next_generation();
-	return err;
+	return slot && tree_write_at(slot, rest, value, len, perms) ? 0 : ENOMEM;
 }
 
 int tree_set_perms(struct node **root, const char *path, struct perms *perms)
@@ -344,7 +363,7 @@ int tree_set_perms(struct node **root, const char *path, struct perms *perms)
 
 	if (!tree_find(*root, path))
 		return ENOENT;
-	slot = own_path(root, path, strlen(path));
+	slot = tree_own(root, path, strlen(path));
 	if (!slot)
 		return ENOMEM;
 	n = *slot;
@@ -373,7 +392,7 @@ int tree_detach(struct node **root, const char *path, struct node **taken)
 
 	if (!path[1] || !tree_find(*root, path))
 		return ENOENT;
-	slot = own_path(root, path, slash > path ? (size_t)(slash - path) : 1);
+	slot = tree_own(root, path, slash > path ? (size_t)(slash - path) : 1);
 	if (!slot)
 		return ENOMEM;
 	n = *slot;
@@ -398,7 +417,7 @@ int tree_graft(struct node **root, const char *path, struct node *n)
 	(void)tree_find_nearest(*root, path, &known);
 	if (known < len)
 		return ENOENT;
-	slot = own_path(root, path, len);
+	slot = tree_own(root, path, len);
 	if (!slot)
 		return ENOMEM;
 	if (path[known]) {

@@ -77,6 +77,24 @@ struct node *tree_find_family(struct node *root, const char *path, size_t *len, 
  * permissions @perms (a reference is taken for each). @known is what tree_find_nearest() said of *root. ENOMEM.
  */
 int tree_write(struct node **root, const char *path, size_t known, const void *value, size_t len, struct perms *perms);
+/*
+ * The same in two steps: the slot of the existing node that the first @len bytes of @path name, with all on the way there copied that was shared;
+ * and the change at that of the nearest node, where @rest of the path is missing. NULL: out of memory; else the node that has the value.
+ */
+struct node **tree_own(struct node **root, const char *path, size_t len);
+struct node *tree_write_at(struct node **slot, const char *rest, const void *value, size_t len, struct perms *perms);
+/*
+ * The missing nodes themselves can be made in steps, from the lowest up, before they have a place. All is dropped when there is no memory.
+ */
+struct chain {
+	struct node *top, *last; /* as far as they are made; the one with the value */
+	size_t left;		 /* bytes of the rest of the path that have no nodes yet */
+};
+void chain_begin(struct chain *ch, const char *rest);
+bool chain_add(struct chain *ch, const char *rest, const void *value, size_t len, struct perms *perms, unsigned most);
+void chain_drop(struct chain *ch);
+/* Their place is in the node at @slot. What tree_write_at() returns; the chain is empty then. */
+struct node *tree_hang(struct node **slot, struct chain *ch);
 /* New permissions for an existing node. ENOENT, ENOMEM. */
 int tree_set_perms(struct node **root, const char *path, struct perms *perms);
 /* Remove an existing node other than "/" with its subtree. ENOENT, ENOMEM. */

@@ -319,6 +319,7 @@ int update_write(int fd, unsigned version)
 	int err;
 
 	chores_finish();
+	conn_finish_guests();
 	stream_start(&w.s, version);
 	put_global(&w);
 	if (version >= 2)

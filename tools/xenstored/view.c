@@ -13,9 +13,13 @@
 #include "removal.h"
 #include "watch.h"
 
-#define CREATED 8     /* nodes a guest may make with one request */
-#define COUNTED 24    /* nodes of a subtree whose removal in a transaction makes room for others in it */
-#define TABLE_FROM 16 /* effects; below that a search in the list is as good */
+#define CREATED 8      /* nodes a guest may make with one request */
+#define MADE_AT_ONCE 2 /* of these; others in parts */
+#define COUNTED 24     /* nodes of a subtree whose removal in a transaction makes room for others in it */
+#define TABLE_FROM 16  /* effects; below that a search in the list is as good */
+/* With more bytes copied on the way to a node, what happens there is another piece of work; but a request comes again only so often. */
+#define COPIED 512
+#define PASSES 8
 
 void view_init(struct view *v, struct node *root, const struct conn *c, bool collect)
 {
@@ -255,12 +259,74 @@ static int check_memory(struct view *v, int64_t more)
 	return more > 0 && quota_exceeded(v->c->domain, QUOTA_MEMORY, v->bytes + more) ? ENOSPC : 0;
 }
 
+/* May its request come again, when another part of it is done? */
+static bool in_parts(const struct view *v)
+{
+	return v->live && v->c && v->c->kind == CONN_GUEST && v->c->passes < PASSES;
+}
+
+/*
+ * The slot of a node for a change, or NULL and *err. EINPROGRESS: what others have a snapshot of was copied, and that is enough for once.
+ */
+static struct node **slot_of(struct view *v, const char *path, size_t len, int *err)
+{
+	size_t before = tree_bytes();
+	struct node **slot = tree_own(&v->root, path, len);
+
+	if (!slot)
+		*err = ENOMEM;
+	else if (in_parts(v) && tree_bytes() - before > COPIED)
+		*err = EINPROGRESS;
+	return *err ? NULL : slot;
+}
+
+/* Nodes for a guest, which nobody has seen yet. */
+static struct {
+	struct chain chain;
+	char rest[XENSTORE_ABS_PATH_MAX + 1];
+} making;
+
+void view_forget_making(void)
+{
+	chain_drop(&making.chain);
+}
+
+/* Make some of the nodes of @rest, if there are many. EINPROGRESS: there are more to make; ENOMEM. */
+static int make_some(struct view *v, const char *rest, const void *value, size_t len, struct perms *ps)
+{
+	struct chain *ch = &making.chain;
+
+	if (!ch->top || strcmp(making.rest, rest) || ch->last->perms != ps || ch->last->value_len != len ||
+	    (len && memcmp(node_value(ch->last), value, len))) {
+		chain_drop(ch);
+		chain_begin(ch, strcpy(making.rest, rest));
+	}
+	if (!chain_add(ch, rest, value, len, ps, in_parts(v) ? MADE_AT_ONCE : CREATED))
+		return ENOMEM;
+	return ch->left ? EINPROGRESS : 0;
+}
+
+/*
+ * What slot_of() found is changed; if @made, what is missing there is made already. The live view has no effect but this one, which need not
+ * look for the node again.
+ */
+static int write_at(struct view *v, struct node **slot, const char *rest, const void *value, size_t len,
+		    struct perms *ps, bool made)
+{
+	struct node *n = made ? tree_hang(slot, &making.chain) : tree_write_at(slot, rest, value, len, ps);
+
+	if (n && v->live)
+		v->first->now = n;
+	return n ? 0 : ENOMEM;
+}
+
 /* A new value for an existing node. */
 static int set_value(struct view *v, const char *path, size_t path_len, struct node *n, const struct node *parent,
 		     const void *value, size_t len)
 {
 	bool counted = counts(v, n->perms);
 	int64_t more = (int64_t)len - n->value_len;
+	struct node **slot = NULL;
 	int err = 0;
 
 	if (!privileged(v)) {
@@ -272,35 +338,50 @@ static int set_value(struct view *v, const char *path, size_t path_len, struct n
 	if (!err)
 		err = note_change(v, path, n, parent, n->perms, true, false);
 	if (!err)
-		err = tree_write(&v->root, path, path_len, value, len, n->perms);
+		slot = slot_of(v, path, path_len, &err);
+	if (slot)
+		err = write_at(v, slot, "", value, len, n->perms, false);
 	if (!err && counted)
 		v->bytes += more;
 	return err;
 }
 
-/* Quotas for the nodes that @rest, below @nearest, would add. */
-static int check_create(struct view *v, const char *path, const char *rest, const struct node *nearest,
-			const struct perms *ps, size_t len)
+/* Of the first name of a path, which is short. */
+static size_t name_len(const char *s)
 {
-	unsigned nr = 1;
+	size_t n = 0;
+
+	while (s[n] && s[n] != '/')
+		n++;
+	return n;
+}
+
+/* Quotas for the nodes that @rest, below @nearest, would add. *many: it is better to make them in parts. */
+static int check_create(struct view *v, const char *path, const char *rest, const struct node *nearest,
+			const struct perms *ps, size_t len, bool *many)
+{
+	size_t largest = node_size(nearest) + name_len(rest) + 1, size;
+	unsigned nr = 0;
 	int64_t bytes = 0;
 	int err = 0;
 
+	*many = false;
 	if (privileged(v))
 		return 0;
-	for (const char *at = rest, *end; *at && !err; at = end + (*end == '/')) {
-		size_t name = strcspn(at, "/"), child;
+	for (const char *at = rest, *end; *at; at = end + (*end == '/')) {
+		size_t name = name_len(at);
 
 		end = at + name;
-		nr += *end == '/';
-		child = *end ? strcspn(end + 1, "/") + 1 : 0;
-		err = check_size(v, node_size_of(ps->nr, *end ? 0 : len, child));
+		nr++;
+		size = *end ? node_size_of(ps->nr, 0, name_len(end + 1) + 1) : node_size_of(ps->nr, len, 0);
+		largest = size > largest ? size : largest;
 		bytes += charge_for(name, *end ? 0 : len, (size_t)(end - path));
 	}
-	if (!err && nr > CREATED)
+	*many = v->live && nr > MADE_AT_ONCE;
+	if (nr > CREATED)
 		err = ENOSPC;
 	if (!err)
-		err = check_size(v, node_size(nearest) + strcspn(rest, "/") + 1);
+		err = check_size(v, largest);
 	if (!err && quota_exceeded(v->c->domain, QUOTA_NODES, v->nodes + nr))
 		err = ENOSPC;
 	if (!err)
@@ -331,14 +412,45 @@ static int note_create(struct view *v, const char *path, const char *rest, const
 	return err;
 }
 
+/* The same on the live tree, which has no other effect: one for all, which are of one owner and have one event. */
+static int note_chain(struct view *v, const char *path, const char *rest, const struct node *nearest,
+		      const struct perms *ps)
+{
+	size_t top_len = (size_t)(rest - path) + name_len(rest);
+	struct effect *e = effect_note(v, path, NULL, path[top_len] ? NULL : nearest);
+	char top[XENSTORE_ABS_PATH_MAX + 1];
+
+	if (!e)
+		return ENOMEM;
+	e->event = true;
+	e->exact = false;
+	e->top_len = (uint32_t)top_len;
+	if (perms_owner(ps) == perms_owner(nearest->perms) || !perms_owner(ps))
+		return 0;
+	memcpy(top, path, top_len);
+	top[top_len] = '\0';
+	e->own = owned_entry_new(top);
+	return e->own ? 0 : ENOMEM;
+}
+
 static void count_created(struct view *v, const char *path, const char *rest, const struct perms *ps, size_t value_len)
 {
-	for (const char *at = rest; *at;) {
-		size_t name = strcspn(at, "/");
+	uint32_t nr = 0, bytes = 0;
+
+	for (const char *at = rest; *at; nr++) {
+		size_t name = name_len(at);
 		const char *end = at + name;
 
-		count(v, ps, 1, charge_for(name, *end ? 0 : value_len, (size_t)(end - path)));
+		bytes += charge_for(name, *end ? 0 : value_len, (size_t)(end - path));
 		at = end + (*end == '/');
+	}
+	if (v->live) {
+		v->first->made = nr;
+		v->first->made_bytes = bytes;
+	}
+	if (counts(v, ps)) {
+		v->nodes += nr;
+		v->bytes += bytes;
 	}
 }
 
@@ -346,7 +458,9 @@ static void count_created(struct view *v, const char *path, const char *rest, co
 static int create(struct view *v, const char *path, size_t known, struct node *nearest, const void *value, size_t len)
 {
 	const char *rest = path + known + (path[known] == '/');
+	struct node **slot = NULL;
 	struct perms *ps;
+	bool many;
 	int err;
 
 	if (!(perms_access(nearest->perms, v->c) & WIRE_PERM_WRITE))
@@ -354,11 +468,15 @@ static int create(struct view *v, const char *path, size_t known, struct node *n
 	ps = perms_inherit(nearest->perms, v->c);
 	if (!ps)
 		return ENOMEM;
-	err = check_create(v, path, rest, nearest, ps, len);
+	err = check_create(v, path, rest, nearest, ps, len, &many);
+	if (!err && many)
+		err = make_some(v, rest, value, len, ps);
 	if (!err)
-		err = note_create(v, path, rest, nearest, ps);
+		err = v->live ? note_chain(v, path, rest, nearest, ps) : note_create(v, path, rest, nearest, ps);
 	if (!err)
-		err = tree_write(&v->root, path, known, value, len, ps);
+		slot = slot_of(v, path, known, &err);
+	if (slot)
+		err = write_at(v, slot, rest, value, len, ps, many);
 	if (!err)
 		count_created(v, path, rest, ps, len);
 	perms_put(ps);

@@ -49,6 +49,9 @@ int view_set_perms(struct view *v, const char *path, const struct perm *p, unsig
 /* Do its effects reach @path: the node, its list of children, or what is above it? */
 bool view_touches(const struct view *v, const char *path);
 
+/* Drop what was made for a request that has not come again. */
+void view_forget_making(void);
+
 /* Bytes the owner of a node is charged for it. */
 uint32_t view_charge(const struct node *n, size_t path_len);
 

@@ -66,9 +66,9 @@ static void emit_owner(struct effect *e, const struct node *now)
 		}
 	}
 	if (after) {
-		quota_charge(after, QUOTA_MEMORY, view_charge(now, strlen(e->path)));
+		quota_charge(after, QUOTA_MEMORY, e->made ? e->made_bytes : view_charge(now, strlen(e->path)));
 		if (before != after) {
-			quota_charge(after, QUOTA_NODES, 1);
+			quota_charge(after, QUOTA_NODES, e->made ? e->made : 1);
 			/* The set was made when the domain came; without memory for one its nodes outlive it as nobody's. */
 			if (after->owned && e->own && owns_live(after, e->path, now)) {
 				owned_insert(after->owned, e->own);
@@ -111,7 +111,8 @@ static void settle(struct view *v)
 	const struct effect *before = NULL;
 
 	for (struct effect *e = v->first; e; before = e, e = e->next) {
-		find_now(v, e, before);
+		if (!e->now)
+			find_now(v, e, before);
 		emit_owner(e, e->now);
 	}
 }
@@ -155,10 +156,16 @@ void view_emit(struct view *v)
 
 void view_each_changed(const struct view *v, void (*fn)(const char *path))
 {
-	/* What went with an ancestor is covered by that one. */
-	for (const struct effect *e = v->first; e; e = e->next)
-		if (!e->removed || !e->exact)
-			fn(e->path);
+	char top[XENSTORE_ABS_PATH_MAX + 1];
+
+	/* What went or came with an ancestor is covered by that one. */
+	for (const struct effect *e = v->first; e; e = e->next) {
+		if (e->removed && e->exact)
+			continue;
+		memcpy(top, e->path, e->top_len);
+		top[e->top_len] = '\0';
+		fn(e->top_len ? top : e->path);
+	}
 }
 
 bool view_journal(struct view *v, struct view_walk *w)

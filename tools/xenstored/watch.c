@@ -117,14 +117,13 @@ int watch_add(struct conn *c, const char *path, const char *token, int depth)
 
 	if (!absolute(c, path, full, sizeof(full)))
 		return EINVAL;
-	if (watch_find(c, place_find(full), path, token))
-		return EEXIST;
-	w = malloc(sizeof(*w) + path_len + token_len);
-	if (!w)
-		return ENOMEM;
 	n = place_make(full);
-	w->group = n ? group_make(n, c) : NULL;
-	if (!w->group) {
+	if (watch_find(c, n, path, token))
+		return EEXIST;
+	w = n ? malloc(sizeof(*w) + path_len + token_len) : NULL;
+	if (w)
+		w->group = group_make(n, c);
+	if (!w || !w->group) {
 		component_drop(n);
 		free(w);
 		return ENOMEM;
