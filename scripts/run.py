@@ -50,7 +50,8 @@ def dom0_root(more):
 
 
 def dom0_modules(watched, more={}):
-    words = "console=hvc0 quiet loglevel=4 random.trust_cpu=on" + (" demo.watched" if watched else "")
+    # Six times Linux's patience with a CPU that does not come back: this one is emulated, perhaps on a busy machine.
+    words = "console=hvc0 quiet loglevel=4 random.trust_cpu=on watchdog_thresh=60" + (" demo.watched" if watched else "")
     return [f"{image('vmlinuz-generic')} {words}", dom0_root(more)]
 
 

@@ -43,7 +43,8 @@ def archive():
 
 def dom0(kernel="vmlinux-generic", append="", extra=(), cmdline="", **keys):
     options = {"memory": "2G", "cpus": 2, **keys}
-    return Machine([f"{image(kernel)} console=hvc0 quiet loglevel=4 rdinit=/dom0-init random.trust_cpu=on {cmdline}", archive()],
+    # Its patience with a CPU that does not come back is that of scripts/run.py.
+    return Machine([f"{image(kernel)} console=hvc0 quiet loglevel=4 rdinit=/dom0-init random.trust_cpu=on watchdog_thresh=60 {cmdline}", archive()],
                    append=f"dom0=pvh dom0_mem=512M loglvl=all guest_loglvl=all {append}", extra=extra, **options)
 
 
