@@ -16,6 +16,7 @@
 #include "hv/iommu.h"
 #include "hv/launch.h"
 #include "hv/mm.h"
+#include "hv/numa.h"
 #include "hv/pci.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -47,6 +48,11 @@ static void step_ring(void)
 	printk(LOG_INFO, "Memory: %lu MiB, %lu MiB free\n", (mm_total_frames() >> 8) + (mm_boot_held() >> 20),
 	       (mm_free_frames() >> 8) + (mm_boot_held() >> 20));
 	crash_show();
+}
+
+static void step_nodes(void)
+{
+	numa_init(&acpi_info);
 }
 
 static void step_interrupts(void)
@@ -105,6 +111,7 @@ static const struct boot_step early_steps[] = {
 static const struct boot_step late_steps[] = {
 	{ "console ring", step_ring },
 	{ "ACPI tables", acpi_init },
+	{ "nodes of memory", step_nodes },
 	{ "interrupt controllers", step_interrupts },
 	{ "time", step_time },
 	{ "boot CPU", step_boot_cpu },

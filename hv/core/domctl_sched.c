@@ -3,6 +3,7 @@
 #include "hv/errno.h"
 #include "hv/guest.h"
 #include "hv/hypercall.h"
+#include "hv/numa.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 
@@ -54,6 +55,7 @@ long domctl_set_affinity(struct domctl *c)
 					a->flags & XEN_VCPUAFFINITY_SOFT ? &soft : NULL);
 	if (rc)
 		return rc;
+	numa_follow_cpus(c->d);
 	online = sched_domain_cpus(c->d);
 	sched_get_affinity(v, &now_hard, &now_soft);
 	hard = cpumask_and(&now_hard, &online);
@@ -246,23 +248,22 @@ long domctl_scheduler(struct domctl *c)
 	}
 }
 
-/* Memory comes from wherever it is: the wish is checked, and there is nothing to keep. -EINVAL without a node that exists. */
+/* Where memory of the domain is to come from from now on. -EINVAL without a node that exists; others are left out. */
 long domctl_set_nodes(struct domctl *c)
 {
-	const struct xenctl_bitmap *map = &c->op.u.nodeaffinity.nodemap;
 	cpumask_t nodes;
 
-	if (control_get_bitmap(c->v, &nodes, map))
+	if (control_get_bitmap(c->v, &nodes, &c->op.u.nodeaffinity.nodemap))
 		return -EFAULT;
-	return cpumask_test(&nodes, 0) ? 0 : err(-EINVAL);
+	nodes.bits[0] &= numa_all();
+	return nodes.bits[0] ? numa_set_affinity(c->d, nodes.bits[0]) : err(-EINVAL);
 }
 
-/* All nodes, of which there is one. */
 long domctl_get_nodes(struct domctl *c)
 {
 	cpumask_t nodes;
 
 	cpumask_clear(&nodes);
-	cpumask_set(&nodes, 0);
+	nodes.bits[0] = numa_affinity(c->d);
 	return control_put_bitmap(c->v, &c->op.u.nodeaffinity.nodemap, &nodes);
 }

@@ -6,6 +6,7 @@
 #include "hv/evtchn.h"
 #include "hv/grant.h"
 #include "hv/mm.h"
+#include "hv/numa.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
@@ -177,6 +178,7 @@ void keyhandler_init(void)
 	keyhandler_register('l', show_lock_waits, "show which locks were waited for since the last time");
 	keyhandler_register('m', show_memory, "show memory");
 	keyhandler_register('o', show_holdings, "show what domains hold and the heap has, by kind");
+	keyhandler_register('u', numa_show, "show nodes of memory");
 	keyhandler_register('q', show_domains, "show domains and their vCPUs");
 	keyhandler_register('t', show_time, "show system time and wall clock");
 	keyhandler_register('C', crash, "crash the machine, for a record of its last words");

@@ -13,6 +13,7 @@
 #include "hv/layouts.h"
 #include "hv/memory.h"
 #include "hv/mm.h"
+#include "hv/numa.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
 #include "hv/trace.h"
@@ -184,16 +185,20 @@ static int populate_extent(struct domain *d, uint64_t g, unsigned order, unsigne
 	return 0;
 }
 
-/* Where memory is to come from. false: from where there is none, which is another node than the only one. */
+/* Where memory is to come from. false: from where there is none, which is below 4 GiB or a node that is not there. */
 static bool alloc_flags(uint32_t mem_flags, unsigned *flags)
 {
-	unsigned node = XENMEMF_get_node(mem_flags), bits = XENMEMF_get_address_bits(mem_flags);
+	unsigned node = XENMEMF_get_node(mem_flags) & 0xff, bits = XENMEMF_get_address_bits(mem_flags);
+	bool exact = mem_flags & XENMEMF_exact_node_request;
 
 	*flags =
 		bits && bits < 64 && mm_max_mfn().v >> (bits > PAGE_SHIFT ? bits - PAGE_SHIFT : 0) ? ALLOC_BELOW_4G : 0;
 	if (*flags && bits < 32)
 		return false;
-	return !(mem_flags & XENMEMF_exact_node_request) || node == 0 || node == 0xff;
+	if (node >= numa_nodes())
+		return !exact || node == NUMA_NO_NODE;
+	*flags |= ALLOC_NODE(node) | (exact ? ALLOC_EXACT_NODE : 0);
+	return true;
 }
 
 static int release_extent(struct domain *d, uint64_t g, unsigned order)

@@ -8,14 +8,14 @@
 #include "hv/hypercall.h"
 #include "hv/keyhandler.h"
 #include "hv/mm.h"
+#include "hv/numa.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
 
 #define KEYS_MAX 1024u
-#define LIST_BATCH 8u	  /* domains described at a time: about a kilobyte of the stack */
-#define NODE_DISTANCE 10u /* to itself */
+#define LIST_BATCH 8u /* domains described at a time: about a kilobyte of the stack */
 
 /* Copy text of the console ring out, from the oldest or from where the caller was. What was read can be forgotten. */
 long sysctl_read_console(struct sysctl *c)
@@ -77,11 +77,13 @@ long sysctl_cpu_info(struct sysctl *c)
 	return 0;
 }
 
-/* Free memory within widths of addresses; there is one node. */
+/* Free memory within widths of addresses, of one node or all. */
 long sysctl_avail_heap(struct sysctl *c)
 {
 	struct xen_sysctl_availheap *a = &c->op.u.availheap;
-	uint64_t pages = a->node == 0 || a->node == -1 ? mm_free_frames() + mm_claimed_frames() : 0;
+	uint64_t pages = a->node == -1					  ? mm_free_frames() + mm_claimed_frames() :
+			 a->node >= 0 && (uint32_t)a->node < numa_nodes() ? mm_node_free_frames((unsigned)a->node) :
+									    0;
 
 	if (a->max_bitwidth && a->max_bitwidth < 64)
 		pages = min_u64(pages, a->max_bitwidth > PAGE_SHIFT ? 1UL << (a->max_bitwidth - PAGE_SHIFT) : 0);
@@ -101,7 +103,7 @@ long sysctl_physinfo(struct sysctl *c)
 	memset(p, 0, sizeof(*p));
 	p->nr_cpus = nr_cpus_online();
 	p->max_cpu_id = control_nr_cpu_ids() - 1;
-	p->nr_nodes = 1;
+	p->nr_nodes = numa_nodes();
 	p->max_node_id = 63; /* as large as Xen's tools expect its bitmaps */
 	p->capabilities =
 		XEN_SYSCTL_PHYSCAP_gnttab_v1 | (grant_max_version_allowed() > 1 ? XEN_SYSCTL_PHYSCAP_gnttab_v2 : 0);
@@ -128,7 +130,7 @@ long sysctl_topology(struct sysctl *c)
 
 			if (cpumask_test(cpu_online(), cpu)) {
 				arch_cpu_topology(cpu, &topo.core, &topo.socket);
-				topo.node = 0;
+				topo.node = numa_node_of_cpu(cpu);
 			}
 			if (copy_to_guest(c->v, t->cputopo + cpu * sizeof(topo), &topo, sizeof(topo)))
 				return err(-EFAULT);
@@ -139,20 +141,32 @@ long sysctl_topology(struct sysctl *c)
 	return 0;
 }
 
-/* Memory of the one node. Null buffers ask for the number of nodes. */
+/* Distances from @node to the first @nr, which are a row of the caller's table. */
+static int put_distances(struct vcpu *v, uint64_t table, unsigned node, uint32_t nr)
+{
+	uint32_t row[NUMA_MAX_NODES];
+
+	for (unsigned i = 0; i < nr; i++)
+		row[i] = numa_distance(node, i);
+	return copy_to_guest(v, table + (uint64_t)node * nr * sizeof(*row), row, nr * sizeof(*row));
+}
+
+/* Memory of each node, and how far they are apart. Null buffers ask for the number of nodes. */
 long sysctl_numa(struct sysctl *c)
 {
 	struct xen_sysctl_numainfo *n = &c->op.u.numainfo;
-	uint32_t nr = n->meminfo || n->distance ? (uint32_t)min_u64(n->num_nodes, 1) : 1, distance = NODE_DISTANCE;
-	struct xen_sysctl_meminfo info = {
-		.memsize = mm_max_mfn().v << PAGE_SHIFT,
-		.memfree = (mm_free_frames() + mm_claimed_frames()) << PAGE_SHIFT,
-	};
+	uint32_t nr = numa_nodes();
 
-	if (nr && n->meminfo && copy_to_guest(c->v, n->meminfo, &info, sizeof(info)))
-		return err(-EFAULT);
-	if (nr && n->distance && copy_to_guest(c->v, n->distance, &distance, sizeof(distance)))
-		return err(-EFAULT);
+	if (n->meminfo || n->distance)
+		nr = (uint32_t)min_u64(nr, n->num_nodes);
+	for (uint32_t i = 0; i < nr; i++) {
+		struct xen_sysctl_meminfo info = { numa_span(i), mm_node_free_frames(i) << PAGE_SHIFT };
+
+		if (n->meminfo && copy_to_guest(c->v, n->meminfo + i * sizeof(info), &info, sizeof(info)))
+			return err(-EFAULT);
+		if (n->distance && put_distances(c->v, n->distance, i, nr))
+			return err(-EFAULT);
+	}
 	n->num_nodes = nr;
 	c->copyback = true;
 	return 0;

@@ -2,6 +2,7 @@
 #include "control.h"
 #include "hv/cpupool.h"
 #include "hv/errno.h"
+#include "hv/numa.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 
@@ -46,6 +47,7 @@ static int pool_move(struct sysctl *c)
 	if (!d)
 		return err(-ESRCH);
 	rc = cpupool_move_domain(op->cpupool_id, d);
+	numa_follow_cpus(d);
 	domain_put(d);
 	return rc;
 }

@@ -162,6 +162,7 @@ void acpi_init(void)
 	parse("HPET", acpi_parse_hpet);
 	parse("MCFG", acpi_parse_mcfg);
 	parse("SRAT", acpi_parse_srat);
+	parse("SLIT", acpi_parse_slit);
 	dsdt = map_table(acpi_info.dsdt, "DSDT", &len);
 	acpi.s5 = dsdt && !acpi_parse_s5(dsdt, len, &acpi.s5_a, &acpi.s5_b);
 	if (acpi_info.reset_supported && acpi_info.reset_reg.space == GAS_MEMORY)

@@ -8,6 +8,7 @@
 
 #define MADT_ENTRIES 44u
 #define SRAT_ENTRIES 48u
+#define SLIT_ENTRIES 44u
 #define MCFG_ENTRIES 44u
 #define MCFG_ENTRY_LEN 16u
 
@@ -338,6 +339,27 @@ int acpi_parse_srat(struct acpi_info *ai, const void *table, size_t len)
 	ai->srat = true;
 	for (size_t off = SRAT_ENTRIES; next_entry(&t, off, &e); off += e.len)
 		srat_entry(ai, &e);
+	return 0;
+}
+
+/* Distances between nodes: a square of bytes by proximity domain (5.2.17). -EINVAL also when a node is not in it. */
+int acpi_parse_slit(struct acpi_info *ai, const void *table, size_t len)
+{
+	struct table t;
+	uint64_t n;
+
+	if (open_table(&t, table, len, "SLIT") || t.len < SLIT_ENTRIES)
+		return -EINVAL;
+	n = field(&t, 36, 8);
+	if (n > UINT16_MAX || t.len - SLIT_ENTRIES < n * n)
+		return -EINVAL;
+	for (unsigned i = 0; i < ai->nr_nodes; i++)
+		if (ai->proximity[i] >= n)
+			return -EINVAL;
+	for (unsigned i = 0; i < ai->nr_nodes; i++)
+		for (unsigned k = 0; k < ai->nr_nodes; k++)
+			ai->distance[i][k] = t.p[SLIT_ENTRIES + ai->proximity[i] * n + ai->proximity[k]];
+	ai->slit = true;
 	return 0;
 }
 

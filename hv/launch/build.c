@@ -21,6 +21,7 @@
 #include "hv/hwdom.h"
 #include "hv/loader_abi.h"
 #include "hv/mm.h"
+#include "hv/numa.h"
 #include "hv/p2m.h"
 #include "hv/pcpu.h"
 #include "hv/printk.h"
@@ -527,6 +528,7 @@ static int make_vcpus(struct domain *d, const struct launch_domain *desc)
 		}
 	if (!rc && desc->pin_each)
 		pin_each(d);
+	numa_follow_cpus(d); /* its memory comes after this */
 	return rc;
 }
 
@@ -541,11 +543,15 @@ static int create(struct launch_instance *in, const struct plan *p, struct domai
 		.max_vcpus = desc->cpus,
 		.max_pages = ram + extra + plan_scratch_pages(p),
 	};
+	int rc;
 
 	(void)str_copy(cfg.name, desc->name, sizeof(cfg.name));
 	memcpy(cfg.handle, desc->uuid, sizeof(cfg.handle));
 	in->max_pages = ram + extra;
-	return domain_create(&cfg, out);
+	rc = domain_create(&cfg, out);
+	if (!rc && desc->overhead_max_kib)
+		domain_set_overhead_max(*out, desc->overhead_max_kib << 10);
+	return rc;
 }
 
 /* All that can be short of something. */

@@ -260,6 +260,19 @@ static bool prop_max_memory(struct parser *p, struct launch_domain *d, const str
 	return memory_ok(p, d, prop, &d->max_memory_kib);
 }
 
+static bool prop_overhead_max(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop)
+{
+	uint64_t kib;
+
+	if (get_u64(p, d->node, prop, &kib)) {
+		if (kib && kib <= MEMORY_MAX_KIB)
+			d->overhead_max_kib = kib;
+		else
+			fault(p, d->node, prop->name, "%llu KiB is no bound: ignored", (unsigned long long)kib);
+	}
+	return true;
+}
+
 static bool prop_security_id(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop)
 {
 	note(p, d->node, prop->name, "no security policy is in force: label not used");
@@ -376,6 +389,7 @@ static const struct {
 		     { "bootargs", prop_bootargs },
 		     { "domain-name", prop_name },
 		     { "hospes,max-memory", prop_max_memory },
+		     { "hospes,overhead-max", prop_overhead_max },
 		     { "hospes,weight", prop_weight },
 		     { "hospes,cap", prop_cap },
 		     { "hospes,affinity", prop_affinity },

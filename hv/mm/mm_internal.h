@@ -11,6 +11,8 @@ uint64_t frames_table_size(uint64_t nr, uint64_t used);
 void frames_open(const uint8_t *present, uint64_t nr, void *memory);
 void frames_add(paddr_t start, paddr_t end);
 void frames_reset(void);
+/* numa.c: the machine has @nodes, and frame @index is of node_of(@index), the same for all frames of 2 MiB. Sorts what is free. Boot CPU. */
+void frames_sort(unsigned nodes, unsigned (*node_of)(uint64_t index));
 
 /* heap.c */
 void heap_init(void);

@@ -34,11 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct {
 		const char *sig;
 		int (*parse)(struct acpi_info *ai, const void *table, size_t len);
-	} tables[] = { { "APIC", acpi_parse_madt },
-		       { "FACP", acpi_parse_fadt },
-		       { "HPET", acpi_parse_hpet },
-		       { "MCFG", acpi_parse_mcfg },
-		       { "SRAT", acpi_parse_srat } };
+	} tables[] = { { "APIC", acpi_parse_madt }, { "FACP", acpi_parse_fadt }, { "HPET", acpi_parse_hpet },
+		       { "MCFG", acpi_parse_mcfg }, { "SRAT", acpi_parse_srat }, { "SLIT", acpi_parse_slit } };
 	static struct acpi_info ai;
 	unsigned which, kinds = sizeof(tables) / sizeof(tables[0]);
 	uint8_t *copy, a, b;
@@ -56,6 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((data[0] & 0x80) && size >= ACPI_TABLE_HEADER_LEN)
 		repair(copy, (uint32_t)size, which < kinds ? tables[which].sig : "DSDT");
 	memset(&ai, 0, sizeof(ai));
+	ai.nr_nodes = 3; /* for distances; of these domains */
+	ai.proximity[1] = 1;
+	ai.proximity[2] = size & 7;
 	ai.nr_cpus = which & 1;
 	if (which < kinds) {
 		(void)!tables[which].parse(&ai, copy, size);

@@ -259,6 +259,35 @@ static void srat(void **state)
 	assert_int_equal(info.srat_mem[0].start, 0x100000000);
 }
 
+static void slit(void **state)
+{
+	memset(&info, 0, sizeof(info));
+	begin("SLIT");
+	info.nr_nodes = 2; /* their domains: 2 and 0 */
+	info.proximity[0] = 2;
+	put(36, 3, 8);
+	for (unsigned i = 0; i < 9; i++)
+		put(44 + i, 10 + i, 1);
+	finish(53);
+	assert_int_equal(run(acpi_parse_slit, 53), 0);
+	assert_true(info.slit);
+	assert_int_equal(info.distance[0][0], 18);
+	assert_int_equal(info.distance[0][1], 16);
+	assert_int_equal(info.distance[1][0], 12);
+	assert_int_equal(info.distance[1][1], 10);
+	info.slit = false;
+	finish(52); /* a row too short */
+	assert_true(run(acpi_parse_slit, 52) < 0);
+	finish(53);
+	info.proximity[1] = 3; /* a node that is not in it */
+	assert_true(run(acpi_parse_slit, 53) < 0);
+	info.proximity[1] = 0;
+	put(36, UINT64_MAX, 8);
+	finish(53);
+	assert_true(run(acpi_parse_slit, 53) < 0);
+	assert_false(info.slit);
+}
+
 static void rsdp(void **state)
 {
 	paddr_t root;
@@ -312,8 +341,9 @@ static void s5(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(madt),	  cmocka_unit_test(madt_bad), cmocka_unit_test(damaged), cmocka_unit_test(fadt),
-		cmocka_unit_test(others), cmocka_unit_test(srat),     cmocka_unit_test(rsdp),	 cmocka_unit_test(s5),
+		cmocka_unit_test(madt), cmocka_unit_test(madt_bad), cmocka_unit_test(damaged),
+		cmocka_unit_test(fadt), cmocka_unit_test(others),   cmocka_unit_test(srat),
+		cmocka_unit_test(slit), cmocka_unit_test(rsdp),	    cmocka_unit_test(s5),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

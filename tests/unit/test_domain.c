@@ -199,6 +199,28 @@ static void test_create_without_memory(void **state)
 	assert_true(failed >= 6);
 }
 
+/* All objects of @size that there is room for without a new page, chained. */
+static void *take_objects(size_t size)
+{
+	void *chain = NULL, **p;
+
+	while ((p = heap_alloc(size, "hoard"))) {
+		*p = chain;
+		chain = p;
+	}
+	return chain;
+}
+
+static void give_objects(void *chain)
+{
+	while (chain) {
+		void *next = *(void **)chain;
+
+		xfree(chain);
+		chain = next;
+	}
+}
+
 static void test_vcpu_without_memory(void **state)
 {
 	struct domain *d = create(1, 1);
@@ -206,9 +228,13 @@ static void test_vcpu_without_memory(void **state)
 	int rc = -ENOMEM;
 
 	for (unsigned left = 0; rc && left < 50; left++) {
+		void *vcpus, *units;
 		uint64_t bytes, frames;
 
+		/* Each object needs a page of its own, whatever else is of its size. */
 		take_everything();
+		vcpus = take_objects(sizeof(struct vcpu));
+		units = take_objects(sizeof(struct sched_unit));
 		give_pages(left);
 		bytes = heap_bytes_used();
 		frames = mm_free_frames();
@@ -220,6 +246,8 @@ static void test_vcpu_without_memory(void **state)
 			assert_int_equal(heap_bytes_used(), bytes);
 			assert_int_equal(mm_free_frames(), frames);
 		}
+		give_objects(vcpus);
+		give_objects(units);
 		give_everything();
 	}
 	assert_int_equal(rc, 0);

@@ -126,6 +126,7 @@ static void build(bool chosen)
 	prop_cell("hospes,weight", 512);
 	prop_cell("hospes,cap", 50);
 	prop_two("hospes,max-memory", 256 << 10);
+	prop_two("hospes,overhead-max", 2048);
 	prop_two("hospes,affinity", 1); /* <0 1> */
 	prop("hospes,on-reboot", "destroy", 8);
 	module("module@1", "module,kernel", 1, "console=hvc0");
@@ -199,6 +200,7 @@ static void good_tree(void **state)
 		assert_int_equal(d->cpus, 2);
 		assert_int_equal(d->memory_kib, 128 << 10);
 		assert_int_equal(d->max_memory_kib, 256 << 10);
+		assert_int_equal(d->overhead_max_kib, 2048);
 		assert_int_equal(d->kernel, 1);
 		assert_int_equal(d->ramdisk, 2);
 		assert_int_equal(d->config, -1);
@@ -242,7 +244,8 @@ static void wrong_sizes(void **state)
 		  { "hospes,affinity", 2 },
 		  { "hospes,weight", 2 },
 		  { "hospes,on-reboot", 2 },
-		  { "hospes,max-memory", 2 } };
+		  { "hospes,max-memory", 2 },
+		  { "hospes,overhead-max", 2 } };
 
 	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		for (int len = 0; len < 4; len++) {

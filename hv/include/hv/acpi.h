@@ -101,6 +101,9 @@ struct acpi_info {
 	unsigned nr_nodes;		    /* 0 without an SRAT */
 	struct acpi_srat_mem srat_mem[ACPI_MAX_SRAT_MEM];
 	unsigned nr_srat_mem;
+
+	bool slit; /* distance[] tells how far nodes are apart */
+	uint8_t distance[ACPI_MAX_NODES][ACPI_MAX_NODES];
 };
 
 /* What was found; all zero before acpi_init() and on a machine without ACPI. Read-only for everybody else. */
@@ -138,6 +141,8 @@ int acpi_parse_hpet(struct acpi_info *ai, const void *table, size_t len) must_ch
 int acpi_parse_mcfg(struct acpi_info *ai, const void *table, size_t len) must_check;
 /* After the MADT: fills in the nodes of its CPUs. */
 int acpi_parse_srat(struct acpi_info *ai, const void *table, size_t len) must_check;
+/* After the SRAT: how far its nodes are from each other. */
+int acpi_parse_slit(struct acpi_info *ai, const void *table, size_t len) must_check;
 /* SLP_TYPa/b of \_S5 found by its encoding in the DSDT (no interpretation). -ENOENT if it is not there as constants. */
 int acpi_parse_s5(const void *dsdt, size_t len, uint8_t *typ_a, uint8_t *typ_b) must_check;
 

@@ -113,6 +113,11 @@ struct domain {
 	uint64_t pod_sweep;   /* pages of zeroes are looked for below this gfn next. Under the map's lock */
 	uint64_t pod_swept;   /* gfns passed since one was found: more than there are, there is none. Under it too */
 	struct overhead overhead; /* what Hospes uses for it beside these */
+	struct {
+		uint64_t nodes; /* its memory comes from these, 0: from all. hv/numa.h */
+		bool chosen;	/* by a toolstack: they do not follow its vCPUs */
+		unsigned last;	/* where its last block came from. The allocator's lock */
+	} numa;
 	struct p2m p2m;
 	bool direct_mapped; /* its RAM has gfn = mfn, for devices without an IOMMU: ballooned-out frames stay its own. Set before it runs */
 

@@ -54,6 +54,11 @@ _Static_assert(sizeof(struct frame) == 24, "one frame entry is 24 bytes");
 
 #define ALLOC_ON_DEMAND 0x8u /* from what mm_promise_on_demand() keeps for the domain */
 
+/* From node @n if it has any, and with EXACT from no other. */
+#define ALLOC_NODE(n) (((n) + 1u) << 8)
+#define ALLOC_ASKED_NODE(flags) (((flags) >> 8 & 0xffu) - 1u) /* UINT32_MAX: none */
+#define ALLOC_EXACT_NODE 0x10u
+
 #define MAX_ORDER ORDER_1G
 
 struct frame *mfn_to_frame(mfn_t m);
@@ -102,9 +107,10 @@ bool mm_scrub_slice(void);
 void mm_scrub_stop(void);
 void mm_scrub_go(void);
 
-uint64_t mm_total_frames(void);	  /* RAM frames Hospes manages */
-uint64_t mm_free_frames(void);	  /* free and not promised by a claim */
-uint64_t mm_claimed_frames(void); /* promised to all domains together */
+uint64_t mm_total_frames(void);		     /* RAM frames Hospes manages */
+uint64_t mm_free_frames(void);		     /* free and not promised by a claim */
+uint64_t mm_node_free_frames(unsigned node); /* of one node, promised or not */
+uint64_t mm_claimed_frames(void);	     /* promised to all domains together */
 /* Promise @nr frames to @d from the free pool. -ENOMEM if RAM does not hold all promises. 0 cancels. */
 int mm_claim(struct domain *d, uint64_t nr) must_check;
 /* Keep @nr frames in all for pages @d touches for the first time (hv/mm/pod.c). -ENOMEM also beyond max_pages. 0 gives all back. */
