@@ -179,6 +179,10 @@ def test_metrics():
             samples.add((m[1], m[2]))
             family["seen"] = True
         assert 'xen_domain_memory_bytes{domid="1",name="web"}' in text and "xen_cpus 4" in text
+        kinds = re.findall(r'^xen_domain_hypervisor_memory_bytes\{domid="1",name="web",kind="([a-z_]+)"\} (\d+)$', text, re.M)
+        most = re.search(r'^xen_domain_hypervisor_memory_max_bytes\{domid="1",name="web"\} (\d+)$', text, re.M)
+        assert len(kinds) == 7 and 0 < sum(int(n) for _, n in kinds) <= int(most[1]), text
+        assert 'max_bytes{domid="0"' not in text.partition("hypervisor_memory_max")[2], text  # who controls others has no bound
 
 
 def test_last_words():

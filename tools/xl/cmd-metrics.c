@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/hospes.h"
 #include "cmd.h"
 #include "domains.h"
 #include "machine.h"
@@ -124,6 +125,43 @@ static void domain_families(struct text *t, const struct domains *l)
 	}
 }
 
+/* What is counted apart, and as one: the sum of the kinds is what is bounded. */
+static void overhead_families(struct text *t, const struct domains *l)
+{
+	static const char *const kinds[] = {
+		[HOSPES_OVERHEAD_state] = "state",	 [HOSPES_OVERHEAD_map] = "map",
+		[HOSPES_OVERHEAD_devices] = "devices",	 [HOSPES_OVERHEAD_dirty] = "dirty_log",
+		[HOSPES_OVERHEAD_events] = "events",	 [HOSPES_OVERHEAD_grants] = "grants",
+		[HOSPES_OVERHEAD_mappings] = "mappings",
+	};
+	struct hospes_overhead *o = calloc(l->nr ? l->nr : 1, sizeof(*o));
+	bool *known = calloc(l->nr ? l->nr : 1, sizeof(*known)), any = false;
+
+	for (unsigned i = 0; o && known && i < l->nr; i++)
+		any |= known[i] = domain_overhead(l->d[i].info.domain, &o[i]);
+	if (!any)
+		goto out;
+	family(t, "xen_domain_hypervisor_memory_bytes", "gauge", "bytes", "Memory the hypervisor uses for the domain.");
+	for (unsigned i = 0; i < l->nr; i++)
+		for (size_t k = 0; known[i] && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+			char label[40];
+
+			snprintf(label, sizeof(label), ",kind=\"%s\"", kinds[k]);
+			sample(t, "xen_domain_hypervisor_memory_bytes", &l->d[i], label, (double)o[i].kind[k]);
+		}
+	family(t, "xen_domain_hypervisor_memory_max_bytes", "gauge", "bytes", "Its bound; none for who has no bound.");
+	for (unsigned i = 0; i < l->nr; i++)
+		if (known[i] && o[i].max)
+			sample(t, "xen_domain_hypervisor_memory_max_bytes", &l->d[i], "", (double)o[i].max);
+	family(t, "xen_domain_hypervisor_memory_refusals", "counter", "", "How often the bound was in the way.");
+	for (unsigned i = 0; i < l->nr; i++)
+		if (known[i])
+			sample(t, "xen_domain_hypervisor_memory_refusals_total", &l->d[i], "", (double)o[i].refused);
+out:
+	free(known);
+	free(o);
+}
+
 static void device_families(struct text *t, const struct stats *s, unsigned nr)
 {
 	static const struct {
@@ -186,6 +224,7 @@ int cmd_metrics(int argc, char **argv)
 	gauge(&t, "xen_memory_claimed_bytes", "bytes", "Free memory that is promised.", p.outstanding_pages << 12);
 	gauge(&t, "xen_domains", "", "Domains, domain 0 among them.", l.nr);
 	domain_families(&t, &l);
+	overhead_families(&t, &l);
 	device_families(&t, s, l.nr);
 	text_add(&t, "# EOF\n");
 	fputs(t.s, stdout);

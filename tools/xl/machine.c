@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "abi/hospes.h"
 #include "domains.h"
 #include "hcall/hcall.h"
 #include "store/store.h"
@@ -253,6 +254,21 @@ char *domain_nodes(uint32_t domid)
 	s = cpu_list_format(&l, p.nr_nodes && p.nr_nodes < nr ? p.nr_nodes : nr);
 	cpu_list_free(&l);
 	return s;
+}
+
+bool domain_overhead(uint32_t domid, struct hospes_overhead *to)
+{
+	struct hospes_overhead *op;
+	long rc;
+
+	if (!(hcall_features(xl_hcall()) & HOSPES_FEATURE_overhead))
+		return false;
+	op = buffer(sizeof(*op));
+	*op = (struct hospes_overhead){ .domid = (domid_t)domid };
+	rc = hcall(xl_hcall(), __HYPERVISOR_hospes_op, HOSPES_overhead, hcall_address(xl_hcall(), op), 0, 0, 0);
+	*to = *op;
+	hcall_free(xl_hcall(), op, sizeof(*op));
+	return rc == 0;
 }
 
 bool domain_share(uint32_t domid, unsigned sched, unsigned *weight, unsigned *cap)

@@ -13,6 +13,9 @@
 struct json_object;
 
 struct xen_sysctl_physinfo machine_physinfo(void);
+struct hospes_overhead;
+/* What the hypervisor uses for a domain. false: it is gone, or the hypervisor does not tell. */
+bool domain_overhead(uint32_t domid, struct hospes_overhead *to);
 /* CPUs there may be: the highest id and one. */
 unsigned machine_nr_cpus(void);
 /* Node of each CPU id; ~0: none. To be freed. */
