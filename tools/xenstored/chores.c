@@ -39,6 +39,11 @@ bool chores_made(void)
 	return chores.made;
 }
 
+void chores_hurry(void)
+{
+	chores.behind = true;
+}
+
 void chores_spend(unsigned units)
 {
 	chores.left -= units < chores.left ? units : chores.left;

@@ -20,6 +20,8 @@ bool chores_wait(void);
 bool chores_at_work(void);
 /* Did the chore at work make others? They come before what is left of it, so it had better stop here. */
 bool chores_made(void);
+/* Guests have waited long: until none is left, whoever makes another makes two go. */
+void chores_hurry(void);
 /*
  * What a step may do is counted in units of about 300 instructions. chores_spend() counts more of them, wherever they are needed; a step
  * that has several things to do ends before none is left.

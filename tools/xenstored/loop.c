@@ -13,7 +13,9 @@
 
 #define EVENTS_PER_TURN 64
 #define MAX_JOBS 4
+/* Pieces in a row for chores alone: if none waits after them; and until those who make more of them all the time have to help. */
 #define CHORES_ONLY 16
+#define CHORES_HURRY 128
 
 static struct {
 	uint64_t now;
@@ -106,6 +108,8 @@ static void guests_turn(void)
 	chores_step();
 	loop.chores_only += chores;
 	if (chores_wait() || (chores && loop.chores_only < CHORES_ONLY)) {
+		if (loop.chores_only >= CHORES_HURRY)
+			chores_hurry();
 		conn_turn_begin();
 		return;
 	}
