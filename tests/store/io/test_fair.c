@@ -207,21 +207,24 @@ static void deep(void)
 	check_shares();
 }
 
-/* A request that takes several pieces is changed in the ring after each: from the end of one transaction to that of another and back. */
+/* A request that takes several pieces is changed in the ring after each: from the end of one transaction to that of the other and back. */
 static void changed_meanwhile(void)
 {
 	struct guest *g = rivals[0].g;
-	struct xsd_sockmsg h;
-	static uint32_t at, turns;
+	static unsigned at, passes, tx = 1;
+	const struct conn *c = domain_find(g->domid)->conn;
 
 	guest_pull(g);
 	g->in_len = 0;
 	if (g->ring->req_prod == g->ring->req_cons) {
 		at = g->ring->req_prod;
-		guest_push(g, answer, message(answer, XS_TRANSACTION_END, 1, 1, "T", 2));
+		guest_push(g, answer, message(answer, XS_TRANSACTION_END, 1, tx, "T", 2));
 	}
-	memset(&h, 0, sizeof(h));
-	g->ring->req[(at + offsetof(struct xsd_sockmsg, tx_id)) % XENSTORE_RING_SIZE] = (char)(1 + turns++ / 8 % 2);
+	if (c->passes != passes) {
+		tx = 3 - tx;
+		g->ring->req[(at + offsetof(struct xsd_sockmsg, tx_id)) % XENSTORE_RING_SIZE] = (char)tx;
+	}
+	passes = c->passes;
 	guest_kick(g);
 }
 
@@ -246,6 +249,10 @@ static void changing(void)
 			guest_pull(r->g);
 			r->g->in_len = 0;
 		}
+	}
+	for (int turn = 0; turn < 3; turn++) {
+		changed_meanwhile();
+		loop_turn(0);
 	}
 	CHECK(longest_wait(20, changed_meanwhile) <= 4 * PIECES);
 }
