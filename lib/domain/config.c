@@ -25,6 +25,7 @@ void domain_config_init(struct domain_config *c)
 		.max_grant_frames = UINT32_MAX,
 		.max_maptrack_frames = UINT32_MAX,
 		.max_event_channels = UINT32_MAX,
+		.overhead_max = UINT32_MAX,
 		.max_grant_version = -1,
 	};
 }

@@ -95,6 +95,7 @@ struct domain_config {
 	char **bootloader_args; /* NULL-terminated */
 	/* Limits: UINT32_MAX = the hypervisor's default. */
 	uint32_t max_grant_frames, max_maptrack_frames, max_event_channels;
+	uint32_t overhead_max; /* MiB the hypervisor may use for it beside its memory */
 	int max_grant_version; /* -1: default */
 	/* Devices. */
 	struct disk_config *disks;

@@ -300,6 +300,7 @@ static void read_b_info(struct reader *r, struct domain_config *c)
 	take_limit(r, "max_maptrack_frames", &c->max_maptrack_frames);
 	take_int(r, "max_grant_version", &c->max_grant_version);
 	take_limit(r, "event_channels", &c->max_event_channels);
+	take_limit(r, "overhead_max", &c->overhead_max);
 	read_sched(r, c);
 	take_string(r, "kernel", &c->kernel);
 	take_string(r, "cmdline", &c->cmdline);

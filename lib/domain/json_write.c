@@ -205,6 +205,7 @@ static struct json_object *b_info(const struct domain_config *c)
 		put_number(b, "max_grant_version", c->max_grant_version);
 	put(b, "sched_params", sched_params(c));
 	put_limit(b, "event_channels", c->max_event_channels);
+	put_limit(b, "overhead_max", c->overhead_max);
 	put_boot(b, c);
 	if (c->nestedhvm)
 		put_string(b, "nested_hvm", "True");

@@ -99,6 +99,7 @@ const struct key_info key_table[] = {
 	{ "on_watchdog", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
 	{ "oos", KEY_BOOL, "c_info/oos", 1, FOR_HVM, NULL },
 	{ "opengl", KEY_BOOL, "b_info/type.hvm/sdl/opengl", 1, FOR_HVM, NULL },
+	{ "overhead_max", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
 	{ "p9", KEY_NAMED, NULL, 0, FOR_ALL, "9pfs shares" },
 	{ "pae", KEY_BOOL, "b_info/type.hvm/pae", 1, FOR_HVM, NULL },
 	{ "passthrough", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },

@@ -514,7 +514,8 @@ static int parse_limits(struct parser *ps)
 	if (take_u32(ps, "max_grant_frames", &c->max_grant_frames) < 0 ||
 	    take_u32(ps, "max_maptrack_frames", &c->max_maptrack_frames) < 0 ||
 	    take_int(ps, "max_grant_version", &c->max_grant_version) < 0 ||
-	    take_u32(ps, "max_event_channels", &c->max_event_channels) < 0)
+	    take_u32(ps, "max_event_channels", &c->max_event_channels) < 0 ||
+	    take_u32(ps, "overhead_max", &c->overhead_max) < 0)
 		return -EINVAL;
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "abi/domctl.h"
+#include "abi/hospes.h"
 #include "abi/sysctl.h"
 #include "guest/domain.h"
 
@@ -107,6 +108,25 @@ static int limit_memory(struct builder *g)
 	op.u.max_mem.max_memkb = max_memory(g->c) + MAXMEM_SLACK;
 	rc = hcall_domctl(g->h, &op);
 	return rc ? builder_refused(g, "its memory limit", rc) : 0;
+}
+
+/* What the hypervisor may use for it. One that cannot be told has no such bound. */
+static int bound_overhead(struct builder *g)
+{
+	struct hospes_overhead *op;
+	int rc;
+
+	if (g->c->overhead_max == UINT32_MAX || !(hcall_features(g->h) & HOSPES_FEATURE_overhead))
+		return 0;
+	op = hcall_alloc(g->h, sizeof(*op));
+	if (!op)
+		return builder_refused(g, "a bound of what the hypervisor uses for it", -ENOMEM);
+	*op = (struct hospes_overhead){ .domid = (domid_t)g->domid,
+					.flags = HOSPES_OVERHEAD_set,
+					.max = (uint64_t)g->c->overhead_max << 20 };
+	rc = (int)hcall(g->h, __HYPERVISOR_hospes_op, HOSPES_overhead, hcall_address(g->h, op), 0, 0, 0);
+	hcall_free(g->h, op, sizeof(*op));
+	return rc ? builder_refused(g, "a bound of what the hypervisor uses for it", rc) : 0;
 }
 
 /* Memory for its page tables, by libxl's rule: a MiB a vCPU and 8 KiB for each MiB. A hypervisor without such pools does not mind. */
@@ -261,8 +281,9 @@ static int set_tsc(struct builder *g)
 
 int create_domain(struct builder *g)
 {
-	static int (*const parts[])(struct builder * g) = { create, domctl_max_vcpus, limit_memory, size_pool,
-							    pin,    schedule,	      set_tsc,	    policy_apply };
+	static int (*const parts[])(struct builder * g) = { create,	    domctl_max_vcpus, limit_memory,
+							    bound_overhead, size_pool,	      pin,
+							    schedule,	    set_tsc,	      policy_apply };
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)

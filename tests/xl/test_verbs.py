@@ -155,7 +155,8 @@ def test_later():
 def test_metrics():
     """OpenMetrics as its text format has it: families whole and in one place, types, units, labels, the end."""
     with XlWorld() as w:
-        good(w.xl("create", w.file("web")))
+        good(w.xl("create", w.file("web", "overhead_max = 3")))
+        good(w.xl("create", w.file("other")))
         text = good(w.xl("metrics"))
         assert text.endswith("# EOF\n")
         families, samples = {}, set()
@@ -181,7 +182,9 @@ def test_metrics():
         assert 'xen_domain_memory_bytes{domid="1",name="web"}' in text and "xen_cpus 4" in text
         kinds = re.findall(r'^xen_domain_hypervisor_memory_bytes\{domid="1",name="web",kind="([a-z_]+)"\} (\d+)$', text, re.M)
         most = re.search(r'^xen_domain_hypervisor_memory_max_bytes\{domid="1",name="web"\} (\d+)$', text, re.M)
-        assert len(kinds) == 7 and 0 < sum(int(n) for _, n in kinds) <= int(most[1]), text
+        assert len(kinds) == 7 and 0 < sum(int(n) for _, n in kinds) <= int(most[1]) == 3 << 20, text
+        most = re.search(r'^xen_domain_hypervisor_memory_max_bytes\{domid="2",name="other"\} (\d+)$', text, re.M)
+        assert int(most[1]) > 16 << 20, text  # the default
         assert 'max_bytes{domid="0"' not in text.partition("hypervisor_memory_max")[2], text  # who controls others has no bound
 
 
