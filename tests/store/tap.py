@@ -1,13 +1,13 @@
-"""Test functions of a script, run in order of definition and reported as TAP (tests/run.py counts them)."""
+"""Test functions of a script, run in order of definition and reported as TAP."""
+import pathlib
 import re
 import sys
-import traceback
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+from tap_report import Skip, report  # noqa: E402
+
+__all__ = ["Skip", "TESTS", "main", "test"]
 TESTS = []
-
-
-class Skip(Exception):
-    pass
 
 
 def test(fn):
@@ -18,17 +18,4 @@ def test(fn):
 def main():
     """Run all, or those whose name matches the argument."""
     want = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
-    failed = 0
-    tests = [t for t in TESTS if want.search(t.__name__)]
-    for n, fn in enumerate(tests, 1):
-        try:
-            fn()
-            print(f"ok {n} - {fn.__name__}", flush=True)
-        except Skip as why:
-            print(f"ok {n} - {fn.__name__} # SKIP {why}", flush=True)
-        except Exception:
-            failed += 1
-            print(f"not ok {n} - {fn.__name__}", flush=True)
-            print("# " + traceback.format_exc().replace("\n", "\n# "), flush=True)
-    print(f"1..{len(tests)}")
-    sys.exit(1 if failed else 0)
+    report([(t.__name__, t) for t in TESTS if want.search(t.__name__)])

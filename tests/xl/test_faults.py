@@ -47,28 +47,30 @@ def wedged(w):
     w.hands.wedged.add("*")
 
 
-def refuse_create(w):
-    w.sim.fail_call(ENOMEM, nr=HC_domctl, command=CREATE)
+def refused(error, nr, before=None, **keys):
+    """The hypervisor refuses the next such call."""
+    def set_up(w):
+        if before:
+            before(w)
+        w.sim.fail_call(error, nr=nr, **keys)
+    return set_up
 
 
-def refuse_vcpus(w):
-    w.sim.fail_call(ENOMEM, nr=HC_domctl, command=MAX_VCPUS)
-
-
-def refuse_memory(w):
-    w.sim.fail_call(EPERM, nr=HC_memory_op, command=POPULATE)
+refuse_create = refused(ENOMEM, HC_domctl, command=CREATE)
+refuse_vcpus = refused(ENOMEM, HC_domctl, command=MAX_VCPUS)
+refuse_memory = refused(EPERM, HC_memory_op, command=POPULATE)
+refuse_list = refused(EPERM, HC_sysctl, command=GETDOMAININFOLIST)
+old_version = refused(EACCES, HC_sysctl)
+claimed = refused(ENOMEM, HC_memory_op, command=CLAIM)
+refuse_policy = refused(EINVAL, HC_domctl, command=SET_CPU_POLICY)
+refuse_context = refused(EINVAL, HC_domctl, command=SET_CONTEXT)
+refuse_unpause = refused(EPERM, HC_domctl, command=UNPAUSE)
+refuse_destroy = refused(EPERM, HC_domctl, command=DESTROY, before=web)
+refuse_pause = refused(EPERM, HC_domctl, command=PAUSE, before=web)
 
 
 def same_uuid(w):
     good(w.xl("create", "-q", w.file("two"), 'uuid="00112233-4455-6677-8899-aabbccddeeff"'))
-
-
-def refuse_list(w):
-    w.sim.fail_call(EPERM, nr=HC_sysctl, command=GETDOMAININFOLIST)
-
-
-def old_version(w):
-    w.sim.fail_call(EACCES, nr=HC_sysctl)
 
 
 def no_hypervisor(w):
@@ -98,32 +100,6 @@ def unreadable(w):
 def full(w):
     """Nearly all memory of the machine is in use."""
     w.sim.take_memory(600)
-
-
-def claimed(w):
-    w.sim.fail_call(ENOMEM, nr=HC_memory_op, command=CLAIM)
-
-
-def refuse_policy(w):
-    w.sim.fail_call(EINVAL, nr=HC_domctl, command=SET_CPU_POLICY)
-
-
-def refuse_context(w):
-    w.sim.fail_call(EINVAL, nr=HC_domctl, command=SET_CONTEXT)
-
-
-def refuse_unpause(w):
-    w.sim.fail_call(EPERM, nr=HC_domctl, command=UNPAUSE)
-
-
-def refuse_destroy(w):
-    web(w)
-    w.sim.fail_call(EPERM, nr=HC_domctl, command=DESTROY)
-
-
-def refuse_pause(w):
-    web(w)
-    w.sim.fail_call(EPERM, nr=HC_domctl, command=PAUSE)
 
 
 def no_daemon(w):

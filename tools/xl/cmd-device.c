@@ -220,7 +220,7 @@ static char *join(char **words)
 
 static int attach(uint32_t domid, const char *kind, struct json_object *config)
 {
-	struct json_object *params, *result;
+	struct json_object *params;
 
 	if (xl_dry_run()) {
 		struct text t = { 0 };
@@ -234,13 +234,7 @@ static int attach(uint32_t domid, const char *kind, struct json_object *config)
 	params = xl_domain_params(domid);
 	json_object_object_add(params, "kind", json_object_new_string(kind));
 	json_object_object_add(params, "config", config);
-	result = xl_ask("device.attach", params, NULL);
-	if (!result)
-		return XL_FAILED;
-	if (xl_json())
-		return xl_print_json(result);
-	json_object_put(result);
-	return XL_OK;
+	return xl_do("device.attach", params);
 }
 
 int cmd_block_attach(int argc, char **argv)
@@ -294,8 +288,7 @@ int cmd_network_attach(int argc, char **argv)
 static int detach(uint32_t domid, const char *kind, const char *what, bool force)
 {
 	bool disk = strcmp(kind, "disk") == 0, number = strspn(what, "0123456789") == strlen(what) && *what;
-	struct json_object *params = xl_domain_params(domid), *result;
-	struct problem p;
+	struct json_object *params = xl_domain_params(domid);
 
 	json_object_object_add(params, "kind", json_object_new_string(kind));
 	if (number)
@@ -303,14 +296,7 @@ static int detach(uint32_t domid, const char *kind, const char *what, bool force
 	else
 		json_object_object_add(params, disk ? "vdev" : "mac", json_object_new_string(what));
 	json_object_object_add(params, "force", json_object_new_boolean(force));
-	problem_init(&p);
-	result = xl_ask("device.detach", params, &p);
-	if (!result)
-		return xl_problem(&p);
-	if (xl_json())
-		return xl_print_json(result);
-	json_object_put(result);
-	return XL_OK;
+	return xl_do("device.detach", params);
 }
 
 int cmd_block_detach(int argc, char **argv)

@@ -14,19 +14,6 @@
 #include "store/store.h"
 #include "xl.h"
 
-/* Ask, and show the answer with --json. */
-static int ask(const char *method, struct json_object *params)
-{
-	struct json_object *result = xl_ask(method, params, NULL);
-
-	if (!result)
-		return XL_FAILED;
-	if (xl_json())
-		return xl_print_json(result);
-	json_object_put(result);
-	return XL_OK;
-}
-
 int cmd_destroy(int argc, char **argv)
 {
 	static const struct option longs[] = { { "force", 0, NULL, 'f' }, { "help", 0, NULL, 'h' }, { 0 } };
@@ -45,7 +32,7 @@ int cmd_destroy(int argc, char **argv)
 				 "Not destroying domain 0; use -f to force.\n"
 				 "This can only be done when using a disaggregated hardware domain and toolstack.\n");
 	}
-	return ask("domain.destroy", xl_domain_params(domid));
+	return xl_do("domain.destroy", xl_domain_params(domid));
 }
 
 /* @wait: 1, until the domain is down and what its configuration wants then was done; 2, until it is gone. */
@@ -128,7 +115,7 @@ static int take_down(int argc, char **argv, const char *method, const char *doin
 	if (!xl_json())
 		printf("%s domain %u\n", doing, domid);
 	fflush(stdout);
-	return ask(method, down_params(domid, fallback, wait));
+	return xl_do(method, down_params(domid, fallback, wait));
 }
 
 int cmd_shutdown(int argc, char **argv)
@@ -145,7 +132,7 @@ static int plain(int argc, char **argv, const char *method)
 {
 	while (xl_option(xl_command(), argc, argv, "", XL_NO_LONG, 1) >= 0)
 		;
-	return ask(method, xl_domain_params(domain_find(argv[optind])));
+	return xl_do(method, xl_domain_params(domain_find(argv[optind])));
 }
 
 int cmd_pause(int argc, char **argv)

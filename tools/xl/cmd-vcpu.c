@@ -286,7 +286,7 @@ int cmd_vcpu_pin(int argc, char **argv)
 int cmd_vcpu_set(int argc, char **argv)
 {
 	static const struct option longs[] = { { "ignore-host", 0, NULL, 'i' }, { "help", 0, NULL, 'h' }, { 0 } };
-	struct json_object *params, *result;
+	struct json_object *params;
 	bool ignore = false;
 	unsigned long n;
 	uint32_t domid;
@@ -311,11 +311,5 @@ int cmd_vcpu_set(int argc, char **argv)
 	params = xl_domain_params(domid);
 	json_object_object_add(params, "vcpus", json_object_new_int64((int64_t)n));
 	json_object_object_add(params, "ignore_warnings", json_object_new_boolean(ignore));
-	result = xl_ask("domain.vcpus_set", params, NULL);
-	if (!result)
-		return XL_FAILED;
-	if (xl_json())
-		return xl_print_json(result);
-	json_object_put(result);
-	return XL_OK;
+	return xl_do("domain.vcpus_set", params);
 }

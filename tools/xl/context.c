@@ -310,6 +310,18 @@ struct json_object *xl_ask(const char *method, struct json_object *params, struc
 	return result;
 }
 
+int xl_do(const char *method, struct json_object *params)
+{
+	struct json_object *result = xl_ask(method, params, NULL);
+
+	if (!result)
+		return XL_FAILED;
+	if (xl_json())
+		return xl_print_json(result);
+	json_object_put(result);
+	return XL_OK;
+}
+
 struct json_object *xl_domain_params(uint32_t domid)
 {
 	struct json_object *o = json_object_new_object();

@@ -84,6 +84,8 @@ const struct command *xl_command(void);
 
 /* Ask hospesd; draws progress. NULL: the problem is in @p, or without @p said already. */
 struct json_object *xl_ask(const char *method, struct json_object *params, struct problem *p);
+/* The whole of a verb that asks for one thing: the problem is told, or the answer with --json. XL_OK or XL_FAILED. @params is taken over. */
+int xl_do(const char *method, struct json_object *params);
 /* Be told of events from now on, while others are asked or waited for. Both give an exit status. */
 typedef void xl_event(void *arg, const char *event, uint32_t domid, struct json_object *params);
 int xl_events(xl_event *fn, void *arg);
