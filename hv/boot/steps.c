@@ -74,7 +74,7 @@ static void step_boot_cpu(void)
 
 	if (!policy)
 		printk(LOG_WARN, "sched=%s is not known here: the fair scheduler runs\n", name);
-	domain_table_init();
+	domains_init();
 	if (sched_init(policy ? policy : &sched_fair))
 		panic("the scheduler does not start");
 	smp_boot_cpu_join();

@@ -1,8 +1,5 @@
 /*
- * Domains: the table, creation, references, pausing and shutdown. Destruction is in domain_kill.c, vCPUs in vcpu.c.
- *
- * A domain exists in the table from early in its creation, but is found only once it is complete (published). Each id has a lock of its own for
- * lookups, on a cache line of its own, so guests that work with different domains never wait for each other.
+ * Domains: creation, references, pausing and shutdown. Who has which id is in domain_table.c, destruction in domain_kill.c, vCPUs in vcpu.c.
  */
 #include "hv/domain.h"
 
@@ -19,129 +16,27 @@
 #include "hv/trace.h"
 #include "xen.h"
 
-#define LEAF_SHIFT 9
-#define LEAF_SIZE (1u << LEAF_SHIFT)
-#define NR_LEAVES (DOMID_FIRST_RESERVED / LEAF_SIZE + 1)
-
-struct cache_aligned slot {
-	spinlock_t lock; /* RANK_DOMREF: between finding the domain and counting the reference */
-	struct domain *d;
-};
-
 static struct {
-	spinlock_t lock; /* guards changes of the table's entries */
-	struct slot leaf0[LEAF_SIZE];
-	struct slot *leaf[NR_LEAVES];	 /* allocated on first use, never freed */
-	domid_t last;			 /* id last chosen by itself; guarded by lock */
-	uint32_t virqs_later;		 /* atomic: global interrupts that SOFTIRQ_VIRQ shall raise */
-	uint32_t virq_handler[NR_VIRQS]; /* atomic: id + 1 of who a global interrupt goes to, 0: the control domains */
-} table;
+	uint32_t later;		    /* atomic: those that SOFTIRQ_VIRQ shall raise */
+	uint32_t handler[NR_VIRQS]; /* atomic: id + 1 of who it goes to, 0: the control domains */
+} virqs;			    /* the global ones */
 
 /* SOFTIRQ_VIRQ. */
 static void raise_later(void)
 {
-	uint32_t virqs = __atomic_exchange_n(&table.virqs_later, 0, __ATOMIC_ACQUIRE);
+	uint32_t raise = __atomic_exchange_n(&virqs.later, 0, __ATOMIC_ACQUIRE);
 
-	for (unsigned virq = 0; virqs; virq++, virqs >>= 1)
-		if (virqs & 1)
+	for (unsigned virq = 0; raise; virq++, raise >>= 1)
+		if (raise & 1)
 			domain_global_virq(virq, NULL);
 }
 
-static void leaf_init(struct slot *leaf)
+/* See hv/domain.h. */
+void domains_init(void)
 {
-	for (unsigned i = 0; i < LEAF_SIZE; i++)
-		spin_lock_init(&leaf[i].lock, RANK_DOMREF);
-}
-
-/* Forget all domains. Boot, before the first is created. */
-void domain_table_init(void)
-{
-	memset(&table, 0, sizeof(table));
-	spin_lock_init(&table.lock, RANK_DOMLIST);
-	leaf_init(table.leaf0);
-	table.leaf[0] = table.leaf0;
+	domain_table_init();
+	memset(&virqs, 0, sizeof(virqs));
 	softirq_open(SOFTIRQ_VIRQ, raise_later);
-}
-
-static struct slot *slot_of(domid_t id)
-{
-	struct slot *leaf;
-
-	if (id >= DOMID_FIRST_RESERVED)
-		return NULL;
-	leaf = __atomic_load_n(&table.leaf[id >> LEAF_SHIFT], __ATOMIC_ACQUIRE);
-	return leaf ? &leaf[id & (LEAF_SIZE - 1)] : NULL;
-}
-
-/* A slot for @id, allocating its leaf. NULL without memory. Table lock held. */
-static struct slot *slot_make(domid_t id)
-{
-	struct slot **leaf = &table.leaf[id >> LEAF_SHIFT];
-
-	if (!*leaf) {
-		struct slot *fresh = xzalloc_array(struct slot, LEAF_SIZE);
-
-		if (!fresh)
-			return NULL;
-		leaf_init(fresh);
-		__atomic_store_n(leaf, fresh, __ATOMIC_RELEASE);
-	}
-	return &(*leaf)[id & (LEAF_SIZE - 1)];
-}
-
-/* The next free id, DOMID_INVALID if all are taken. Going round, ids of the dead are not soon taken for the living. Table lock held. */
-static domid_t next_free_id(void)
-{
-	domid_t id = table.last;
-
-	for (unsigned i = 1; i < DOMID_FIRST_RESERVED; i++) {
-		struct slot *slot;
-
-		if (++id >= DOMID_FIRST_RESERVED)
-			id = 1;
-		slot = slot_of(id);
-		if (!slot || !slot->d) {
-			table.last = id;
-			return id;
-		}
-	}
-	return DOMID_INVALID;
-}
-
-/* Put @d in the table under @id (DOMID_INVALID: the next free). -EEXIST, -ENOMEM, -ENOSPC. */
-static int table_insert(struct domain *d, domid_t id)
-{
-	struct slot *slot;
-	int rc = 0;
-
-	if (!table.leaf[0])
-		domain_table_init();
-	spin_lock(&table.lock);
-	if (id == DOMID_INVALID)
-		id = next_free_id();
-	slot = id == DOMID_INVALID ? NULL : slot_make(id);
-	if (id == DOMID_INVALID) {
-		rc = err(-ENOSPC);
-	} else if (!slot) {
-		rc = err(-ENOMEM);
-	} else if (slot->d) {
-		rc = err(-EEXIST);
-	} else {
-		d->id = id;
-		__atomic_store_n(&slot->d, d, __ATOMIC_RELEASE);
-	}
-	spin_unlock(&table.lock);
-	return rc;
-}
-
-/* Take @d out again. Only the slot's lock is needed: an entry is emptied once, by its owner, and filled under the table lock. */
-static void table_remove(struct domain *d)
-{
-	struct slot *slot = slot_of(d->id);
-
-	spin_lock(&slot->lock);
-	__atomic_store_n(&slot->d, NULL, __ATOMIC_RELEASE);
-	spin_unlock(&slot->lock);
 }
 
 /* Take a reference unless the last one is gone. Any context. */
@@ -153,42 +48,6 @@ bool domain_get(struct domain *d)
 		if (__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
 	return false;
-}
-
-/* The domain called @id with a reference, or NULL. Works under any lock below RANK_DOMREF. */
-struct domain *domain_get_by_id(domid_t id)
-{
-	struct slot *slot = slot_of(id);
-	struct domain *d;
-
-	if (!slot)
-		return NULL;
-	spin_lock(&slot->lock);
-	d = __atomic_load_n(&slot->d, __ATOMIC_ACQUIRE);
-	if (d && (!__atomic_load_n(&d->published, __ATOMIC_ACQUIRE) || !domain_get(d)))
-		d = NULL;
-	spin_unlock(&slot->lock);
-	return d;
-}
-
-/* The first domain with an id of @from or more, with a reference, or NULL. */
-struct domain *domain_next(domid_t from)
-{
-	for (unsigned id = from; id < DOMID_FIRST_RESERVED; id++) {
-		struct slot *slot = slot_of((domid_t)id);
-		struct domain *d;
-
-		if (!slot) {
-			id |= LEAF_SIZE - 1;
-			continue;
-		}
-		if (!read_once(slot->d))
-			continue;
-		d = domain_get_by_id((domid_t)id);
-		if (d)
-			return d;
-	}
-	return NULL;
 }
 
 /* Free the structure, the last that was counted for it. */
@@ -212,7 +71,7 @@ static void domain_free(struct domain *d)
 	evtchn_free(d);
 	grant_free(d); /* not earlier: others' mappings of this domain's pages count here to the end */
 	sched_domain_destroy(d);
-	table_remove(d);
+	domain_table_remove(d);
 	if (d->dead)
 		domain_global_virq_later(
 			VIRQ_DOM_EXC); /* the number is free: a toolstack that found a zombie looks again */
@@ -384,7 +243,7 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 		rc = err(-ENOMEM);
 		goto err_free;
 	}
-	rc = table_insert(d, cfg->domid);
+	rc = domain_table_insert(d, cfg->domid);
 	if (rc)
 		goto err_free;
 	rc = domain_init_parts(d, cfg);
@@ -396,7 +255,7 @@ int domain_create(const struct domain_config *cfg, struct domain **out)
 	return 0;
 
 err_table:
-	table_remove(d);
+	domain_table_remove(d);
 err_free:
 	structure_free(d);
 	return rc;
@@ -454,7 +313,7 @@ void domain_unpause(struct domain *d)
 /* See hv/domain.h. A handler that is gone is forgotten. No lock held. */
 void domain_global_virq(unsigned virq, const struct domain *but)
 {
-	uint32_t chosen = __atomic_load_n(&table.virq_handler[virq], __ATOMIC_RELAXED);
+	uint32_t chosen = __atomic_load_n(&virqs.handler[virq], __ATOMIC_RELAXED);
 	struct domain *c = chosen ? domain_get_by_id((domid_t)(chosen - 1)) : NULL;
 
 	if (c && !c->dying) {
@@ -476,7 +335,7 @@ void domain_global_virq(unsigned virq, const struct domain *but)
 /* See hv/domain.h. */
 void domain_global_virq_later(unsigned virq)
 {
-	__atomic_fetch_or(&table.virqs_later, 1u << virq, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&virqs.later, 1u << virq, __ATOMIC_RELEASE);
 	softirq_raise(0, SOFTIRQ_VIRQ);
 }
 
@@ -485,7 +344,7 @@ int domain_set_virq_handler(struct domain *d, unsigned virq)
 {
 	if (virq >= NR_VIRQS || !virq_is_global(virq))
 		return err(-EINVAL);
-	__atomic_store_n(&table.virq_handler[virq], d->id + 1u, __ATOMIC_RELAXED);
+	__atomic_store_n(&virqs.handler[virq], d->id + 1u, __ATOMIC_RELAXED);
 	return 0;
 }
 

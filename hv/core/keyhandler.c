@@ -109,19 +109,21 @@ static void show_kind(const char *what, uint64_t objects, uint64_t bytes)
 }
 
 /*
- * What must be the same again when guests have come and gone. Frames are free, in the tables of somebody's map (how many
- * a domain that stays has of them depends on where it put what it mapped meanwhile), or slabs of the heap (how many the
- * same objects take depends on what was between them).
+ * What must be the same again when guests have come and gone. Frames are free, memory of a domain (one that stays may
+ * give some back to map others' pages in their place), in the tables of somebody's map (how many a domain that stays has
+ * of them depends on where it put what it mapped meanwhile), or slabs of the heap (how many the same objects take depends
+ * on what was between them).
  */
 static void show_holdings(void)
 {
 	unsigned domains = 0, ports = 0, mappings = 0;
-	uint64_t tables = 0;
+	uint64_t tables = 0, memory = 0;
 	struct domain *d;
 
 	for (d = domain_next(0); d; domains++) {
 		domid_t id = d->id;
 
+		memory += read_once(d->tot_pages);
 		tables += p2m_table_pages(d);
 		ports += evtchn_ports_in_use(d);
 		mappings += grant_mappings(d);
@@ -130,9 +132,9 @@ static void show_holdings(void)
 	}
 	heap_account(show_kind);
 	printk(LOG_WARN,
-	       "Held: %lu frames free, %lu in tables of maps, %lu in slabs, %u domains, %u ports, %u grant mappings, %lu bytes of heap\n",
-	       (unsigned long)mm_free_frames(), (unsigned long)tables, (unsigned long)heap_slab_pages(), domains, ports,
-	       mappings, (unsigned long)heap_bytes_used());
+	       "Held: %lu frames free, %lu of domains, %lu in tables of maps, %lu in slabs, %u domains, %u ports, %u grant mappings, %lu bytes of heap\n",
+	       (unsigned long)mm_free_frames(), (unsigned long)memory, (unsigned long)tables,
+	       (unsigned long)heap_slab_pages(), domains, ports, mappings, (unsigned long)heap_bytes_used());
 }
 
 static void show_memory(void)

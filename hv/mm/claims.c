@@ -27,14 +27,49 @@ bool charge_check(const struct domain *d, uint64_t nr, unsigned flags)
 	return mm.free - mm.claimed + promised >= nr;
 }
 
+static struct domain **chain_of(domid_t id)
+{
+	return &mm.owners[id % NR_OWNER_CHAINS];
+}
+
+/* See frame_state.h. */
+struct domain *frames_owner(domid_t id)
+{
+	struct domain *d = *chain_of(id);
+
+	while (d->id != id)
+		d = d->owner_next;
+	return d;
+}
+
+/* @d owns its first page. Lock held. */
+static void owner_link(struct domain *d)
+{
+	struct domain **chain = chain_of(d->id);
+
+	d->owner_next = *chain;
+	*chain = d;
+}
+
+/* It owns none any more. Lock held. */
+static void owner_unlink(const struct domain *d)
+{
+	struct domain **link = chain_of(d->id);
+
+	while (*link != d)
+		link = &(*link)->owner_next;
+	*link = d->owner_next;
+}
+
 /* See frame_state.h. */
 void charge_apply(struct domain *d, uint64_t nr, unsigned flags)
 {
 	mm.free -= nr;
 	if (!d)
 		return;
+	if (d->nr_frames == 0)
+		owner_link(d);
 	d->nr_frames += nr;
-	mm.owners[d->id / 512u][d->id % 512u] = d;
 	if (!(flags & ALLOC_NO_CHARGE)) {
 		bool on_demand = flags & ALLOC_ON_DEMAND;
 		uint64_t promised = on_demand ? nr : min_u64(d->claim - d->pod_cache, nr);
@@ -64,7 +99,10 @@ bool uncharge(struct domain *d, uint64_t nr, bool charged)
 		}
 	}
 	d->nr_frames -= nr;
-	return d->nr_frames == 0;
+	if (d->nr_frames)
+		return false;
+	owner_unlink(d);
+	return true;
 }
 
 /* RAM frames the allocator manages, free or not. */

@@ -22,6 +22,8 @@
 
 enum zone { ZONE_LOW, ZONE_HIGH, NR_ZONES }; /* below and above 4 GiB */
 
+#define NR_OWNER_CHAINS 512u
+
 struct frames {
 	spinlock_t lock; /* guards everything below, free entries, page lists and page counts of domains */
 	struct frame *table;
@@ -37,7 +39,7 @@ struct frames {
 	uint64_t scrubbing; /* frames an idle CPU has taken out for a moment */
 	uint64_t cursor;    /* where the next idle scrub looks, in words of @dirty */
 	uint64_t table_frames;
-	struct domain **owners[64]; /* [id / 512][id % 512]: who to account a page to */
+	struct domain *owners[NR_OWNER_CHAINS]; /* by id: who owns pages, linked by owner_next */
 };
 extern struct frames mm;
 
@@ -128,7 +130,9 @@ void block_scrub(struct frame *f, unsigned order);
 
 void scrub_reset(void);
 
-/* claims.c, under the lock. May @d (NULL: Hospes) have @nr more frames? */
+/* claims.c, under the lock. The domain @id, which owns pages. */
+struct domain *frames_owner(domid_t id);
+/* May @d (NULL: Hospes) have @nr more frames? */
 bool charge_check(const struct domain *d, uint64_t nr, unsigned flags);
 /* Book @nr frames taken from the free ones for @d; charge_check() said yes. */
 void charge_apply(struct domain *d, uint64_t nr, unsigned flags);

@@ -11,35 +11,6 @@
 /* Beyond this many references a page takes no more: far from wrapping with every CPU racing. */
 #define MAX_REFS 0x7fffffffu
 
-/* Owners ---------------------------------------------------------------------------------- */
-
-/* Make room to remember the owner of id @id. false without memory. Called before the lock is taken. */
-static bool owner_prepare(domid_t id)
-{
-	struct domain ***chunk = &mm.owners[id / 512u];
-	void *page;
-
-	if (__atomic_load_n(chunk, __ATOMIC_ACQUIRE))
-		return true;
-	page = alloc_page();
-	if (!page)
-		return false;
-	spin_lock(&mm.lock);
-	if (!*chunk) {
-		__atomic_store_n(chunk, page, __ATOMIC_RELEASE);
-		page = NULL;
-	}
-	spin_unlock(&mm.lock);
-	if (page)
-		free_page(page);
-	return true;
-}
-
-static struct domain *owner_domain(domid_t id)
-{
-	return mm.owners[id / 512u][id % 512u];
-}
-
 /* Allocation --------------------------------------------------------------------------------- */
 
 /*
@@ -151,7 +122,7 @@ static struct frame *alloc(struct domain *owner, uint64_t at, unsigned order, un
 
 	if (order > MAX_ORDER)
 		return NULL;
-	if (owner && (!owner_prepare(owner->id) || !domain_get(owner)))
+	if (owner && !domain_get(owner))
 		return NULL;
 	f = take_and_charge(owner, at, order, flags, &first);
 	/* The reference taken above stays with the first page; other allocations give theirs back. */
@@ -260,10 +231,11 @@ bool frame_get_any(struct frame *f)
 /* The last reference of a page of a domain went: take it from its owner and free it. */
 static void frame_free(struct frame *f)
 {
-	struct domain *d = f->owner == DOMID_INVALID ? NULL : owner_domain(f->owner);
+	struct domain *d;
 	bool last;
 
 	spin_lock(&mm.lock);
+	d = f->owner == DOMID_INVALID ? NULL : frames_owner(f->owner);
 	if (f->flags & FRAME_F_LISTED)
 		list_unlink(&d->page_list, f);
 	last = uncharge(d, 1, f->flags & FRAME_F_CHARGED);
@@ -297,7 +269,7 @@ bool frame_release_allocation(struct frame *f)
 	old = f->flags;
 	f->flags = old & (uint8_t) ~(FRAME_F_ALLOCATED | FRAME_F_LISTED);
 	if (old & FRAME_F_LISTED) {
-		d = owner_domain(f->owner);
+		d = frames_owner(f->owner);
 		list_unlink(&d->page_list, f);
 	}
 	spin_unlock(&mm.lock);

@@ -23,8 +23,6 @@ static int setup(void **state)
 {
 	host_machine(RAM, 2);
 	host_set_time(MILLISECS(1));
-	/* What the first domain leaves for all later ones: the allocator's table of owners. */
-	kill_domain(host_domain(500, 1, 4, 0));
 	host_log();
 	return 0;
 }
@@ -138,6 +136,26 @@ static void test_nothing_is_left(void **state)
 		assert_int_equal(heap_bytes_used(), bytes);
 		assert_int_equal(mm_free_frames(), frames);
 	}
+}
+
+/* However many came and went, what knows them is no larger: ids go up meanwhile, past those that are taken. */
+static void test_many_come_and_go(void **state)
+{
+	uint64_t bytes, frames;
+
+	create(700, 1);
+	kill_domain(host_domain(1, 1, 4, 0));
+	bytes = heap_bytes_used();
+	frames = mm_free_frames();
+	for (unsigned i = 0; i < 1500; i++) {
+		struct domain *d = create(DOMID_INVALID, 1);
+
+		assert_int_equal(d->id, i + 1 < 700 ? i + 1 : i + 2);
+		frame_put(alloc_frames(d, 0, 0));
+		kill_domain(d);
+	}
+	assert_int_equal(heap_bytes_used(), bytes);
+	assert_int_equal(mm_free_frames(), frames);
 }
 
 /* Take all pages, and every object that fits into the slabs there are. */
@@ -424,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup(test_new_domain, setup),
 		cmocka_unit_test_setup(test_table, setup),
 		cmocka_unit_test_setup(test_nothing_is_left, setup),
+		cmocka_unit_test_setup(test_many_come_and_go, setup),
 		cmocka_unit_test_setup(test_create_without_memory, setup),
 		cmocka_unit_test_setup(test_vcpu_without_memory, setup),
 		cmocka_unit_test_setup(test_zombie, setup),

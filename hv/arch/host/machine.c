@@ -85,7 +85,7 @@ void host_machine(uint64_t ram, unsigned cpus)
 		if (pcpu_get(cpu))
 			pcpu_unregister(pcpu_get(cpu));
 	host_machine_ram(ram, cpus);
-	domain_table_init();
+	domains_init();
 	if (!machine.console)
 		console_add(&log_driver);
 	machine.console = true;

@@ -65,7 +65,8 @@ struct vcpu;
 
 struct domain {
 	domid_t id;
-	unsigned refs; /* atomic: domain_get/put; storage lives until 0 */
+	struct domain *id_next; /* in domain_table.c's chain of ids */
+	unsigned refs;		/* atomic: domain_get/put; storage lives until 0 */
 	uint32_t roles;
 	char name[DOMAIN_NAME_LEN];
 	uint8_t handle[16];
@@ -106,6 +107,7 @@ struct domain {
 	uint64_t tot_pages; /* charged pages */
 	uint64_t
 		nr_frames; /* pages owned, charged or not; while there are any, they hold one reference on the domain */
+	struct domain *owner_next; /* of those that own pages, in a chain of mm.owners */
 	uint64_t max_pages;
 	uint64_t claim;	      /* outstanding claim */
 	uint64_t pod_cache;   /* of it: kept for pages that are populated when first touched */
@@ -212,8 +214,8 @@ int domain_kill(struct domain *d) must_check;
 
 /* As domain_kill() until done, by the boot CPU in the background: for domains that end with nobody to destroy them. Any context but interrupts. */
 void domain_kill_later(struct domain *d);
-/* Forget all domains: a new machine boots. */
-void domain_table_init(void);
+/* Forget all domains, and who global virtual interrupts go to: a new machine boots. */
+void domains_init(void);
 /* Memory @d may have from now on; the default bound of what Hospes uses for it follows. */
 void domain_set_max_pages(struct domain *d, uint64_t pages);
 /* The bound of what Hospes uses for @d, 0: none, or OVERHEAD_DEFAULT. */
@@ -237,7 +239,13 @@ void domain_notify_controllers(const struct domain *d);
 /* Undo a shutdown: the vCPUs run on. -EINVAL if @d is not shut down or dies. */
 int domain_resume(struct domain *d) must_check;
 
-/* Reference-counted lookup; NULL if no such domain. RANK_DOMREF inside. */
+/* The table of ids, empty. */
+void domain_table_init(void);
+/* Give @d the id @id (DOMID_INVALID: the next free). It is found once it is published. -EEXIST, -ENOSPC. RANK_DOMLIST inside. */
+int domain_table_insert(struct domain *d, domid_t id) must_check;
+/* Take @d out again: its id is free. RANK_DOMREF inside. */
+void domain_table_remove(struct domain *d);
+/* Reference-counted lookup; NULL if no such domain. RANK_DOMREF inside, so it works under any lock below that. */
 struct domain *domain_get_by_id(domid_t id);
 bool domain_get(struct domain *d) must_check;
 /* The last one frees the structure, which needs no lock below RANK_FRAMES. */
