@@ -195,7 +195,7 @@ class Lives(SimWorld):
         self.socket = self.folder / "hospesd.socket"
         self.options = ["--foreground", "--socket", self.socket, "--lib-dir", self.folder / "lib", "--log-dir", self.folder / "log",
                         "--state-dir", self.folder / "pending", "--cache-dir", self.folder / "cache", "--scripts", self.folder / "scripts",
-                        "--config", self.folder / "xl.conf", "--lock-file", self.folder / "lock/xl", "--fake-host", self.host, *options]
+                        "--config", self.folder / "xl.conf", "--lock-file", self.folder / "xl.lock", "--fake-host", self.host, *options]
         self.program = program
         self.hands = Hands(self, consoles) if hands else None
         self.hospesd = None

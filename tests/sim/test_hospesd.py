@@ -574,8 +574,7 @@ def test_destroyed_while_created():
 def test_lock_file():
     """Xen's xl holds the lock file for writing while it makes a domain: ours wait for that, and it for ours, but ours not for each other."""
     with Lives() as w:
-        path = w.folder / "lock/xl"
-        path.parent.mkdir()
+        (w.folder / "lock").mkdir()
         (w.folder / "xl.conf").write_text(f'lockfile = "{w.folder}/lock/other"\n')
         w.hospesd.process.send_signal(signal.SIGHUP)
         while w.call("domain.create", config=w.config("one")) and not (w.folder / "lock/other").exists():
