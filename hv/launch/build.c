@@ -521,6 +521,7 @@ static int make_vcpus(struct domain *d, const struct launch_domain *desc)
 	if (!rc && (desc->weight || desc->cap) && sched_adjust(d, true, &weight, &cap))
 		printk(LOG_WARN, "launch: %s: weight %u and cap %u not accepted: defaults used\n", desc->name, weight,
 		       cap);
+	sched_set_class(d, (enum sched_class)desc->class);
 	for (unsigned i = 0; i < desc->cpus && !rc && desc->pinned; i++)
 		if (sched_set_affinity(d->vcpu[i], &desc->affinity, NULL)) {
 			printk(LOG_WARN, "launch: %s: none of its CPUs is online: runs anywhere\n", desc->name);

@@ -5,6 +5,7 @@
 #include "fdt.h"
 #include "hv/errno.h"
 #include "hv/launch.h"
+#include "hv/sched.h"
 #include "hv/string.h"
 
 #define MEMORY_MIN_KIB 2048u
@@ -320,6 +321,24 @@ static bool prop_cap(struct parser *p, struct launch_domain *d, const struct fdt
 	return true;
 }
 
+static bool prop_class(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop)
+{
+	static const char *const names[NR_CLASSES] = {
+		[CLASS_NORMAL] = "normal", [CLASS_INTERACTIVE] = "interactive", [CLASS_BATCH] = "batch"
+	};
+	char word[16];
+
+	if (!get_string(p, d->node, prop, word, sizeof(word)))
+		return true;
+	for (unsigned i = 0; i < NR_CLASSES; i++)
+		if (strcmp(word, names[i]) == 0) {
+			d->class = (uint8_t)i;
+			return true;
+		}
+	fault(p, d->node, prop->name, "'%s' is neither interactive nor normal nor batch: ignored", word);
+	return true;
+}
+
 /* Pairs of cells <first last>. */
 static bool prop_affinity(struct parser *p, struct launch_domain *d, const struct fdt_prop *prop)
 {
@@ -392,6 +411,7 @@ static const struct {
 		     { "hospes,overhead-max", prop_overhead_max },
 		     { "hospes,weight", prop_weight },
 		     { "hospes,cap", prop_cap },
+		     { "hospes,class", prop_class },
 		     { "hospes,affinity", prop_affinity },
 		     { "hospes,on-poweroff", prop_on_poweroff },
 		     { "hospes,on-reboot", prop_on_reboot },

@@ -7,6 +7,12 @@
  * units that run in short bursts ask for little, so their deadlines are near and they wake up into the CPU quickly, without
  * getting more than their share.
  *
+ * Who sleeps lets the others catch up: what it got too early is forgotten as their time goes on, as if it had waited meanwhile.
+ *
+ * Classes of latency (enum sched_class) say who goes first, never who gets more. Of those that are eligible the interactive ones run first; who wakes up takes the CPU
+ * from a worse class at once, and from a better one never. Interactive ones are eligible until they are AHEAD of their share, so that they need not come evenly;
+ * batch ones have long slices, and so late deadlines. docs/scheduling.md says what that promises, tests/unit/test_sched_latency.c measures it.
+ *
  * Between CPUs, virtual times are comparable: a CPU that is idle, or about to run something that is well ahead, takes the waiting unit that
  * is furthest behind. So shares hold across CPUs, not only within one. Where affinity keeps CPUs from taking each other's
  * units their times would drift apart and lose that meaning; so each CPU keeps its own time near that of the unit that waits with the
@@ -16,7 +22,7 @@
  * periods' worth. Without budget it takes no part.
  *
  * What that gives is tested on a thousand machines made up at random (tests/unit/test_sched_traces.c): who always wants to run is behind the share
- * of his weight by 20 ms of CPU time at most, at the default weight.
+ * of his weight by 20 ms of CPU time at most, at the default weight; by 30 ms with a cap, or where there are classes.
  */
 #include "hv/errno.h"
 #include "hv/mm.h"
@@ -32,6 +38,8 @@
 		10) /* most that is still owed to one who slept: it bounds how long it may keep the others waiting ... */
 #define CREDIT_MOVE MILLISECS(40) /* ... and to one who comes from another queue, where it was kept from running */
 #define DEBT_MAX SLICE_MAX /* most that a unit takes along as received too early: the others keep it waiting for it */
+#define AHEAD MILLISECS(2) /* that one of the best class may be ahead of its share and yet go first */
+#define SLICE_BATCH MILLISECS(8)
 #define PULL_AHEAD MILLISECS(2) /* fetch a unit from another CPU when ours is this much ahead */
 #define DRIFT_MAX MILLISECS(8)	/* a CPU's time gets no further ahead of others that are overloaded */
 #define CAP_PERIOD MILLISECS(10)
@@ -42,7 +50,8 @@ struct fair_unit {
 	struct list link;
 	struct sched_unit *unit;
 	int64_t v, deadline; /* virtual; differences are meaningful, also across wrap-around */
-	int64_t lag;	     /* V - v when it left its queue to sleep, or was throttled */
+	int64_t lag;	     /* V - v when it left its queue to sleep, or was throttled ... */
+	int64_t left;	     /* ... and V then */
 	stime_t slice;	     /* what it asks for */
 	stime_t ran;	     /* since it last woke up */
 	bool throttled;	     /* its domain has used up its cap: it takes no part until the budget is refilled */
@@ -76,6 +85,20 @@ static struct fair_unit *of(struct sched_unit *u)
 static int64_t weight_of(const struct fair_unit *f)
 {
 	return read_once(f->unit->vcpu->domain->sched->weight);
+}
+
+/* Who goes first: 0 before 1. */
+static unsigned rank_of(const struct fair_unit *f)
+{
+	static const uint8_t rank[NR_CLASSES] = { [CLASS_INTERACTIVE] = 0, [CLASS_NORMAL] = 1, [CLASS_BATCH] = 2 };
+
+	return rank[sched_class(f->unit->vcpu->domain)];
+}
+
+/* The longest slice of @f. */
+static stime_t slice_max(const struct fair_unit *f)
+{
+	return rank_of(f) == 2 ? SLICE_BATCH : SLICE_MAX;
 }
 
 /* Virtual length of @ns for @f. */
@@ -220,6 +243,20 @@ static void refresh(struct fair_rq *rq, unsigned cpu)
 	rq->news |= sched_offer_show(&rq->offer, &offer);
 }
 
+/* May @f run for all that it got by now, the virtual time being @vt? */
+static bool eligible(const struct fair_unit *f, int64_t vt)
+{
+	return f->v - vt <= (rank_of(f) == 0 ? to_virtual(f, AHEAD) : 0);
+}
+
+/* Shall @a, which is eligible, go before @b, which is too? */
+static bool goes_first(const struct fair_unit *a, const struct fair_unit *b)
+{
+	bool best_a = rank_of(a) == 0, best_b = rank_of(b) == 0;
+
+	return best_a != best_b ? best_a : a->deadline - b->deadline < 0;
+}
+
 static void new_deadline(struct fair_unit *f)
 {
 	f->deadline = f->v + to_virtual(f, f->slice);
@@ -228,8 +265,11 @@ static void new_deadline(struct fair_unit *f)
 /* Let @f, which is not counted among the units of @rq, take part with the lag it left with. */
 static void join(struct fair_rq *rq, struct fair_unit *f)
 {
-	int64_t vt = virtual_time(rq), weights = total_weight(rq), lag = bounded_lag(f, f->lag, CREDIT_SLEEP);
+	int64_t vt = virtual_time(rq), weights = total_weight(rq), lag = f->lag, slept = vt - f->left;
 
+	if (lag < 0 && slept > 0)
+		lag = lag + slept < 0 ? lag + slept : 0;
+	lag = bounded_lag(f, lag, CREDIT_SLEEP);
 	/* Its arrival moves V towards it: place it so that its lag afterwards is what it was. */
 	if (weights)
 		lag += lag / weights * weight_of(f) + lag % weights * weight_of(f) / weights;
@@ -343,13 +383,14 @@ static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 	struct fair_unit *f = of(u);
 
 	account(rq, t);
-	f->lag = virtual_time(rq) - f->v;
+	f->left = virtual_time(rq);
+	f->lag = f->left - f->v;
 	list_del(&f->link);
 	if (rq->curr == f) {
 		/* It gives up the CPU by itself: ask for twice the usual burst next time. */
 		stime_t wish = (f->slice + 2 * f->ran) / 2;
 
-		f->slice = wish < SLICE_MIN ? SLICE_MIN : wish > SLICE_MAX ? SLICE_MAX : wish;
+		f->slice = wish < SLICE_MIN ? SLICE_MIN : wish > slice_max(f) ? slice_max(f) : wish;
 		rq->curr = NULL;
 	}
 	if (rq->skip == f)
@@ -357,7 +398,7 @@ static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 	refresh(rq, cpu);
 }
 
-/* The eligible unit with the earliest deadline that may run; without one, the one furthest behind. */
+/* Of the eligible units that may run, who goes first; without one, the one furthest behind. */
 static struct fair_unit *best_unit(struct fair_rq *rq, stime_t t, bool use_skip)
 {
 	int64_t vt = virtual_time(rq);
@@ -368,7 +409,7 @@ static struct fair_unit *best_unit(struct fair_rq *rq, stime_t t, bool use_skip)
 			continue;
 		if (!behind || f->v - behind->v < 0)
 			behind = f;
-		if (f->v - vt <= 0 && (!best || f->deadline - best->deadline < 0))
+		if (eligible(f, vt) && (!best || goes_first(f, best)))
 			best = f;
 	}
 	return best ? best : behind;
@@ -438,8 +479,11 @@ static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, bool others_wa
 
 	/* Throttled ones wait, too, for their budget. */
 	if (rq->nr > 1 || others_wait) {
-		int64_t dv = f->deadline - f->v;
+		int64_t dv = f->deadline - f->v, room = virtual_time(rq) + to_virtual(f, AHEAD) - f->v;
 
+		/* One of the best class goes first only until it is ahead; what it then got too early stays within its debt. */
+		if (rank_of(f) == 0 && room > 0 && room < dv)
+			dv = room;
 		length = (dv / (1 << VSHIFT)) * weight_of(f) + (dv % (1 << VSHIFT)) * weight_of(f) / (1 << VSHIFT);
 	}
 	if (length > budget)
@@ -464,7 +508,7 @@ static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *pre
 		stay_near(rq, least);
 	f = rq->curr;
 	if (f && f->deadline - f->v <= 0) {
-		f->slice = f->slice * 2 > SLICE_MAX ? SLICE_MAX : f->slice * 2;
+		f->slice = f->slice * 2 > slice_max(f) ? slice_max(f) : f->slice * 2;
 		new_deadline(f);
 	}
 	f = best_unit(rq, t, true);
@@ -491,7 +535,9 @@ static bool fair_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit 
 	account(rq, t);
 	if (f->throttled)
 		return false;
-	return f->v - virtual_time(rq) <= 0 && f->deadline - c->deadline < 0;
+	if (!eligible(f, virtual_time(rq)))
+		return false;
+	return rank_of(f) != rank_of(c) ? rank_of(f) < rank_of(c) : goes_first(f, c);
 }
 
 static void fair_yield(unsigned cpu, struct sched_unit *u, stime_t t)

@@ -427,6 +427,8 @@ static bool enqueue(struct sched_cpu *c, struct vcpu *v, bool waking)
 	struct sched_unit *u = v->sched;
 	stime_t t = now();
 
+	if (waking)
+		u->woken = t;
 	u->queued = true;
 	c->nr_queued++;
 	u->policy->enqueue(u, v->processor, t, waking);
@@ -829,6 +831,19 @@ static void switch_to(struct pcpu *p, struct vcpu *prev, struct vcpu *next)
 		vcpu_runstate_publish(next);
 }
 
+/* @u runs from @t on: if it had woken up, so long did that take. */
+static void note_wait(struct sched_unit *u, stime_t t)
+{
+	unsigned i = 0;
+
+	if (!u->woken)
+		return;
+	for (stime_t limit = MICROSECS(1); t - u->woken > limit && i < SCHED_WAITS - 1; limit *= 2)
+		i++;
+	write_once(u->waits[i], u->waits[i] + 1);
+	u->woken = 0;
+}
+
 /* Ask the policy, with the run queue locked; returns the choice with run states updated. */
 static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t, bool *spread)
 {
@@ -845,6 +860,7 @@ static struct vcpu *choose(struct pcpu *p, struct vcpu *prev, stime_t t, bool *s
 	if (next) {
 		ASSERT(!next->running || c->loaded == next);
 		__atomic_store_n(&next->running, true, __ATOMIC_SEQ_CST);
+		note_wait(next->sched, t);
 		runstate_set(next, RUNSTATE_RUNNING, t);
 	}
 	if (!c->curr && t > c->changed)

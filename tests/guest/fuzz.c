@@ -35,17 +35,6 @@ static uint64_t option(const char *name)
 	return n;
 }
 
-static void sleep_until(uint32_t port, uint64_t t)
-{
-	struct vcpu_singleshot timer = { t, 0 };
-	struct sched_poll p = { &port, 1, 0 };
-
-	vcpu_op(8, 0, &timer);
-	while (!event_pending(port))
-		sched_op(3, &p);
-	event_clear(port);
-}
-
 /* Random calls ----------------------------------------------------------------------------------- */
 
 /* Calls of the hypervisor's table, and how many operations their first argument names; @not: those that would only end or stop this domain. */
@@ -205,17 +194,8 @@ static void make_calls(void)
 /* How many nanoseconds late each of TICKS timers is that are a third of a millisecond apart, sorted. */
 static void measure(uint32_t *late, uint32_t port)
 {
-	for (unsigned i = 0; i < TICKS; i++) {
-		uint64_t t = now(0) + 300000 + chance(100000);
-		unsigned k = i;
-		uint32_t l;
-
-		sleep_until(port, t);
-		l = (uint32_t)(now(0) - t);
-		for (; k > 0 && late[k - 1] > l; k--)
-			late[k] = late[k - 1];
-		late[k] = l;
-	}
+	for (unsigned i = 0; i < TICKS; i++)
+		sort_in(late, i, sleep_until(port, now(0) + 300000 + chance(100000)));
 }
 
 static void show_late(const char *when, const uint32_t *late)

@@ -96,6 +96,7 @@ CASES = [
     case(r"security-id|no security policy is in force", True, security_id='"secret"'),
     case(r"hospes,max-memory: less than memory", True, hospes_max_memory="<0 2048>"),
     case(r"hospes,weight: 0 is not between", True, hospes_weight="<0>"),
+    case(r"hospes,class: 'fast' is neither interactive nor", True, hospes_class='"fast"'),
     case(r"hospes,cap: \d+ percent is too much", True, hospes_cap="<99999999>"),
     case(r"hospes,affinity: must be pairs", True, hospes_affinity="<0>"),
     case(r"hospes,affinity: 2 to 1 is no range", True, hospes_affinity="<2 1>"),

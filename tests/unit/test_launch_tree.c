@@ -14,6 +14,7 @@
 #include <libfdt.h>
 
 #include "hv/launch.h"
+#include "hv/sched.h"
 
 #define BLOB 65536
 
@@ -125,6 +126,7 @@ static void build(bool chosen)
 	prop("domain-name", "alpha", 6);
 	prop_cell("hospes,weight", 512);
 	prop_cell("hospes,cap", 50);
+	prop("hospes,class", "interactive", 12);
 	prop_two("hospes,max-memory", 256 << 10);
 	prop_two("hospes,overhead-max", 2048);
 	prop_two("hospes,affinity", 1); /* <0 1> */
@@ -206,6 +208,7 @@ static void good_tree(void **state)
 		assert_int_equal(d->config, -1);
 		assert_int_equal(d->weight, 512);
 		assert_int_equal(d->cap, 50);
+		assert_int_equal(d->class, CLASS_INTERACTIVE);
 		assert_true(d->pinned && cpumask_test(&d->affinity, 1) && !cpumask_test(&d->affinity, 2));
 		assert_int_equal(d->on_reboot, LAUNCH_DESTROY);
 		assert_string_equal(d->bootargs, "console=hvc0");
@@ -243,6 +246,7 @@ static void wrong_sizes(void **state)
 		  { "hospes,cap", 2 },
 		  { "hospes,affinity", 2 },
 		  { "hospes,weight", 2 },
+		  { "hospes,class", 2 },
 		  { "hospes,on-reboot", 2 },
 		  { "hospes,max-memory", 2 },
 		  { "hospes,overhead-max", 2 } };

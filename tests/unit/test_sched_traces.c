@@ -17,10 +17,12 @@
 	0.95 /* of a CPU: those that wake up or get a new budget may interrupt even who has a CPU's worth of weight */
 #define DEFAULT_TRACES 1000u
 #define SLICE MILLISECS(4) /* who is due next may be that much short */
+#define SLICE_BATCH MILLISECS(8)
 
 /* The most that an always runnable vCPU may be behind its fluid share, of CPU time at the default weight. See the head of hv/sched/fair.c. */
 #define LAG_BOUND MILLISECS(20)
-#define LAG_CAPPED MILLISECS(30) /* with a cap, whose budget comes in periods */
+#define LAG_CAPPED MILLISECS(30)  /* with a cap, whose budget comes in periods */
+#define LAG_CLASSES MILLISECS(30) /* with classes of latency, whose batch has slices of twice the length */
 
 struct want {
 	uint16_t weight, cap; /* the cap is of its domain, which has only this vCPU */
@@ -32,6 +34,7 @@ static struct want want[MAX_V];
 static unsigned long waits[12]; /* by powers of two of 16 us */
 static double worst_lag;
 static unsigned failures;
+static bool with_classes; /* everybody has a class of latency, too, at random */
 
 static unsigned env_number(const char *name, unsigned dflt)
 {
@@ -85,6 +88,8 @@ static void make_up(unsigned *nr, unsigned *cpus)
 
 		want[i] = (struct want){ .weight = weights[rng(7)], .cap = hog ? caps[rng(8)] : 0, .hog = hog };
 		sim_add(sim_domain((domid_t)(i + 1), 1, want[i].weight, want[i].cap), 0, burst, rest);
+		if (with_classes)
+			sched_set_class(sim.s[i].v->domain, (enum sched_class)rng(NR_CLASSES));
 	}
 	promise(*nr, *cpus);
 }
@@ -111,12 +116,25 @@ static double lag(unsigned i, const uint64_t *begin, stime_t length)
 	return (want[i].rate * (double)length - got(i, begin)) / scale;
 }
 
+static double lag_bound(unsigned i)
+{
+	if (with_classes)
+		return LAG_CLASSES;
+	return want[i].cap ? LAG_CAPPED : LAG_BOUND;
+}
+
+static double slice(unsigned i)
+{
+	return sched_class(sim.s[i].v->domain) == CLASS_BATCH ? SLICE_BATCH : SLICE;
+}
+
 static void show(const uint64_t *begin, double length)
 {
 	for (unsigned i = 0; i < sim.nr; i++)
-		print_error("  vCPU %u: weight %u, cap %u, runs %ld us, rests %ld us; due %.1f ms, got %.1f\n", i,
-			    want[i].weight, want[i].cap, (long)(sim.s[i].burst / 1000), (long)(sim.s[i].rest / 1000),
-			    want[i].rate * length / 1e6, got(i, begin) / 1e6);
+		print_error(
+			"  vCPU %u: class %u, weight %u, cap %u, runs %ld us, rests %ld us; due %.1f ms, got %.1f\n", i,
+			sched_class(sim.s[i].v->domain), want[i].weight, want[i].cap, (long)(sim.s[i].burst / 1000),
+			(long)(sim.s[i].rest / 1000), want[i].rate * length / 1e6, got(i, begin) / 1e6);
 }
 
 /* One trace. Behind by more than the bound, or a share or cap missed, is a failure that names the trace. */
@@ -141,7 +159,7 @@ static void trace(unsigned number, uint64_t seed)
 				continue;
 			if (lag(i, begin, now() - start) > worst_lag)
 				worst_lag = lag(i, begin, now() - start);
-			if (lag(i, begin, now() - start) > (want[i].cap ? LAG_CAPPED : LAG_BOUND) && !bad++)
+			if (lag(i, begin, now() - start) > lag_bound(i) && !bad++)
 				print_error("trace %u (%lu), %u CPUs: vCPU %u is %.1f ms behind after %ld ms\n", number,
 					    seed, cpus, i, lag(i, begin, now() - start) / 1e6,
 					    (long)((now() - start) / MILLISECS(1)));
@@ -150,7 +168,7 @@ static void trace(unsigned number, uint64_t seed)
 	for (unsigned i = 0; i < nr; i++) {
 		double length = (double)(now() - start);
 
-		if (want[i].hog && got(i, begin) < want[i].rate * length * (want[i].cap ? 0.90 : 0.95) - SLICE &&
+		if (want[i].hog && got(i, begin) < want[i].rate * length * (want[i].cap ? 0.90 : 0.95) - slice(i) &&
 		    bad++ < 100)
 			print_error("trace %u (%lu), %u CPUs: vCPU %u got %.1f %% less than its share\n", number, seed,
 				    cpus, i, 100 - 100 * got(i, begin) / want[i].rate / length);
@@ -165,11 +183,13 @@ static void trace(unsigned number, uint64_t seed)
 	sim_end();
 }
 
-static void test_random_traces(void **state)
+static void run_traces(void)
 {
 	unsigned traces = env_number("TRACES", DEFAULT_TRACES);
 	uint64_t seed = env_number("SEED", 1);
 
+	memset(waits, 0, sizeof(waits));
+	worst_lag = failures = 0;
 	for (unsigned i = 0; i < traces; i++, seed++)
 		trace(i, seed * 0x9e3779b97f4a7c15u | 1);
 	printf("# %u traces; most behind: %ld us at the default weight\n# worst wait from wake-up to run, of each vCPU in each %ld ms:\n",
@@ -179,9 +199,21 @@ static void test_random_traces(void **state)
 	assert_int_equal(failures, 0);
 }
 
+static void test_random_traces(void **state)
+{
+	run_traces();
+}
+
+static void test_random_classes(void **state)
+{
+	with_classes = true;
+	run_traces();
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_traces) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_traces),
+					    cmocka_unit_test(test_random_classes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

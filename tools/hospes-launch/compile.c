@@ -44,9 +44,9 @@ struct compiler {
 
 /* Keys compile understands; the last ones are its own. */
 static const char *const used_keys[] = {
-	"name",	      "type",  "kernel", "ramdisk",	 "memory",	 "maxmem",	 "vcpus",
-	"uuid",	      "extra", "root",	 "cmdline",	 "on_poweroff",	 "on_reboot",	 "on_crash",
-	"cpu_weight", "cap",   "cpus",	 "launch_domid", "launch_roles", "launch_links", "launch_grants",
+	"name",	 "type",	 "kernel",	 "ramdisk",	 "memory",	  "maxmem",	  "vcpus",	"uuid",
+	"extra", "root",	 "cmdline",	 "on_poweroff",	 "on_reboot",	  "on_crash",	  "cpu_weight", "cap",
+	"cpus",	 "launch_domid", "launch_roles", "launch_links", "launch_grants", "launch_class",
 };
 
 static bool in_list(const char *const *list, size_t n, const char *key)
@@ -180,6 +180,20 @@ static int put_action(struct fdt_writer *w, const struct config *c, const char *
 		fprintf(stderr, "note: %s: %s = \"%s\" is done as %s\n", c->file, key, s,
 			IN(destroy, s) ? "destroy" : "restart");
 	fdtw_string(w, prop, IN(destroy, s) ? "destroy" : "restart");
+	return 0;
+}
+
+static int put_class(struct fdt_writer *w, const struct config *c)
+{
+	static const char *const classes[] = { "interactive", "normal", "batch" };
+	const char *s;
+	int rc = get_string(c, "launch_class", &s);
+
+	if (rc <= 0)
+		return rc;
+	if (!IN(classes, s))
+		return error("%s: launch_class: \"%s\" is neither interactive nor normal nor batch", c->file, s);
+	fdtw_string(w, "hospes,class", s);
 	return 0;
 }
 
@@ -465,8 +479,9 @@ static int put_domain(struct compiler *k, size_t dom)
 	if (put_numbers(k, c) || put_roles(k, dom) || put_uuid(&k->w, c) || put_cpus(k, dom) ||
 	    put_action(&k->w, c, "on_poweroff", "hospes,on-poweroff") ||
 	    put_action(&k->w, c, "on_reboot", "hospes,on-reboot") ||
-	    put_action(&k->w, c, "on_crash", "hospes,on-crash") || make_cmdline(c, cmdline, sizeof(cmdline)) ||
-	    put_module(k, "kernel", kernel, cmdline) || (ramdisk && put_module(k, "ramdisk", ramdisk, NULL)))
+	    put_action(&k->w, c, "on_crash", "hospes,on-crash") || put_class(&k->w, c) ||
+	    make_cmdline(c, cmdline, sizeof(cmdline)) || put_module(k, "kernel", kernel, cmdline) ||
+	    (ramdisk && put_module(k, "ramdisk", ramdisk, NULL)))
 		return -1;
 	put_links(k, dom);
 	if (for_strings(k, dom, "launch_grants", grant_string))

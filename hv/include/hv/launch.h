@@ -44,6 +44,7 @@ struct launch_domain {
 	int kernel, ramdisk, config; /* module indices, -1 = none */
 	char bootargs[1024];
 	uint16_t weight, cap; /* 0: default, none */
+	uint8_t class;	      /* enum sched_class */
 	bool pin_each;	      /* each vCPU to the CPU of its number */
 	bool pinned;
 	cpumask_t affinity; /* hard, if pinned */

@@ -17,6 +17,15 @@
 
 #define SCHED_PRIV_WORDS 12u /* what the largest policy keeps about a unit */
 
+/*
+ * How soon vCPUs run after they wake up: docs/scheduling.md has what each class promises. A domain's class says nothing about how much it gets. Values as in
+ * abi/hospes.h.
+ */
+enum sched_class { CLASS_NORMAL, CLASS_INTERACTIVE, CLASS_BATCH, NR_CLASSES };
+
+/* How often somebody who woke up waited for a CPU for up to 2^i us; in the last, longer. */
+#define SCHED_WAITS 16u
+
 struct sched_unit {
 	struct vcpu *vcpu;
 	const struct sched_policy *policy; /* changes, with priv, only while the unit is on no queue and not running */
@@ -25,6 +34,8 @@ struct sched_unit {
 	bool moving; /* must leave its CPU: whoever takes it off there sends it on */
 	bool pinned; /* SCHEDOP_pin_override holds; saved_hard is to come back */
 	cpumask_t saved_hard;
+	stime_t woken;			 /* when, if it has not run since; 0: it has */
+	uint64_t waits[SCHED_WAITS];	 /* counts go up only; read without the lock */
 	uint64_t priv[SCHED_PRIV_WORDS]; /* the policy's */
 };
 
@@ -33,6 +44,7 @@ struct sched_domain {
 	spinlock_t lock;      /* RANK_SCHED_DOMAIN: guards the budget */
 	struct cpupool *pool; /* atomic */
 	uint16_t weight, cap;
+	uint8_t class;	/* enum sched_class, atomic */
 	int64_t budget; /* ns left in this period when capped */
 	stime_t period_end;
 };
@@ -108,6 +120,11 @@ uint64_t sched_idle_time(unsigned cpu);
 int sched_pin_override(struct vcpu *v, int cpu) must_check;
 /* Read or set the share of @d: weight, and cap in percent of a CPU, 0 = none. -EINVAL: a weight of 0. */
 int sched_adjust(struct domain *d, bool set, uint16_t *weight, uint16_t *cap) must_check;
+/* The class of @d. It matters where CPUs are shared fairly. */
+enum sched_class sched_class(const struct domain *d);
+void sched_set_class(struct domain *d, enum sched_class class);
+/* How long @d's vCPUs waited, since they were made, from each time they woke up until they ran. */
+void sched_waits(const struct domain *d, uint64_t waits[SCHED_WAITS]);
 /* Read or set what @v is promised. -EINVAL: not under the realtime policy, or a promise out of range. */
 int sched_reservation(struct vcpu *v, bool set, struct sched_reservation *r) must_check;
 /* What a new vCPU is promised. */

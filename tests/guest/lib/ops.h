@@ -246,4 +246,25 @@ static inline uint64_t now(unsigned vcpu)
 	return ns;
 }
 
+/* Sleep until system time @t, VIRQ_TIMER being @port of the first vCPU. How many nanoseconds late it then is. */
+static inline uint32_t sleep_until(uint32_t port, uint64_t t)
+{
+	struct vcpu_singleshot timer = { t, 0 };
+	struct sched_poll p = { &port, 1, 0 };
+
+	vcpu_op(8, 0, &timer);
+	while (!event_pending(port))
+		sched_op(3, &p);
+	event_clear(port);
+	return (uint32_t)(now(0) - t);
+}
+
+/* Put @n in its place among the @nr sorted ones of @list. */
+static inline void sort_in(uint32_t *list, unsigned nr, uint32_t n)
+{
+	for (; nr > 0 && list[nr - 1] > n; nr--)
+		list[nr] = list[nr - 1];
+	list[nr] = n;
+}
+
 #endif
