@@ -5,6 +5,9 @@ import store_lab as lab
 from store_lab import MKDIR, READ, RESET_WATCHES, RM, SET_PERMS, TX_END, TX_START, WATCH, WRITE, Client, Guest, Machine, introduce
 
 
+RING_STATE, RECONNECT = 2068, 1
+
+
 def message(kind, body, tx=0):
     return struct.pack("<IIII", kind, 1, tx, len(body)) + body
 
@@ -116,7 +119,7 @@ def watches_read_slowly(yard):
     """Long queues of changes, of which a little is taken at a time."""
     yard.open_work()
     yard.flood()
-    for i in range(1500):
+    for i in range(300):
         yard.zero.ask(WRITE, b"/work/more/%d\0" % i)
 
     def act():
@@ -222,6 +225,39 @@ def trees_built_and_removed(yard):
     return act
 
 
+def nodes_made_far_down(yard):
+    """Each request makes as many nodes as a guest's may."""
+    counts = [0] * len(yard.guests)
+
+    def act():
+        for n, g in enumerate(yard.guests):
+            drain(g)
+            counts[n] += 1
+            if counts[n] % 50:
+                push(g, message(WRITE, b"tree/%d/a/b/c/d/e/f\0v" % counts[n]))
+            else:
+                push(g, message(RM, b"tree\0"))
+    return act
+
+
+def connections_begun_anew(yard):
+    """All watches and transactions a guest may have, dropped by a new beginning of its connection, again and again."""
+    turns = [0] * len(yard.guests)
+
+    def act():
+        for n, g in enumerate(yard.guests):
+            drain(g)
+            turns[n] += 1
+            if turns[n] % 12 == 0:
+                g.word(RING_STATE, RECONNECT)
+                g.kick()
+            elif g.word(RING_STATE) == 0:
+                push(g, message(TX_START, b"\0"))
+                for i in range(10):
+                    push(g, message(WATCH, b"/work/%d\0token-%d\0" % (i, turns[n])))
+    return act
+
+
 def broken_rings_and_kicks(yard):
     for i, g in enumerate(yard.guests):
         if i % 3 == 0:
@@ -235,4 +271,4 @@ def broken_rings_and_kicks(yard):
 
 LOADS = [requests_without_reading, requests_as_fast_as_can_be, watches_without_reading, watches_read_at_once, watches_read_slowly,
          watches_of_what_is_hidden, watches_set_and_reset, conflicts, transactions_left_open, transactions_committed, transactions_that_remove,
-         trees_built_and_removed, broken_rings_and_kicks]
+         trees_built_and_removed, nodes_made_far_down, connections_begun_anew, broken_rings_and_kicks]

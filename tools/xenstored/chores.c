@@ -5,7 +5,7 @@
 
 /* So many may wait. */
 #define CHORES_MAX 32
-#define UNITS_PER_STEP 30
+#define UNITS_PER_STEP 26
 
 static struct {
 	struct chore *first, **last;

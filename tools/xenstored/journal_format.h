@@ -51,7 +51,10 @@ struct journal_record {
 	uint32_t len;	/* of what follows, without padding */
 };
 
-/* JOURNAL_NODE: then the permissions, the path with its NUL, the value. JOURNAL_RM is the path with its NUL alone. */
+/*
+ * JOURNAL_NODE: then the permissions, the path with its NUL, the value. Parents that are missing were made with it: they have its permissions
+ * and no value. JOURNAL_RM is the path with its NUL alone.
+ */
 struct journal_node_record {
 	uint32_t value_len;
 	uint16_t path_len; /* with NUL */

@@ -29,6 +29,8 @@
 /* So many items are put into an index at the cost of one unit of a chore, and so many places of it are cleared. */
 #define INDEXED_PER_UNIT 12
 #define CLEARED_PER_UNIT 512
+/* And so many are moved when there is room for more. */
+#define MOVED_PER_UNIT 24
 
 size_t queue_bytes(const struct queue *q)
 {
@@ -90,6 +92,7 @@ static bool queue_room(struct queue *q, size_t len)
 				return false;
 			q->items = items;
 			q->nr_max = max;
+			chores_spend(max / MOVED_PER_UNIT);
 		}
 	}
 	if (q->head == q->tail)
@@ -500,7 +503,8 @@ static bool queue_front(struct queue *q, uint32_t nr, size_t len)
 {
 	if (q->first < nr) {
 		/* As there is more to move, this is to come less often. */
-		uint32_t more = nr + 32 + (q->nr - q->first) / 4, max = q->nr + more + 16;
+		uint32_t waiting = q->nr - q->first, more = nr + 32 + waiting / 4,
+			 max = q->nr + more + 64 + waiting / 2;
 		struct queue_item *items = realloc(q->items, max * sizeof(*items));
 
 		if (!items)
