@@ -1,6 +1,6 @@
 #!/bin/sh
-# The same tree, built in two directories by users with other habits, the second without a network: the same bytes of the hypervisor, its symbols and
-# every Debian package, and nothing of where they were built. `dist` puts all of it in place.
+# The same tree, built in two directories by users with other habits, the second without a network and by what calls itself a cross compiler: the same
+# bytes of the hypervisor, its symbols, every Debian package and the RPM, and nothing of where they were built. `dist` puts all of it in place.
 set -eu
 cd "$(dirname "$0")/../.."
 command -v git >/dev/null && git rev-parse HEAD >/dev/null 2>&1 || { echo "not a git repository"; exit 77; }
@@ -15,14 +15,15 @@ done
 # Root's namespace, or one of our own.
 if unshare -n true 2>/dev/null; then alone="unshare -n"; else alone="unshare -r -n"; fi
 $alone true 2>/dev/null || alone=
+cross=
 build() { # directory, command to run make by
 	tree=$1
 	shift
-	"$@" make -s -j2 -C "$tmp/$tree" BUILD=build DISTDIR=dist SOURCE_DATE_EPOCH="$date" deb >"$tmp/$tree.log" 2>&1 || { tail -20 "$tmp/$tree.log"; exit 1; }
+	"$@" make -s -j2 -C "$tmp/$tree" BUILD=build DISTDIR=dist SOURCE_DATE_EPOCH="$date" $cross deb rpmball >"$tmp/$tree.log" 2>&1 || { tail -20 "$tmp/$tree.log"; exit 1; }
 }
-build one env TZ=UTC LC_ALL=C
-(umask 077; build second_tree env TZ=Asia/Tokyo LC_ALL=C.UTF-8 LOGNAME=somebody $alone)
-for f in build/hospes build/hospes-syms build/hospes-launch $(cd "$tmp/one" && ls dist/deb/*.deb); do
+build one env -u CC TZ=UTC LC_ALL=C
+(umask 077; cross=CROSS_COMPILE=x86_64-linux-gnu-; build second_tree env -u CC TZ=Asia/Tokyo LC_ALL=C.UTF-8 LOGNAME=somebody $alone)
+for f in build/hospes build/hospes-syms build/hospes-launch $(cd "$tmp/one" && ls dist/deb/*.deb dist/rpm/*/*.rpm); do
 	cmp "$tmp/one/$f" "$tmp/second_tree/$f"
 done
 for f in "$tmp"/one/dist/deb/*.deb; do
@@ -34,4 +35,4 @@ done
 make -s -C "$tmp/one" BUILD=build SOURCE_DATE_EPOCH="$date" DISTDIR="$tmp/dist" dist >"$tmp/dist.log" 2>&1 || { tail -20 "$tmp/dist.log"; exit 1; }
 gzip -dc "$tmp/dist/install/boot/xen-4.17-hospes.gz" | cmp - "$tmp/one/build/hospes"
 test -x "$tmp/dist/install/usr/sbin/hospes-launch"
-echo "$(ls "$tmp/one/dist/deb" | wc -l) packages and the hypervisor: same bytes from two directories${alone:+, one without a network}"
+echo "$(ls "$tmp"/one/dist/deb/* "$tmp"/one/dist/rpm/*/* | wc -l) packages and the hypervisor: same bytes from two directories${alone:+, one without a network}"

@@ -16,7 +16,7 @@ while read -r ko; do
 	n=$((n + 1))
 	cp "$ko" "/tmp/drv/modules/$(printf %02d $n).ko"
 done </tmp/drv/order
-cp /trial/bin/xl /tmp/drv/bin/xl
+cp /trial/bin/xl /trial/bin/no-sg /tmp/drv/bin/
 cat >/tmp/drv/serve <<'END'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -26,6 +26,7 @@ mount -t devtmpfs dev /dev
 exec </dev/hvc0 >/dev/hvc0 2>&1
 for ko in /modules/*.ko; do insmod "$ko"; done
 until [ -d /sys/class/net/eth0 ] && [ -e /dev/xvda ] && [ -e /dev/xvdb ]; do usleep 50000; done
+no-sg eth0
 ip link add br1 type bridge
 ip link set eth0 master br1
 ip link set eth0 up
@@ -73,7 +74,7 @@ for d in "vbd 51712" "vbd 51728" "vif 0"; do until_ok serves $d && echo "$d conn
 step copy
 before=$(ours domid drv)
 # Its answer goes over the interface that the driver domain has too.
-printf 'dd if=/dev/xvda of=/dev/xvdb bs=16k iflag=direct oflag=direct 2>/dev/null; sha256sum </dev/xvda; exit\n' | timeout 400 nc -q 390 -w 390 10.77.0.11 7 >/tmp/answer &
+printf 'dd if=/dev/xvda of=/dev/xvdb bs=16k iflag=direct oflag=direct 2>/dev/null; sha256sum </dev/xvda; exit\n' | timeout 1200 nc -N -w 1200 10.77.0.11 7 >/tmp/answer &
 copy=$!
 from=$(losetup -n -O NAME -j /tmp/from.img | head -n 1)
 to=$(losetup -n -O NAME -j /tmp/to.img | head -n 1)
