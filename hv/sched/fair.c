@@ -40,8 +40,9 @@
 #define DEBT_MAX SLICE_MAX /* most that a unit takes along as received too early: the others keep it waiting for it */
 #define AHEAD MILLISECS(2) /* that one of the best class may be ahead of its share and yet go first */
 #define SLICE_BATCH MILLISECS(8)
-#define PULL_AHEAD MILLISECS(2) /* fetch a unit from another CPU when ours is this much ahead */
-#define DRIFT_MAX MILLISECS(8)	/* a CPU's time gets no further ahead of others that are overloaded */
+#define PULL_AHEAD MILLISECS(2)		     /* fetch a unit from another CPU when ours is this much ahead */
+#define DRIFT_MAX MILLISECS(8)		     /* a CPU's time gets no further ahead of others that are overloaded */
+#define STRETCH_MAX (MILLISECS(1000) * 3600) /* that is accounted at once */
 #define CAP_PERIOD MILLISECS(10)
 #define CAP_CARRY 3 /* periods' worth of budget that one who had to wait may save up */
 #define VSHIFT 10   /* virtual time of a unit of weight w is its CPU time * 2^VSHIFT / w */
@@ -101,9 +102,11 @@ static stime_t slice_max(const struct fair_unit *f)
 	return rank_of(f) == 2 ? SLICE_BATCH : SLICE_MAX;
 }
 
-/* Virtual length of @ns for @f. */
+/* Virtual length of @ns for @f. Who was alone for longer than there are numbers for has nobody to be compared with. */
 static int64_t to_virtual(const struct fair_unit *f, stime_t ns)
 {
+	if (ns > STRETCH_MAX)
+		ns = STRETCH_MAX;
 	return (ns << VSHIFT) / weight_of(f);
 }
 
@@ -285,15 +288,19 @@ static void settle_caps(struct fair_rq *rq, stime_t t)
 {
 	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
 		bool out = throttled(f, t);
-		int64_t lag = virtual_time(rq) - f->v;
+		int64_t lag;
 
-		if (f->throttled && !out) {
+		/* The virtual time costs a walk of the queue, and is of interest only where something changes. */
+		if (f->throttled == out)
+			continue;
+		lag = virtual_time(rq) - f->v;
+		if (out) {
+			f->lag = lag;
+		} else {
 			int64_t most = f->lag > 0 ? f->lag : 0;
 
 			f->v += lag > most ? lag - most : 0;
 			new_deadline(f);
-		} else if (!f->throttled && out) {
-			f->lag = lag;
 		}
 		f->throttled = out;
 	}

@@ -316,6 +316,24 @@ static void test_adjust_values(void **state)
 	sim_end();
 }
 
+/* Half a year alone at the least weight leaves no numbers that spoil what comes then. */
+static void test_long_alone(void **state)
+{
+	uint64_t before[2];
+
+	sim_start(1);
+	sim_add(sim_domain(1, 1, 1, 0), 0, 0, 0);
+	sim_run(MILLISECS(1000) * 3600 * 24 * 180);
+	sim_add(sim_domain(2, 1, 1, 0), 0, 0, 0);
+	sim_run(MILLISECS(200));
+	for (unsigned i = 0; i < 2; i++)
+		before[i] = ran(sim.s[i].v);
+	sim_run(MILLISECS(2000));
+	for (unsigned i = 0; i < 2; i++)
+		assert_within(ran(sim.s[i].v) - before[i], 1000000000u, 5, "half");
+	sim_end();
+}
+
 /* A lone vCPU needs no timer, and an idle machine none at all. */
 static void test_nothing_ticks(void **state)
 {
@@ -526,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_lazy_state),
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_adjust_values),
+		cmocka_unit_test(test_long_alone),
 		cmocka_unit_test(test_nothing_ticks),
 		cmocka_unit_test(test_yield),
 		cmocka_unit_test(test_runstates),
