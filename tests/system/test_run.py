@@ -1,16 +1,21 @@
 """What `make run` shows: Debian's kernel as dom0 with nothing but Hospes' own daemons and xl beside busybox."""
+import base64
 import gzip
 import importlib.util
 import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
 import machine
 from first_hour import promises_kept
 from machine import Machine, ROOT, boot_test, image
 from steps import by_step, differences
+
+sys.path.append(str(ROOT / "tests" / "xl"))
+from core_file import Core  # noqa: E402
 
 
 def run():
@@ -36,6 +41,7 @@ REST = {
     "the other xl": ["web 1 128 1", "db 2 128 1", "51712 4", "0 4"],
     "console": ["sum-42"],
     "pause": ["p"],
+    "core": ["its kernel is in it", "128 1"],
     "attach": ["the same", "51712 4", "51728 4"],
     "reboot": ["web is up again"],
     "killed": ["db 2", "web 3"],
@@ -48,13 +54,32 @@ REST = {
 }
 
 
+def check_core(m, size, beginning, end):
+    """The core of a running Linux with 128 MiB: its form, and that its one vCPU is where Linux is."""
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(beginning)
+        f.seek(size - len(end))
+        f.write(end)
+        f.flush()
+        core = Core(f.name)
+        core.check()
+    vcpu = core.vcpu(0)
+    if core.nr_vcpus != 1 or not 120 << 8 < core.nr_pages <= 129 << 8 or not vcpu["cr0"] & 1 << 31 or (vcpu["rip"] >> 47 != 0x1ffff and not vcpu["cs"] & 3):
+        m.fail(f"a core of {core.nr_vcpus} vCPUs and {core.nr_pages} pages, the first vCPU {vcpu}")
+
+
 def rest_of_lives(m, patience):
     """The lives of both domains to their ends, by our tools and by Debian's; and one Debian's made."""
     m.expect(r"^Yours: .*")
     m.send("sh /whole.sh; echo; echo REST'' done; poweroff -f\n")
     begin = m.mark
     end = m.expect(r"^REST done", timeout=300 * patience).start()
-    bad = differences(by_step(m.text[begin:end].rstrip()), REST)
+    said = m.text[begin:end].rstrip()
+    core = re.search(r"^CORE (\d+) (\S+) (\S+)\n", said, re.M)
+    if not core:
+        m.fail("there is no core")
+    check_core(m, int(core[1]), base64.b64decode(core[2]), base64.b64decode(core[3]))
+    bad = differences(by_step(said.replace(core[0], "")), REST)
     if bad:
         m.fail("\n".join(bad))
 

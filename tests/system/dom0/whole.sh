@@ -42,6 +42,13 @@ try xl pause db
 xl list db | columns 5 | grep -o p
 debian unpause db
 xl list db | columns 5 | grep -o p
+step core
+try xl dump-core db /tmp/core | cat # which is no terminal to show progress on
+# All but its pages: the beginning, and the names of its sections at the end.
+echo "CORE $(stat -c %s /tmp/core) $(head -c 8192 /tmp/core | base64 | tr -d '\n') $(tail -c 1024 /tmp/core | base64 | tr -d '\n')"
+grep -a -q "Linux version" /tmp/core && echo "its kernel is in it"
+rm /tmp/core
+xl list db | columns 3,4 | grep -v Mem
 step attach
 dd if=/dev/urandom of=/tmp/second.img bs=64k count=16 2>/dev/null
 sum=$(sha256sum </tmp/second.img | cut -c1-16)
