@@ -330,7 +330,7 @@ void conn_flush_all(void)
 
 	/* Closing a connection may queue events for others: until nothing is left. Each round of that has fewer connections. */
 	while ((io = conn_list_pop(LIST_DIRTY))) {
-		if (io->closing && io->c->kind == CONN_GUEST && (chores_wait() || request_drop_in_parts(io->c)))
+		if (io->closing && !conn_privileged(io->c) && (chores_wait() || request_drop_in_parts(io->c)))
 			conn_ready(io);
 		else if (io->closing)
 			conn_finish(io->c);

@@ -455,7 +455,7 @@ static bool reset_step(struct chore *chore)
 
 bool request_drop_in_parts(const struct conn *c)
 {
-	struct reset *s = c->kind == CONN_GUEST && reset_is_large(c) ? malloc(sizeof(*s)) : NULL;
+	struct reset *s = !conn_privileged(c) && reset_is_large(c) ? malloc(sizeof(*s)) : NULL;
 
 	if (!s)
 		return false;

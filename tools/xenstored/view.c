@@ -262,7 +262,7 @@ static int check_memory(struct view *v, int64_t more)
 /* May its request come again, when another part of it is done? */
 static bool in_parts(const struct view *v)
 {
-	return v->live && v->c && v->c->kind == CONN_GUEST && v->c->passes < PASSES;
+	return v->live && !privileged(v) && v->c->passes < PASSES;
 }
 
 /*
