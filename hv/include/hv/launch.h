@@ -40,7 +40,7 @@ struct launch_domain {
 	uint8_t uuid[16];
 	uint32_t cpus;
 	uint64_t memory_kib, max_memory_kib;
-	uint64_t overhead_max_kib; /* 0: the default */
+	uint64_t overhead_max_kib;   /* 0: the default */
 	int kernel, ramdisk, config; /* module indices, -1 = none */
 	char bootargs[1024];
 	uint16_t weight, cap; /* 0: default, none */
