@@ -1,8 +1,11 @@
 /* guest: oracle=no compare=no */
 /*
  * Hypercalls at random, and the neighbour who must not notice. The first word of the command line says which: "calls seed=S number=N start=MS" makes N calls from system
- * time start on, one at a time and in multicalls, from a seed, so that a run can be repeated; before that it only computes for a while. "ticks start=MS" measures how late its timer is
- * when it is alone, beside those that compute, and beside those that call.
+ * time start on, one at a time and in multicalls, from a seed, so that a run can be repeated; before that it only computes for a while. "ticks number=N start=MS" measures how late its timer is
+ * when it is alone, beside those that compute, and N times beside those that call.
+ *
+ * What the calls are given lies in the last pages of RAM, and those below this program are given back. So an array that is longer than what is behind its start ends with a fault:
+ * it costs no more than some hundred elements, and its answers do not overwrite this program, which is to make all its calls.
  */
 #include "lib/ops.h"
 
@@ -10,13 +13,16 @@
 
 #define PLAY_GFN 0x340ul /* gfns that may come and go; memory is 4 MiB */
 #define PLAY_NR 0x60u
+#define FIRST_GFN 0x100ul /* of this program: guest.lds */
 #define BATCH 63u
 #define TICKS 400u
-#define COMPUTING 400000000ull /* nanoseconds before the calls begin */
-#define OP_MAX 64u
+#define TICKS_MAX 16384u
+#define COMPUTING 200000000ull /* nanoseconds before the calls begin */
+#define ARENA_PAGES 4u
+#define PROGRESS (1u << 20) /* calls from one line about it to the next */
 
 static uint64_t seed, number, start;
-static uint8_t *data, *memory_structures;
+static uint8_t *data, *memory_structures; /* in the arena at the end of RAM */
 
 static uint32_t chance(uint32_t n)
 {
@@ -110,8 +116,8 @@ static unsigned choose(uint64_t *a)
 {
 	unsigned i = chance(NR_CALLS), op = chance(calls[i].ops), at = chance(500);
 
-	if (calls[i].not >> op & 1)
-		op = 0;
+	while (calls[i].not >> op & 1)
+		op = chance(calls[i].ops);
 	for (unsigned k = 0; k < 6; k++)
 		((uint64_t *)data)[at + k] = odd_value();
 	for (unsigned k = 0; k < 5; k++)
@@ -128,8 +134,6 @@ static unsigned choose(uint64_t *a)
 		a[2] = chance(8);	 /* a count that is worked off */
 	if (calls[i].nr == HC_multicall) /* of what is not from here: only empty ones, and those that are nowhere */
 		a[0] = (uint64_t)NOWHERE, a[1] = chance(3);
-	if (calls[i].nr == HC_console_io && op == 0)
-		a[0] = 1;
 	called[i] |= 1ull << op;
 	return i;
 }
@@ -158,6 +162,30 @@ static void many_calls(void)
 		answered[which[k]] |= (long)m[k].result != -38;
 }
 
+/* Pages that the calls may lose lie below the arena, this program below both, and nothing below that. */
+static void find_arena(void)
+{
+	uint64_t arena = ram_end() - ARENA_PAGES * PAGE;
+
+	for (unsigned long g = 0; g < FIRST_GFN; g++)
+		mem_extent(1, g, 0, SELF);
+	if (arena < (PLAY_GFN + PLAY_NR + 4) * PAGE || (uint64_t)page_alloc(1) >= PLAY_GFN * PAGE) {
+		say("WRONG: no room to play in\n");
+		shut_down(3);
+	}
+	memory_structures = (uint8_t *)arena;
+	data = memory_structures + PAGE;
+}
+
+/* As every kernel does: each time it gives way to others, its area is written, in the way that shows a half-written one. */
+static void register_runstate(void)
+{
+	uint64_t area = (uint64_t)memory_structures;
+
+	check_eq("runstate area", vcpu_op(5, 0, &area), 0);
+	check_eq("its update flag", hypercall2(HC_vm_assist, 0, 5), 0);
+}
+
 static unsigned bits(uint64_t word)
 {
 	unsigned n = 0;
@@ -169,60 +197,81 @@ static unsigned bits(uint64_t word)
 
 static void make_calls(void)
 {
-	unsigned ops = 0, reached = 0, answers = 0;
+	unsigned long first = (unsigned long)seed;
+	unsigned ops = 0, reached = 0;
 
-	data = (uint8_t *)page_alloc(5) + PAGE; /* structures may end behind it */
-	memory_structures = data + 2 * PAGE;
+	find_arena();
+	say("FUZZ seed %lu\n", first);
+	register_runstate();
 	sleep_until((uint32_t)ev_virq(0, 0), start - COMPUTING);
 	while (now(0) < start)
 		asm volatile("pause");
 	for (uint64_t n = 0; n < number; n += BATCH + 1) {
 		one_call();
 		many_calls();
+		if (n / PROGRESS != (n + BATCH + 1) / PROGRESS)
+			say("FUZZ seed %lu made %lu calls\n", first, n + BATCH + 1);
 	}
 	for (unsigned i = 0; i < NR_CALLS; i++) {
 		ops += calls[i].ops - bits(calls[i].not );
 		reached += bits(called[i]);
-		answers += answered[i];
 	}
-	say("FUZZ %lu calls, %u of %u operations, %u of %u calls answered\n", number, reached, ops, answers,
-	    (unsigned)NR_CALLS);
+	say("FUZZ answered");
+	for (unsigned i = 0; i < NR_CALLS; i++)
+		if (answered[i])
+			say(" %u", calls[i].nr);
+	say("\nFUZZ seed %lu done: %lu calls, %u of %u operations\n", first, number, reached, ops);
 }
 
 /* The neighbour ------------------------------------------------------------------------------------ */
 
-/* How many nanoseconds late each of TICKS timers is that are a third of a millisecond apart, sorted. */
-static void measure(uint32_t *late, uint32_t port)
+static uint32_t late[TICKS_MAX];
+
+/* How many nanoseconds late each of @nr timers is that are a third of a millisecond apart. */
+static void measure(unsigned nr, uint32_t port)
 {
-	for (unsigned i = 0; i < TICKS; i++)
-		sort_in(late, i, sleep_until(port, now(0) + 300000 + chance(100000)));
+	for (unsigned i = 0; i < nr; i++)
+		late[i] = sleep_until(port, now(0) + 300000 + chance(100000));
 }
 
-static void show_late(const char *when, const uint32_t *late)
+/* Smallest first: Shell's way. */
+static void sort_late(unsigned nr)
 {
-	say("LATE %s: half %u p99 %u most %u ns\n", when, late[TICKS / 2], late[TICKS * 99 / 100], late[TICKS - 1]);
+	for (unsigned gap = nr / 2; gap; gap = gap > 2 ? gap * 5 / 11 : gap / 2)
+		for (unsigned i = gap; i < nr; i++) {
+			uint32_t l = late[i];
+			unsigned k = i;
+
+			for (; k >= gap && late[k - gap] > l; k -= gap)
+				late[k] = late[k - gap];
+			late[k] = l;
+		}
+}
+
+static void measure_and_say(const char *when, unsigned nr, uint32_t port)
+{
+	measure(nr, port);
+	sort_late(nr);
+	say("LATE %s: half %u p99 %u most %u ns\n", when, late[nr / 2], late[nr * 99 / 100], late[nr - 1]);
 }
 
 static void ticks(void)
 {
-	static uint32_t late[TICKS];
+	uint64_t nr = option("number");
 	uint32_t port;
 
 	shared_info();
 	port = (uint32_t)ev_virq(0, 0);
-	measure(late, port); /* what comes for the first time */
-	measure(late, port);
-	show_late("alone", late);
+	measure(TICKS, port); /* what comes for the first time */
+	measure_and_say("alone", TICKS, port);
 	if (now(0) > start - COMPUTING)
 		say("WRONG: the others compute already\n");
 	sleep_until(port, start - COMPUTING);
-	measure(late, port);
-	show_late("quiet", late);
+	measure_and_say("quiet", TICKS, port);
 	if (now(0) > start)
 		say("WRONG: the others call already\n");
 	sleep_until(port, start);
-	measure(late, port);
-	show_late("busy", late);
+	measure_and_say("busy", nr < TICKS_MAX ? (unsigned)nr : TICKS_MAX, port);
 }
 
 static void nothing(struct frame *f)

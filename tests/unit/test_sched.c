@@ -85,6 +85,22 @@ static void test_sleepers(void **state)
 	sim_end();
 }
 
+/* Who sleeps most of the time does not wait for another's slice, not even now and then: but for the last of it, when that is nearer than its own. */
+static void test_small_share(void **state)
+{
+	struct sim *often;
+
+	sim_start(1);
+	sim_add(sim_domain(1, 1, 256, 0), 0, 0, 0);
+	often = sim_add(sim_domain(2, 1, 256, 0), 0, MICROSECS(6), MICROSECS(350));
+	sim_run(MILLISECS(20)); /* both were new */
+	often->worst_wait = 0;
+	sim_run(MILLISECS(2000));
+	assert_true(often->bursts > 5000);
+	assert_true(often->worst_wait <= MICROSECS(250));
+	sim_end();
+}
+
 /* With more vCPUs than CPUs nobody waits for longer than a few slices per competitor. */
 static void test_no_starvation(void **state)
 {
@@ -534,6 +550,7 @@ int main(void)
 		cmocka_unit_test(test_weights),
 		cmocka_unit_test(test_more_than_a_cpu),
 		cmocka_unit_test(test_sleepers),
+		cmocka_unit_test(test_small_share),
 		cmocka_unit_test(test_no_starvation),
 		cmocka_unit_test(test_work_conserving),
 		cmocka_unit_test(test_idle_takes_the_preempted),

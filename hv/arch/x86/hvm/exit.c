@@ -195,7 +195,9 @@ void hvm_exit_hypercall(struct vcpu *v)
 	v->hc.nr = (uint32_t)v->arch.regs.gpr[REG_RAX];
 	args_in(v, is32);
 	trace(TRC_HVM_VMMCALL, v->hc.nr);
+	v->arch.call = ++v->arch.nr_calls;
 	rc = hypercall_dispatch(v, &again);
+	v->arch.call = 0;
 	if (unlikely(v->hc.replaced)) {
 		v->hc.replaced = false;
 		return;

@@ -315,6 +315,45 @@ int guest_fetch(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8
 	return src ? (int)n : -ENXIO;
 }
 
+/* Copy @n bytes at @gpa, within a page, inside a section. false: nothing was done. */
+static bool copy_mapped(struct vcpu *v, uint64_t gpa, void *buf, size_t n, uint32_t access)
+{
+	void *mem;
+
+	if (access & PF_WRITE) {
+		mem = p2m_section_map_writable(v, gpa);
+		if (likely(mem))
+			memcpy(mem, buf, n);
+	} else {
+		mem = (void *)p2m_section_map(v, gpa);
+		if (likely(mem))
+			memcpy(buf, mem, n);
+	}
+	return mem;
+}
+
+static struct argument_page *argument_page(struct vcpu *v, uint64_t va)
+{
+	return &v->arch.argument_page[(va >> PAGE_SHIFT) % ARGUMENT_PAGES];
+}
+
+/*
+ * Copy @n bytes within a page that this hypercall has found already. Where it is holds until the call ends, as in a processor's TLB: this vCPU cannot
+ * say meanwhile that its tables have changed. What lies there is looked up each time. false: nothing was done.
+ */
+static bool copy_found(struct vcpu *v, uint64_t va, void *buf, size_t n, uint32_t access)
+{
+	const struct argument_page *a = argument_page(v, va);
+	bool on, done;
+
+	if (!v->arch.call || a->call != v->arch.call || a->va != va >> PAGE_SHIFT || (!a->write && (access & PF_WRITE)))
+		return false;
+	on = p2m_section_begin(v->domain);
+	done = copy_mapped(v, a->gpa + (va & ~PAGE_MASK), buf, n, access);
+	p2m_section_end(v->domain, on);
+	return done;
+}
+
 /*
  * Copy @n bytes within one page the short way, inside a section: when its tables and the page are as they are to be, down to the accessed and
  * dirty bits. false: nothing was done, the long way finds out why.
@@ -326,8 +365,7 @@ static bool copy_in_section(struct vcpu *v, const struct guest_paging *p, uint64
 	uint64_t gpa = (uint32_t)va;
 	uint32_t pfec;
 	struct walk w;
-	void *mem = NULL;
-	bool on;
+	bool on, done = false;
 
 	if (p->cr0 & CR0_PG) {
 		m = walk_prepare(p, &va);
@@ -335,19 +373,13 @@ static bool copy_in_section(struct vcpu *v, const struct guest_paging *p, uint64
 			return false;
 	}
 	on = p2m_section_begin(v->domain);
-	if (!m || (!walk_checked(v, p, m, va, access, &w, &gpa, &pfec) && accessed_set(&w, access))) {
-		if (access & PF_WRITE) {
-			mem = p2m_section_map_writable(v, gpa);
-			if (likely(mem))
-				memcpy(mem, buf, n);
-		} else {
-			mem = (void *)p2m_section_map(v, gpa);
-			if (likely(mem))
-				memcpy(buf, mem, n);
-		}
-	}
+	if (!m || (!walk_checked(v, p, m, va, access, &w, &gpa, &pfec) && accessed_set(&w, access)))
+		done = copy_mapped(v, gpa, buf, n, access);
 	p2m_section_end(v->domain, on);
-	return mem;
+	if (done)
+		*argument_page(v, va) =
+			(struct argument_page){ v->arch.call, va >> PAGE_SHIFT, gpa & PAGE_MASK, access & PF_WRITE };
+	return done;
 }
 
 /* Copy @n bytes within one page, holding a reference on it. As guest_copy(). */
@@ -412,20 +444,25 @@ bool guest_fault(struct vcpu *v, int rc, uint64_t va, uint32_t pfec)
 	}
 }
 
-/* Copy of hypercall arguments: with the rights of the guest's kernel. -EFAULT. */
-int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len)
+/* Copy between @buf and memory of the calling guest with the rights of its kernel. -EFAULT. */
+static int copy_argument(struct vcpu *v, uint64_t gva, void *buf, size_t len, uint32_t access)
 {
 	uint64_t fault;
 	uint32_t pfec;
 
-	return guest_copy(v, gva, dst, len, 0, &fault, &pfec) ? err(-EFAULT) : 0;
+	if (len <= SHORT_COPY && len <= PAGE_SIZE - (gva & ~PAGE_MASK) && copy_found(v, gva, buf, len, access))
+		return 0;
+	return guest_copy(v, gva, buf, len, access, &fault, &pfec) ? err(-EFAULT) : 0;
+}
+
+/* Copy of hypercall arguments. -EFAULT. */
+int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len)
+{
+	return copy_argument(v, gva, dst, len, 0);
 }
 
 /* As arch_guest_read(), the other way. */
 int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len)
 {
-	uint64_t fault;
-	uint32_t pfec;
-
-	return guest_copy(v, gva, (void *)(uintptr_t)src, len, PF_WRITE, &fault, &pfec) ? err(-EFAULT) : 0;
+	return copy_argument(v, gva, (void *)(uintptr_t)src, len, PF_WRITE);
 }

@@ -33,16 +33,26 @@ struct gpa_cache {
 };
 #define GPA_CACHE_BITS 4u
 
+/* Where a hypercall found a page of its arguments; see hvm/guest_walk.c. */
+struct argument_page {
+	uint64_t call; /* which hypercall of the vCPU */
+	uint64_t va, gpa;
+	bool write; /* for writing, too */
+};
+#define ARGUMENT_PAGES 4u
+
 struct arch_vcpu {
 	struct guest_regs regs;
 	struct vlapic *vlapic;
 	struct svm_vcpu *svm;
 	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
 	bool gpa_writable[1u << GPA_CACHE_BITS]; /* of each: the guest can write it without a fault */
-	void *fpu;				 /* XSAVE/FXSAVE area of this vCPU */
-	uint64_t xcr0;				 /* while not loaded */
-	uint64_t dr[4];	       /* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
-	struct msr_state msrs; /* MTRRs and others served from memory */
+	struct argument_page argument_page[ARGUMENT_PAGES];
+	uint64_t call, nr_calls; /* the hypercall that runs, 0: none; how many there were */
+	void *fpu;		 /* XSAVE/FXSAVE area of this vCPU */
+	uint64_t xcr0;		 /* while not loaded */
+	uint64_t dr[4];		 /* breakpoint addresses while not loaded; DR6 and DR7 live in the control block */
+	struct msr_state msrs;	 /* MTRRs and others served from memory */
 	uint64_t tsc_aux;
 	bool nmi_pending;
 	bool wait_sipi;	   /* atomic: INIT came, no STARTUP yet */
