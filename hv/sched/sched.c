@@ -517,8 +517,6 @@ void vcpu_sleep_nosync(struct vcpu *v)
 	spin_unlock(&c->lock);
 }
 
-static void send_on(struct vcpu *v);
-
 /* Take the loaded vCPU's state off this CPU, and pass it on if it must move. No lock held. */
 static void unload(struct sched_cpu *c)
 {
@@ -531,7 +529,7 @@ static void unload(struct sched_cpu *c)
 	c->loaded = NULL;
 	__atomic_store_n(&v->running, false, __ATOMIC_SEQ_CST);
 	if (read_once(v->sched->moving))
-		send_on(v);
+		sched_send_on(v);
 	if (__atomic_load_n(&d->shutting_down, __ATOMIC_SEQ_CST))
 		domain_vcpu_stopped(d);
 	domain_put(d);
@@ -612,8 +610,8 @@ void vcpu_kick(struct vcpu *v)
 
 /* Migration ---------------------------------------------------------------------------------------- */
 
-/* @v was taken off the CPU it had to leave: give it another one. No lock held. */
-static void send_on(struct vcpu *v)
+/* See sched_cpu.h. */
+void sched_send_on(struct vcpu *v)
 {
 	struct sched_cpu *c = sched_lock(v);
 
@@ -626,8 +624,8 @@ static void send_on(struct vcpu *v)
 	wake(v, false, false);
 }
 
-/* Make @v leave its CPU if it may not stay there, after its affinity changed. Run queue lock held; true: call send_on() after unlock. */
-static bool evict(struct sched_cpu *c, struct vcpu *v)
+/* See sched_cpu.h. */
+bool sched_evict(struct sched_cpu *c, struct vcpu *v)
 {
 	struct sched_unit *u = v->sched;
 
@@ -644,110 +642,6 @@ static bool evict(struct sched_cpu *c, struct vcpu *v)
 		return true;
 	softirq_raise(v->processor, SOFTIRQ_SCHED);
 	return false;
-}
-
-static int affinity_check(const struct sched_unit *u, const cpumask_t *hard)
-{
-	cpumask_t usable = cpumask_and(hard, sched_unit_cpus(u));
-
-	return cpumask_empty(&usable) ? err(-EINVAL) : 0;
-}
-
-/* Set the affinity of @v; NULL keeps what was. While pinned, a new hard set waits for the pin to end. -EINVAL: no CPU of @hard works. */
-int sched_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
-{
-	struct sched_unit *u = v->sched;
-	struct sched_cpu *c;
-	bool go;
-	int rc = hard ? affinity_check(u, hard) : 0;
-
-	if (rc)
-		return rc;
-	c = sched_lock(v);
-	if (hard && u->pinned)
-		u->saved_hard = *hard;
-	else if (hard)
-		u->hard = *hard;
-	if (soft)
-		u->soft = *soft;
-	go = evict(c, v);
-	spin_unlock(&c->lock);
-	if (go)
-		send_on(v);
-	return 0;
-}
-
-/* See hv/sched.h. */
-void sched_get_affinity(struct vcpu *v, cpumask_t *hard, cpumask_t *soft)
-{
-	struct sched_unit *u = v->sched;
-	struct sched_cpu *c = sched_lock(v);
-
-	*hard = u->pinned ? u->saved_hard : u->hard;
-	*soft = u->soft;
-	spin_unlock(&c->lock);
-}
-
-/* See sched_cpu.h. A pin ends with its CPU. */
-void sched_domain_settle(struct domain *d, bool anywhere)
-{
-	for (unsigned i = 0; i < d->max_vcpus; i++) {
-		struct vcpu *v = __atomic_load_n(&d->vcpu[i], __ATOMIC_ACQUIRE);
-		struct sched_cpu *c;
-		cpumask_t usable;
-		bool go;
-
-		if (!v)
-			continue;
-		c = sched_lock(v);
-		usable = cpumask_and(&v->sched->hard, sched_unit_cpus(v->sched));
-		if (anywhere || cpumask_empty(&usable)) {
-			if (v->sched->pinned && !anywhere)
-				v->sched->hard = v->sched->saved_hard;
-			usable = cpumask_and(&v->sched->hard, sched_unit_cpus(v->sched));
-			if (anywhere || cpumask_empty(&usable))
-				cpumask_fill(&v->sched->hard);
-			v->sched->pinned = false;
-		}
-		if (anywhere)
-			cpumask_fill(&v->sched->soft);
-		go = evict(c, v);
-		spin_unlock(&c->lock);
-		if (go)
-			send_on(v);
-	}
-}
-
-/* Pin @v to @cpu, or give it its affinity back with a negative @cpu. -EINVAL, -EBUSY as in sched.h. */
-int sched_pin_override(struct vcpu *v, int cpu)
-{
-	struct sched_unit *u = v->sched;
-	struct sched_cpu *c;
-	bool go = false;
-	int rc = 0;
-
-	if (cpu >= 0 && ((unsigned)cpu >= NR_CPUS || !cpumask_test(sched_unit_cpus(u), (unsigned)cpu)))
-		return err(-EINVAL);
-	c = sched_lock(v);
-	if (cpu < 0 && !u->pinned) {
-		rc = err(-EINVAL);
-	} else if (cpu >= 0 && u->pinned) {
-		rc = err(-EBUSY);
-	} else {
-		if (cpu >= 0) {
-			u->saved_hard = u->hard;
-			cpumask_clear(&u->hard);
-			cpumask_set(&u->hard, (unsigned)cpu);
-		} else {
-			u->hard = u->saved_hard;
-		}
-		u->pinned = cpu >= 0;
-		go = evict(c, v);
-	}
-	spin_unlock(&c->lock);
-	if (go)
-		send_on(v);
-	return rc;
 }
 
 /*

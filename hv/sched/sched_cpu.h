@@ -111,6 +111,10 @@ static inline const cpumask_t *sched_unit_cpus(const struct sched_unit *u)
 struct sched_cpu *sched_lock(const struct vcpu *v);
 /* A CPU without work that @u may run on: one it likes first, its last one before others. NR_CPUS: none. */
 unsigned sched_idle_cpu(const struct sched_unit *u);
+/* Make @v leave its CPU @c if it may not stay there, after its affinity or its pool changed. Lock of @c held; true: call sched_send_on() after unlock. */
+bool sched_evict(struct sched_cpu *c, struct vcpu *v) must_check;
+/* @v was taken off the CPU it had to leave: give it another one. No lock held. */
+void sched_send_on(struct vcpu *v);
 /* @cpu belongs to pool @p, NULL: to none. The lock of pools held. */
 void sched_cpu_assign(unsigned cpu, struct cpupool *p);
 /* The pool of @d, or its CPUs, changed, the lock of pools held: vCPUs leave CPUs they may not use. @anywhere: affinities are forgotten first. */
