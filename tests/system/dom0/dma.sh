@@ -28,7 +28,7 @@ END
 in_guest() { printf '%s\nexit\n' "$1" | timeout 120 nc -q 1 -w 110 10.0.2.50 7; }
 step create
 try xl create -q /tmp/first.cfg
-until_ok guest_up 10.0.2.50 || { timeout 3 xl console first </dev/null; xl list; exit 1; }
+until_ok guest_up 10.0.2.50 || { timeout 30 xl console first </dev/null; xl list; exit 1; }
 step disk read
 in_guest 'sha256sum </dev/xvda | cut -c1-64'
 step disk written

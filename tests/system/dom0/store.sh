@@ -27,10 +27,10 @@ works() {
 	done
 	[ "$(ask 10.77.0.2 'sha256sum </dev/xvda')" = "$(sha256sum </tmp/one.img)" ] && echo "the same disk"
 	try xl block-attach one '/tmp/second.img,raw,xvdb,w'
-	until_ok sh -c "printf 'cat /proc/partitions\nexit\n' | timeout 10 nc -q 1 10.77.0.2 7 | grep -q xvdb" && echo attached
+	until_ok disks 10.77.0.2 with xvdb && echo attached
 	[ "$(ask 10.77.0.2 'sha256sum </dev/xvdb')" = "$(sha256sum </tmp/second.img)" ] && echo "the same"
 	try xl block-detach one xvdb
-	until_ok sh -c "! printf 'cat /proc/partitions\nexit\n' | timeout 10 nc -q 1 10.77.0.2 7 | grep -q xvdb" && echo detached
+	until_ok disks 10.77.0.2 no xvdb && echo detached
 	xl list | columns 1,3,4 | grep -v Domain-0
 	xenstore-ls -f /local/domain | grep -c -E '^/local/domain/[0-9]+/(name|control/feature-poweroff) = '
 }
@@ -62,7 +62,7 @@ works
 step console
 # The daemon of consoles is a new one: it has only what the guest says from now on.
 ask 10.77.0.2 'echo still here >/dev/hvc0' >/dev/null
-timeout 5 xl console one </dev/null 2>/dev/null | grep -c -a '^still here'
+on_console one '^still here' | grep -c .
 step end
 try xl destroy two
 until_ok gone two && echo gone

@@ -14,9 +14,9 @@ step dmesg
 xl dmesg | grep -c . | awk '{ print ($1 > 0) ? "has lines" : "is empty" }'
 try xl dmesg -c >/dev/null
 step debug-keys
+key_seen() { xl dmesg | grep -q "'h' pressed"; }
 try xl debug-keys h
-sleep 0.3
-xl dmesg | grep -q "'h' pressed" && echo "the key was pressed"
+until_ok key_seen && echo "the key was pressed"
 step top
 xentop -b -i 1 | columns 1,2 | sed 's/ [-rbdps]*$//'
 step xentrace
