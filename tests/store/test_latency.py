@@ -16,11 +16,13 @@ import hostile  # noqa: E402
 from tap import main, test  # noqa: E402
 
 GUESTS = 20
+# Callgrind counts a string instruction once for each byte it moves; so the library is told to move memory by vectors, each counted once.
+BY_VECTORS = "GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000:glibc.cpu.x86_rep_stosb_threshold=1000000000"
 
 
 class TurnDaemon(lab.Daemon):
     def command(self):
-        return ["valgrind", "-q", "--tool=callgrind", "--dump-before=os_poll_wait", "--dump-before=conn_turn_of_guests",
+        return ["env", BY_VECTORS, "valgrind", "-q", "--tool=callgrind", "--dump-before=os_poll_wait", "--dump-before=conn_turn_of_guests",
                 f"--callgrind-out-file={self.machine.dir}/turn"] + super().command()
 
     def parts(self):
@@ -103,8 +105,8 @@ def latency_of_domain_0_beside_guests_with_transactions():
 
 @test
 def latency_of_domain_0_beside_guests_that_flood_watches():
-    """All that a guest may have, on what domain 0 writes, with events that are taken at once or never; set and forgotten without end."""
-    check(hostile.watches_without_reading, hostile.watches_read_at_once, hostile.watches_set_and_reset)
+    """All that a guest may have, on what domain 0 writes, with events that are taken at once, a few at a time or never; set and forgotten without end."""
+    check(hostile.watches_without_reading, hostile.watches_read_at_once, hostile.watches_read_slowly, hostile.watches_set_and_reset)
 
 
 @test
