@@ -3,17 +3,12 @@
  * The other end of tests/bench/work.c: grants dom0 sixteen pages from gfn 0x300 on by references 8 to 23, makes a port for it, whose number is the first
  * word of the first page, and answers every event.
  */
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #define FIRST_REF 8u
 #define PAGES 16u
 #define GFN 0x300u
 #define PERMIT_ACCESS 1u
-
-struct entry {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
 
 static void on_upcall(void)
 {

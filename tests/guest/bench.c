@@ -5,7 +5,7 @@
  * 64-bit build has those, or there would be two windows of one number. tests/bench/calls.py knows both.
  */
 #include "../bench/mark.h"
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #define LOOPS 1000
 
@@ -178,15 +178,6 @@ static void balloons(void)
 	WINDOW(MARK_BALLOON_IN, balloon(6));
 }
 
-struct copy {
-	struct {
-		unsigned long ref;
-		uint16_t dom, offset;
-	} from, to;
-	uint16_t len, flags;
-	int16_t status;
-};
-
 #define BATCH 32u
 
 /* @nr copies of @len bytes in one call. */
@@ -209,20 +200,6 @@ static void grant_copy(void)
 	WINDOW(MARK_COPY_4096, for (unsigned i = 0; i < LOOPS; i++) copies(1, 4096));
 	WINDOW(MARK_COPY_BATCH, for (unsigned i = 0; i < LOOPS / BATCH; i++) copies(BATCH, 4096));
 }
-
-struct map {
-	uint64_t host_addr;
-	uint32_t flags, ref;
-	uint16_t dom;
-	int16_t status;
-	uint32_t handle;
-	uint64_t dev_bus_addr;
-};
-struct unmap {
-	uint64_t host_addr, dev_bus_addr;
-	uint32_t handle;
-	int16_t status;
-};
 
 /* A page of the companion domain (granter.c), @nr times: in by one call, touched, and out again by another. */
 static void maps(unsigned long gfn, uint32_t ref, unsigned nr)

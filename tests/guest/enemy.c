@@ -4,7 +4,7 @@
  * repeated but for the order in which two vCPUs get their turns. What becomes of such a domain is its own business; the host
  * and the domain that only ticks must not notice.
  */
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #ifdef __x86_64__
 
@@ -362,32 +362,6 @@ static void balloon(void)
 
 /* Events and grants, against a peer that does the same ------------------------------------------ */
 
-struct map {
-	uint64_t host_addr;
-	uint32_t flags, ref;
-	uint16_t dom;
-	int16_t status;
-	uint32_t handle;
-	uint64_t dev_bus_addr;
-};
-struct unmap {
-	uint64_t host_addr, dev_bus_addr;
-	uint32_t handle;
-	int16_t status;
-};
-struct copy_end {
-	unsigned long ref_or_gfn;
-	uint16_t dom, offset;
-};
-struct copy {
-	struct copy_end from, to;
-	uint16_t len, flags;
-	int16_t status;
-};
-struct entry {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
 static volatile struct entry *table;
 
 static long gnt(unsigned op, void *arg)

@@ -1,34 +1,7 @@
 /* grant_table_op: sizes, versions, mapping and copying with good and bad arguments. Grants go to the domain itself where real Xen allows. */
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #define ME 0x7fff /* stands for this domain's number in tables of cases */
-
-struct map {
-	uint64_t host_addr;
-	uint32_t flags, ref;
-	uint16_t dom;
-	int16_t status;
-	uint32_t handle;
-	uint64_t dev_bus_addr;
-};
-struct unmap {
-	uint64_t host_addr, dev_bus_addr;
-	uint32_t handle;
-	int16_t status;
-};
-struct copy_end {
-	unsigned long ref_or_gfn;
-	uint16_t dom, offset;
-};
-struct copy {
-	struct copy_end from, to;
-	uint16_t len, flags;
-	int16_t status;
-};
-struct entry {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
 
 static volatile struct entry *table;
 

@@ -1,5 +1,5 @@
 /* Grant tables of version 2: status words, parts of pages, transitive entries, and what a change of version keeps. All grants go to the domain itself. */
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #define ME 0x7fff	   /* stands for this domain's number in tables of cases */
 #define STATUS 0x80000000u /* index of add_to_physmap: status frames */
@@ -10,27 +10,6 @@
 #define READONLY 4u
 #define SUB_PAGE 0x100u
 
-struct map {
-	uint64_t host_addr;
-	uint32_t flags, ref;
-	uint16_t dom;
-	int16_t status;
-	uint32_t handle;
-	uint64_t dev_bus_addr;
-};
-struct copy_end {
-	unsigned long ref_or_gfn;
-	uint16_t dom, offset;
-};
-struct copy {
-	struct copy_end from, to;
-	uint16_t len, flags;
-	int16_t status;
-};
-struct entry1 {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
 /* The form for whole pages and for parts; a transitive one has trans_dom in off, and its reference in the low half of frame. */
 struct entry2 {
 	uint16_t flags, dom, off, len;
@@ -45,9 +24,9 @@ static volatile struct entry2 *entry2(unsigned ref)
 	return (volatile struct entry2 *)table + ref;
 }
 
-static volatile struct entry1 *entry1(unsigned ref)
+static volatile struct entry *entry1(unsigned ref)
 {
-	return (volatile struct entry1 *)table + ref;
+	return (volatile struct entry *)table + ref;
 }
 
 static long gnt(unsigned op, void *arg)
@@ -200,8 +179,8 @@ static void versions(uint8_t *page)
 			say("entry %u: %x\n", ref, entry1(ref)->flags);
 	say("status there: %u\n", status[0] != 0xffff);
 	place("status frame 0 in version 1", STATUS, (void *)status);
-	*entry1(5) = (struct entry1){ TRANSITIVE | READONLY, me, 9 };
-	*entry1(9) = (struct entry1){ PERMIT, me, 9 };
+	*entry1(5) = (struct entry){ TRANSITIVE | READONLY, me, 9 };
+	*entry1(9) = (struct entry){ PERMIT, me, 9 };
 	set_version(2);
 	for (unsigned ref = 4; ref < 8; ref++)
 		say("entry %u: %x %u %u\n", ref, entry2(ref)->flags, entry2(ref)->dom == me,
@@ -219,7 +198,7 @@ void guest_main(void)
 	status = page_alloc(1);
 	place("status frame 0 before version 2", STATUS, (void *)status);
 	place("the table", 0, table);
-	*entry1(20) = (struct entry1){ PERMIT, my_domid(), (uint32_t)gfn_of(from) };
+	*entry1(20) = (struct entry){ PERMIT, my_domid(), (uint32_t)gfn_of(from) };
 	set_version(2);
 	frames();
 	say("entry 20: %x\n", entry2(10)->flags | entry2(20)->flags);

@@ -3,25 +3,7 @@
  * A granted page mapped into the guest: reading, writing and executing it, writing a read-only mapping, and what is there once it is unmapped. Not
  * compared: real Xen takes a page a guest maps of its own from where it was, and ends a domain that executes one.
  */
-#include "lib/ops.h"
-
-struct map {
-	uint64_t host_addr;
-	uint32_t flags, ref;
-	uint16_t dom;
-	int16_t status;
-	uint32_t handle;
-	uint64_t dev_bus_addr;
-};
-struct unmap {
-	uint64_t host_addr, dev_bus_addr;
-	uint32_t handle;
-	int16_t status;
-};
-struct entry {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
+#include "lib/grants.h"
 
 #define HOST 2u
 #define READONLY 4u

@@ -1,16 +1,11 @@
 /* guest: oracle=no compare=no */
 /* Grants its gfn 0x300 to each of the first domains, domain N by reference 8 + N, and sleeps: the other end of what bench.c maps. */
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #define FIRST_REF 8u
 #define DOMAINS 64u
 #define GFN 0x300u
 #define PERMIT_ACCESS 1u
-
-struct entry {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
 
 void guest_main(void)
 {

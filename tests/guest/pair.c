@@ -3,7 +3,7 @@
  * Two domains joined by the launch tree alone. `ping` (port 20, grants its gfn 0x300 as reference 8, writable) sends numbered messages through
  * its page, which `pong` (port 30) maps; pong answers in that page and in its own gfn 0x301 (reference 9, read-only), which ping copies.
  */
-#include "lib/ops.h"
+#include "lib/grants.h"
 
 #define ROUNDS 1000u
 #define WORDS 500u
@@ -12,32 +12,6 @@
 #define PING_GFN 0x300ul
 #define PONG_GFN 0x301ul
 
-struct map {
-	uint64_t host_addr;
-	uint32_t flags, ref;
-	uint16_t dom;
-	int16_t status;
-	uint32_t handle;
-	uint64_t dev_bus_addr;
-};
-struct unmap {
-	uint64_t host_addr, dev_bus_addr;
-	uint32_t handle;
-	int16_t status;
-};
-struct copy_end {
-	unsigned long ref_or_gfn;
-	uint16_t dom, offset;
-};
-struct copy {
-	struct copy_end from, to;
-	uint16_t len, flags;
-	int16_t status;
-};
-struct entry {
-	uint16_t flags, dom;
-	uint32_t frame;
-};
 /* What lies in a page: a question, and further up the answer to it. */
 struct message {
 	volatile uint32_t round, sum, word[WORDS];
