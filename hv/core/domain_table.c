@@ -19,10 +19,15 @@ struct cache_aligned bucket {
 	struct domain *head; /* linked by id_next */
 };
 
+#define WORD_BITS 64u
+#define NR_WORDS (DOMID_FIRST_RESERVED / WORD_BITS + 1)
+
 static struct {
 	spinlock_t lock; /* RANK_DOMLIST: choosing an id and taking it are one */
 	domid_t last;	 /* the id chosen last; guarded by lock */
 	bool ready;
+	/* A bit for each id, so that who walks through all domains touches no bucket in vain. Set under the lock, cleared atomically. */
+	uint64_t taken[NR_WORDS];
 	struct bucket bucket[NR_BUCKETS];
 } table;
 
@@ -41,7 +46,7 @@ static struct bucket *bucket_of(domid_t id)
 	return &table.bucket[id % NR_BUCKETS];
 }
 
-/* Who has @id, complete or not. The bucket's lock held. */
+/* Who has @id, complete or not; NULL: nobody. The bucket's lock held. */
 static struct domain *owner_of(const struct bucket *b, domid_t id)
 {
 	struct domain *d = b->head;
@@ -55,17 +60,16 @@ static struct domain *owner_of(const struct bucket *b, domid_t id)
 static bool take(struct domain *d, domid_t id)
 {
 	struct bucket *b = bucket_of(id);
-	bool free;
+	uint64_t bit = 1UL << id % WORD_BITS;
 
+	if (__atomic_fetch_or(&table.taken[id / WORD_BITS], bit, __ATOMIC_ACQUIRE) & bit)
+		return false;
+	d->id = id;
 	spin_lock(&b->lock);
-	free = !owner_of(b, id);
-	if (free) {
-		d->id = id;
-		d->id_next = b->head;
-		write_once(b->head, d);
-	}
+	d->id_next = b->head;
+	write_once(b->head, d);
 	spin_unlock(&b->lock);
-	return free;
+	return true;
 }
 
 /* The next free one. Going round, ids of the dead are not soon taken for the living. The table's lock held. */
@@ -107,6 +111,7 @@ void domain_table_remove(struct domain *d)
 		link = &(*link)->id_next;
 	write_once(*link, d->id_next);
 	spin_unlock(&b->lock);
+	__atomic_fetch_and(&table.taken[d->id / WORD_BITS], ~(1UL << d->id % WORD_BITS), __ATOMIC_RELEASE);
 }
 
 /* A reference to @d, or NULL: not complete yet, or gone but for its structure. */
@@ -129,41 +134,24 @@ struct domain *domain_get_by_id(domid_t id)
 	return d;
 }
 
-/* The least id of @from or more in @b, DOMID_INVALID if there is none. */
-static domid_t least(struct bucket *b, unsigned from)
+/* The first id from @from on that somebody has, complete or not; DOMID_FIRST_RESERVED or more if there is none. */
+static unsigned first_taken(unsigned from)
 {
-	domid_t found = DOMID_INVALID;
+	uint64_t mask = ~0UL << from % WORD_BITS;
 
-	if (!read_once(b->head))
-		return found;
-	spin_lock(&b->lock);
-	for (struct domain *d = b->head; d; d = d->id_next)
-		if (d->id >= from && d->id < found)
-			found = d->id;
-	spin_unlock(&b->lock);
-	return found;
-}
+	for (unsigned i = from / WORD_BITS; i < NR_WORDS; i++, mask = ~0UL) {
+		uint64_t bits = read_once(table.taken[i]) & mask;
 
-/* The first domain from @from on, complete or not: most often the next bucket has it, and nobody is before it there. */
-static domid_t first_id(unsigned from)
-{
-	domid_t far = DOMID_INVALID;
-
-	for (unsigned i = 0; i < NR_BUCKETS; i++) {
-		domid_t id = least(bucket_of((domid_t)(from + i)), from);
-
-		if (id == from + i)
-			return id;
-		if (id < far)
-			far = id;
+		if (bits)
+			return i * WORD_BITS + (unsigned)__builtin_ctzl(bits);
 	}
-	return far;
+	return DOMID_FIRST_RESERVED;
 }
 
 /* See hv/domain.h. */
 struct domain *domain_next(domid_t from)
 {
-	for (unsigned id = from; (id = first_id(id)) < DOMID_FIRST_RESERVED; id++) {
+	for (unsigned id = from; (id = first_taken(id)) < DOMID_FIRST_RESERVED; id++) {
 		struct domain *d = domain_get_by_id((domid_t)id);
 
 		if (d)

@@ -172,6 +172,15 @@ static void pong(void)
 	say("PAIR pong: %u rounds, %u wrong\n", ROUNDS, wrong);
 }
 
+/* The end of a domain is the affair of all: where only what they do together is to be seen, they stay. */
+static bool stays(void)
+{
+	for (const char *s = cmdline(); *s; s++)
+		if (!memcmp(s, "stay", 4))
+			return true;
+	return false;
+}
+
 void guest_main(void)
 {
 	_Static_assert(2 * sizeof(struct message) <= PAGE, "question and answer share a page");
@@ -180,4 +189,6 @@ void guest_main(void)
 		ping();
 	else
 		pong();
+	while (stays())
+		sched_op(1, NULL);
 }

@@ -46,9 +46,9 @@ def strangers_share_no_lock():
     domains = []
     for i in range(4):
         cpu = {"cpus": str(i)}
-        domains += [micro(f"ping{i}", "pair64", f"ping other={2 * i + 2}", launch_links=[f"20=pong{i}:30"], launch_grants=[f"8=pong{i}:0x300"], **cpu),
-                    micro(f"pong{i}", "pair64", f"pong other={2 * i + 1}", launch_grants=[f"9=ping{i}:0x301:ro"], **cpu)]
-    with Machine(launch([*domains, micro("stays", "quiet64")]), memory="256M", cpus=4, append="guest_loglvl=all", thread="multi") as m:
+        domains += [micro(f"ping{i}", "pair64", f"ping stay other={2 * i + 2}", launch_links=[f"20=pong{i}:30"], launch_grants=[f"8=pong{i}:0x300"], **cpu),
+                    micro(f"pong{i}", "pair64", f"pong stay other={2 * i + 1}", launch_grants=[f"9=ping{i}:0x301:ro"], **cpu)]
+    with Machine(launch(domains), memory="256M", cpus=4, append="guest_loglvl=all", thread="multi") as m:
         m.to_hospes()
         start = locks_waited_for(m)
         if m.text.count("PAIR ping") == 4:
