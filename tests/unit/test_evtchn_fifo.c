@@ -437,7 +437,7 @@ static struct {
 	evtchn_port_t port[PORTS], far[PORTS];
 	uint64_t sent[PORTS], seen[PORTS]; /* a sender counts, then sends; who consumes notes the count it saw */
 	unsigned running;
-	bool stop, hostile;
+	bool stop, over, hostile; /* the mover's end; nobody sends or unmasks any more */
 } race;
 
 /* The hypercall's argument lies in the page of the calling thread. */
@@ -495,8 +495,7 @@ static void *drain(void *arg)
 
 	host_set_cpu(3);
 	while (idle < 3) {
-		bool last = !__atomic_load_n(&race.running, __ATOMIC_SEQ_CST) &&
-			    __atomic_load_n(&race.stop, __ATOMIC_SEQ_CST);
+		bool last = __atomic_load_n(&race.over, __ATOMIC_SEQ_CST);
 		evtchn_port_t port = consume(&c[0]);
 
 		if (!port)
@@ -528,6 +527,7 @@ static void run_race(bool hostile)
 		pthread_join(t[i], NULL);
 	__atomic_store_n(&race.stop, true, __ATOMIC_SEQ_CST);
 	pthread_join(t[2], NULL);
+	__atomic_store_n(&race.over, true, __ATOMIC_SEQ_CST);
 	if (!hostile)
 		pthread_join(t[3], NULL);
 }
