@@ -17,6 +17,7 @@
 #define HOSPES_grant_notify 19	/* struct hospes_grant_notify */
 #define HOSPES_grant_revoke 20	/* struct hospes_grant_revoke */
 #define HOSPES_overhead 21	/* struct hospes_overhead */
+#define HOSPES_latency 22	/* struct hospes_latency */
 
 #define HOSPES_FEATURE_copy (1U << 0)
 #define HOSPES_FEATURE_zeroed (1U << 1) /* memory a domain is given holds zeroes */
@@ -24,6 +25,7 @@
 #define HOSPES_FEATURE_grant_holders (1U << 3)
 #define HOSPES_FEATURE_grant_revoke (1U << 4)
 #define HOSPES_FEATURE_overhead (1U << 5)
+#define HOSPES_FEATURE_latency (1U << 6)
 
 /*
  * Copy between the caller's memory and that of a domain it controls, both by page where they lie. The structure tells how far it came: after an error, gpa, buffer and len
@@ -123,5 +125,28 @@ struct hospes_overhead {
 };
 ABI_SIZE(struct hospes_overhead, 128);
 ABI_OFFSET(struct hospes_overhead, kind, 32);
+
+/*
+ * How soon a domain's vCPUs run after they wake up: its class, and how it fared. Tells, and with HOSPES_LATENCY_set first gives it @class, which counts from the next decision
+ * on; only the scheduler that shares fairly (credit2) heeds it. -EINVAL: unknown flags or class, -ESRCH, -EPERM, -EFAULT. The same bytes for callers of both widths.
+ */
+#define HOSPES_LATENCY_set (1U << 0)
+
+/* Values of @class. */
+#define HOSPES_LATENCY_normal 0
+#define HOSPES_LATENCY_interactive 1
+#define HOSPES_LATENCY_batch 2
+
+#define HOSPES_LATENCY_WAITS 16
+
+struct hospes_latency {
+	domid_t domid;
+	uint16_t flags; /* HOSPES_LATENCY_set */
+	uint32_t class; /* in, out */
+	/* Out: how often one of its vCPUs that woke up waited for a CPU for up to 2^i us; in the last, longer. Counted since the domain was made. */
+	uint64_t waits[HOSPES_LATENCY_WAITS];
+};
+ABI_SIZE(struct hospes_latency, 136);
+ABI_OFFSET(struct hospes_latency, waits, 8);
 
 #endif

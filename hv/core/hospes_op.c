@@ -10,6 +10,7 @@
 #include "hv/mm.h"
 #include "hv/p2m.h"
 #include "hv/printk.h"
+#include "hv/sched.h"
 #include "hv/string.h"
 #include "memory_op.h"
 
@@ -120,6 +121,31 @@ static long overhead(struct vcpu *v, uint64_t arg)
 	return copy_to_guest(v, arg, &op, sizeof(op)) ? err(-EFAULT) : 0;
 }
 
+_Static_assert(CLASS_NORMAL == HOSPES_LATENCY_normal && CLASS_INTERACTIVE == HOSPES_LATENCY_interactive &&
+		       CLASS_BATCH == HOSPES_LATENCY_batch && SCHED_WAITS == HOSPES_LATENCY_WAITS,
+	       "the classes outside are those inside");
+
+static long latency(struct vcpu *v, uint64_t arg)
+{
+	struct hospes_latency op;
+	struct domain *d;
+	int rc;
+
+	if (copy_from_guest(v, &op, arg, sizeof(op)))
+		return err(-EFAULT);
+	if (op.flags & ~HOSPES_LATENCY_set || (op.flags && op.class >= NR_CLASSES))
+		return err(-EINVAL);
+	rc = domain_from_guest(v, op.domid, RELATION_CONTROL, &d);
+	if (rc)
+		return rc;
+	if (op.flags)
+		sched_set_class(d, (enum sched_class)op.class);
+	op.class = sched_class(d);
+	sched_waits(d, op.waits);
+	domain_put(d);
+	return copy_to_guest(v, arg, &op, sizeof(op)) ? err(-EFAULT) : 0;
+}
+
 /* Hypercall 63. -ENOSYS for what is not for the caller, who is not in its loader either. */
 long do_hospes_op(struct vcpu *v, const uint64_t *args)
 {
@@ -129,9 +155,10 @@ long do_hospes_op(struct vcpu *v, const uint64_t *args)
 		return launch_loader_op(v, args);
 	if (args[0] == HOSPES_features)
 		return HOSPES_FEATURE_grant_notify |
-		       (control ? HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_holders |
-					  HOSPES_FEATURE_grant_revoke | HOSPES_FEATURE_overhead :
-				  0);
+		       (control ?
+				HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_holders |
+					HOSPES_FEATURE_grant_revoke | HOSPES_FEATURE_overhead | HOSPES_FEATURE_latency :
+				0);
 	if (args[0] == HOSPES_grant_notify)
 		return grant_op_notify(v, args[1]);
 	if (!control)
@@ -145,6 +172,8 @@ long do_hospes_op(struct vcpu *v, const uint64_t *args)
 		return grant_op_revoke(v, args[1]);
 	case HOSPES_overhead:
 		return overhead(v, args[1]);
+	case HOSPES_latency:
+		return latency(v, args[1]);
 	default:
 		return err(-ENOSYS);
 	}

@@ -19,7 +19,7 @@ void domain_config_init(struct domain_config *c)
 		.cap = -1,
 		.period = -1,
 		.slice = -1,
-		.latency_class = -1,
+		.latency = -1,
 		.on_reboot = ACTION_RESTART,
 		.on_soft_reset = ACTION_SOFT_RESET,
 		.max_grant_frames = UINT32_MAX,

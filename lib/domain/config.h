@@ -80,8 +80,9 @@ struct domain_config {
 	struct vcpu_affinity *vcpu_affinity; /* cpus=[...]: one each; NULL */
 	unsigned nr_vcpu_affinity;
 	int weight, cap; /* -1: the scheduler's default */
-	int period, slice, latency_class;
-	char *cpuid; /* as written, NULL: none */
+	int period, slice, latency;
+	int latency_class; /* HOSPES_LATENCY_* */
+	char *cpuid;	   /* as written, NULL: none */
 	bool nestedhvm, vpmu;
 	enum tsc_mode tsc_mode;
 	/* Memory. */

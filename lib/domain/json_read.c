@@ -251,7 +251,7 @@ static void read_sched(struct reader *r, struct domain_config *c)
 	take_int(&s, "cap", &c->cap);
 	take_int(&s, "period", &c->period);
 	take_int(&s, "slice", &c->slice);
-	take_int(&s, "latency", &c->latency_class);
+	take_int(&s, "latency", &c->latency);
 	if (s.rc)
 		r->rc = s.rc;
 }
@@ -301,6 +301,8 @@ static void read_b_info(struct reader *r, struct domain_config *c)
 	take_int(r, "max_grant_version", &c->max_grant_version);
 	take_limit(r, "event_channels", &c->max_event_channels);
 	take_limit(r, "overhead_max", &c->overhead_max);
+	if (take_name(r, "latency_class", latency_class_names, &mode))
+		c->latency_class = mode;
 	read_sched(r, c);
 	take_string(r, "kernel", &c->kernel);
 	take_string(r, "cmdline", &c->cmdline);

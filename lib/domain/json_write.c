@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "abi/hospes.h"
 #include "base/text.h"
 #include "domain/names.h"
 
@@ -147,8 +148,8 @@ static struct json_object *sched_params(const struct domain_config *c)
 		put_number(o, "period", c->period);
 	if (c->slice >= 0)
 		put_number(o, "slice", c->slice);
-	if (c->latency_class >= 0)
-		put_number(o, "latency", c->latency_class);
+	if (c->latency >= 0)
+		put_number(o, "latency", c->latency);
 	return o;
 }
 
@@ -206,6 +207,8 @@ static struct json_object *b_info(const struct domain_config *c)
 	put(b, "sched_params", sched_params(c));
 	put_limit(b, "event_channels", c->max_event_channels);
 	put_limit(b, "overhead_max", c->overhead_max);
+	if (c->latency_class != HOSPES_LATENCY_normal)
+		put_string(b, "latency_class", name_of(latency_class_names, c->latency_class));
 	put_boot(b, c);
 	if (c->nestedhvm)
 		put_string(b, "nested_hvm", "True");

@@ -68,6 +68,7 @@ const struct key_info key_table[] = {
 	{ "kernel", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
 	{ "keymap", KEY_STRING, "b_info/type.hvm/keymap", 1, FOR_HVM, NULL },
 	{ "latency", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
+	{ "latency_class", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
 	{ "launch_domid", KEY_NAMED, NULL, 0, FOR_ALL, "domains launched at boot" },
 	{ "launch_grants", KEY_NAMED, NULL, 0, FOR_ALL, "domains launched at boot" },
 	{ "launch_links", KEY_NAMED, NULL, 0, FOR_ALL, "domains launched at boot" },

@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+#include "abi/hospes.h"
 #include "domain/config.h"
 
 /* clang-format off */
 const struct name domain_type_names[] = { { "pv", DOMAIN_PV }, { "pvh", DOMAIN_PVH }, { "hvm", DOMAIN_HVM }, { NULL, 0 } };
 const struct name tsc_mode_names[] = {
 	{ "default", TSC_DEFAULT }, { "always_emulate", TSC_EMULATE }, { "native", TSC_NATIVE }, { "native_paravirt", TSC_PVRDTSCP }, { NULL, 0 }
+};
+const struct name latency_class_names[] = {
+	{ "normal", HOSPES_LATENCY_normal }, { "interactive", HOSPES_LATENCY_interactive }, { "batch", HOSPES_LATENCY_batch }, { NULL, 0 }
 };
 const struct name disk_format_names[] = {
 	{ "raw", DISK_RAW }, { "qcow2", DISK_QCOW2 }, { "vhd", DISK_VHD }, { "qed", DISK_QED }, { "empty", DISK_EMPTY }, { NULL, 0 }

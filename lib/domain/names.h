@@ -8,8 +8,8 @@ struct name {
 };
 
 /* Tables end with a NULL name. The first name of a value is the one printed. */
-extern const struct name domain_type_names[], action_names[], tsc_mode_names[], disk_format_names[],
-	disk_backend_names[];
+extern const struct name domain_type_names[], action_names[], tsc_mode_names[], latency_class_names[],
+	disk_format_names[], disk_backend_names[];
 /* Those of xl.cfg where they differ. */
 extern const struct name action_keywords[];
 extern const char *const order_top[],

@@ -327,6 +327,21 @@ static int parse_affinity(struct parser *ps, const char *key, bool soft)
 	return 0;
 }
 
+/* One of the names in @table: 1 found, 0 not there, -errno with the problem. */
+static int parse_name(struct parser *ps, const char *key, const struct name *table, int *out)
+{
+	const char *s;
+	int value, rc = parser_string(ps, key, &s);
+
+	if (rc <= 0)
+		return rc;
+	value = value_of(table, s);
+	if (value < 0)
+		return parser_bad(ps, line_of(ps, key), "bad-value", "invalid value \"%.40s\" for \"%s\"", s, key);
+	*out = value;
+	return 1;
+}
+
 static int parse_cpus(struct parser *ps)
 {
 	struct domain_config *c = ps->c;
@@ -337,7 +352,8 @@ static int parse_cpus(struct parser *ps)
 		domain_config_set_other(c, "b_info/numa_placement", json_object_new_string("False"));
 	if (take_int(ps, "cpu_weight", &c->weight) < 0 || take_int(ps, "cap", &c->cap) < 0 ||
 	    take_int(ps, "period", &c->period) < 0 || take_int(ps, "slice", &c->slice) < 0 ||
-	    take_int(ps, "latency", &c->latency_class) < 0 ||
+	    take_int(ps, "latency", &c->latency) < 0 ||
+	    parse_name(ps, "latency_class", latency_class_names, &c->latency_class) < 0 ||
 	    take_bool(ps, "nestedhvm", &c->nestedhvm, "b_info/nested_hvm") < 0 ||
 	    take_bool(ps, "vpmu", &c->vpmu, "b_info/vpmu") < 0)
 		return -EINVAL;
@@ -376,9 +392,7 @@ static int parse_mode(struct parser *ps, const char *key, const struct name *tab
 		*out = (int)n;
 		return 1;
 	}
-	*out = value_of(table, s);
-	return *out < 0 ? parser_bad(ps, line_of(ps, key), "bad-value", "invalid value \"%.40s\" for \"%s\"", s, key) :
-			  1;
+	return parse_name(ps, key, table, out);
 }
 
 static int parse_time(struct parser *ps)

@@ -113,19 +113,14 @@ static int limit_memory(struct builder *g)
 /* What the hypervisor may use for it. One that cannot be told has no such bound. */
 static int bound_overhead(struct builder *g)
 {
-	struct hospes_overhead *op;
+	struct hospes_overhead op = { .domid = (domid_t)g->domid,
+				      .flags = HOSPES_OVERHEAD_set,
+				      .max = (uint64_t)g->c->overhead_max << 20 };
 	int rc;
 
 	if (g->c->overhead_max == UINT32_MAX || !(hcall_features(g->h) & HOSPES_FEATURE_overhead))
 		return 0;
-	op = hcall_alloc(g->h, sizeof(*op));
-	if (!op)
-		return builder_refused(g, "a bound of what the hypervisor uses for it", -ENOMEM);
-	*op = (struct hospes_overhead){ .domid = (domid_t)g->domid,
-					.flags = HOSPES_OVERHEAD_set,
-					.max = (uint64_t)g->c->overhead_max << 20 };
-	rc = (int)hcall(g->h, __HYPERVISOR_hospes_op, HOSPES_overhead, hcall_address(g->h, op), 0, 0, 0);
-	hcall_free(g->h, op, sizeof(*op));
+	rc = hcall_hospes(g->h, HOSPES_overhead, &op, sizeof(op));
 	return rc ? builder_refused(g, "a bound of what the hypervisor uses for it", rc) : 0;
 }
 
@@ -264,6 +259,23 @@ static int schedule(struct builder *g)
 	return rc ? builder_refused(g, "its weight and cap", rc) : 0;
 }
 
+/* How soon it runs. It is a promise, so a hypervisor that cannot keep it is no place for a domain that asks for more than what all have. */
+static int set_class(struct builder *g)
+{
+	struct hospes_latency op = { .domid = (domid_t)g->domid,
+				     .flags = HOSPES_LATENCY_set,
+				     .class = (uint32_t)g->c->latency_class };
+	int rc;
+
+	if (g->c->latency_class == HOSPES_LATENCY_normal)
+		return 0;
+	rc = hcall_hospes(g->h, HOSPES_latency, &op, sizeof(op));
+	if (rc == -ENOSYS)
+		return problem_set(g->p, ENOSYS, "not-supported", g->step, "leave latency_class away, or boot Hospes",
+				   "this hypervisor has no classes of latency");
+	return rc ? builder_refused(g, "its class of latency", rc) : 0;
+}
+
 static int set_tsc(struct builder *g)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_settscinfo, .domain = (domid_t)g->domid };
@@ -281,9 +293,9 @@ static int set_tsc(struct builder *g)
 
 int create_domain(struct builder *g)
 {
-	static int (*const parts[])(struct builder * g) = { create,	    domctl_max_vcpus, limit_memory,
-							    bound_overhead, size_pool,	      pin,
-							    schedule,	    set_tsc,	      policy_apply };
+	static int (*const parts[])(struct builder *
+				    g) = { create, domctl_max_vcpus, limit_memory, bound_overhead, size_pool,
+					   pin,	   schedule,	     set_class,	   set_tsc,	   policy_apply };
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -197,6 +197,20 @@ uint32_t hcall_features(struct hcall *h)
 	return h->features;
 }
 
+int hcall_hospes(struct hcall *h, unsigned op, void *arg, size_t size)
+{
+	void *there = hcall_alloc(h, size);
+	int rc;
+
+	if (!there)
+		return -ENOMEM;
+	memcpy(there, arg, size);
+	rc = (int)hcall(h, __HYPERVISOR_hospes_op, op, hcall_address(h, there), 0, 0, 0);
+	memcpy(arg, there, size);
+	hcall_free(h, there, size);
+	return rc;
+}
+
 uint64_t hcall_count(const struct hcall *h)
 {
 	return h->count;

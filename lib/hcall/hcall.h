@@ -54,6 +54,12 @@ int hcall_multi(struct hcall *h, struct hcall_call *calls, unsigned nr);
 /* What the hypervisor has beyond Xen: HOSPES_FEATURE_* of abi/hospes.h, asked for once a handle; 0 on Xen. */
 uint32_t hcall_features(struct hcall *h);
 
+/*
+ * Hypercall 63, operation @op (HOSPES_* of abi/hospes.h), whose argument is @arg, of @size bytes, in and out. 0 or -errno; -ENOSYS: Xen, or a Hospes
+ * that is older; -ENOMEM.
+ */
+int hcall_hospes(struct hcall *h, unsigned op, void *arg, size_t size);
+
 /* Number of hypercalls made on this handle so far, for `--timings`. */
 uint64_t hcall_count(const struct hcall *h);
 

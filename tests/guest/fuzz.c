@@ -65,7 +65,7 @@ static const struct {
 	{ HC_domctl, 1, 0 },
 	{ 41, 3, 0 },  /* dm_op */
 	{ 42, 4, 0 },  /* hypfs_op */
-	{ 63, 22, 0 }, /* hospes_op */
+	{ 63, 23, 0 }, /* hospes_op */
 };
 #define NR_CALLS (sizeof(calls) / sizeof(calls[0]))
 

@@ -25,7 +25,7 @@ PATIENCE = 30  # seconds until something that must come counts as lost
 GUEST, SHUTDOWN, PAGE, STATE, ADVANCE, LOG, FAIL, TAKE_MEMORY, GRANT = range(64, 73)
 ANY = (1 << 64) - 1
 
-HC_memory_op, HC_xen_version, HC_grant_table_op, HC_event_channel_op, HC_hvm_op, HC_sysctl, HC_domctl = 12, 17, 20, 32, 34, 35, 36
+HC_memory_op, HC_xen_version, HC_grant_table_op, HC_event_channel_op, HC_hvm_op, HC_sysctl, HC_domctl, HC_hospes_op = 12, 17, 20, 32, 34, 35, 36, 63
 EVTCHNOP_bind_interdomain, EVTCHNOP_close, EVTCHNOP_send, EVTCHNOP_alloc_unbound = 0, 3, 4, 6
 HVMOP_get_param = 1
 STORE_PFN, STORE_EVTCHN, CONSOLE_PFN, CONSOLE_EVTCHN = 1, 2, 17, 18
@@ -128,7 +128,7 @@ class Sim:
         return self.link.request(LOG)[2].decode(errors="replace")
 
     def fail_call(self, error, nr=ANY, command=ANY, skip=0):
-        """One of domain 0's next hypercalls fails: the one after @skip that match."""
+        """One of domain 0's next hypercalls fails: the one after @skip that match; with ANY, each that does."""
         self.link.request(FAIL, skip, error, nr, command)
 
     def take_memory(self, left):

@@ -216,6 +216,8 @@ static bool shall_fail(uint64_t nr, const uint64_t args[5])
 	}
 	if (world.fail.cmd != ~0UL && world.fail.cmd != cmd)
 		return false;
+	if (world.fail.skip == ~0UL)
+		return true; /* each of them */
 	if (world.fail.skip--)
 		return false;
 	world.fail.armed = false;

@@ -8,7 +8,7 @@ PROMISE = 1_000_000  # ns: of a hundred wake-ups of an interactive domain, 99 wa
 def interactive_beside_spinners():
     """A domain that works for a millisecond out of ten, beside eight that spin on its CPU: its timer's p99 is within the promise of its class."""
     def domain(name, how, which):
-        return {"name": name, "type": "pvh", "kernel": guest("latency64"), "memory": 4, "vcpus": 1, "extra": how, "launch_class": which}
+        return {"name": name, "type": "pvh", "kernel": guest("latency64"), "memory": 4, "vcpus": 1, "extra": how, "latency_class": which}
 
     spinners = [domain(f"spin{i}", "spinner", ["normal", "batch"][i % 2]) for i in range(8)]
     with Machine(launch([*spinners, domain("waker", "waker", "interactive")]), memory="256M", cpus=1, icount=True, append="guest_loglvl=all") as m:

@@ -2,6 +2,7 @@
 #include "control_test.h"
 
 #include "abi/hospes.h"
+#include "hv/sched.h"
 
 #define TARGET 0x10000UL /* where copies go in the plain domain */
 
@@ -52,11 +53,13 @@ static void only_for_control(void **state)
 
 	assert_int_equal(hospes(tools, HOSPES_features, &c),
 			 HOSPES_FEATURE_copy | HOSPES_FEATURE_zeroed | HOSPES_FEATURE_grant_notify |
-				 HOSPES_FEATURE_grant_holders | HOSPES_FEATURE_grant_revoke | HOSPES_FEATURE_overhead);
+				 HOSPES_FEATURE_grant_holders | HOSPES_FEATURE_grant_revoke | HOSPES_FEATURE_overhead |
+				 HOSPES_FEATURE_latency);
 	assert_int_equal(hospes(plain, HOSPES_features, &c), HOSPES_FEATURE_grant_notify);
 	assert_int_equal(hospes(plain, HOSPES_grant_holders, &c), -ENOSYS);
 	assert_int_equal(hospes(plain, HOSPES_grant_revoke, &c), -ENOSYS);
 	assert_int_equal(hospes(plain, HOSPES_overhead, &c), -ENOSYS);
+	assert_int_equal(hospes(plain, HOSPES_latency, &c), -ENOSYS);
 	c.domid = tools->id;
 	assert_int_equal(hospes(plain, HOSPES_copy, &c), -ENOSYS);
 	assert_int_equal(hospes(tools, 99, &c), -ENOSYS);
@@ -214,6 +217,48 @@ static void odd_memory(void **state)
 	assert_true(hospes(tools, HOSPES_copy, &c) < 0);
 }
 
+static long latency(struct domain *d, struct hospes_latency *op)
+{
+	return call_arg(d->vcpu[0], __HYPERVISOR_hospes_op, HOSPES_latency, op, sizeof(*op));
+}
+
+/* Told, and set by whoever controls the domain; what is refused changes nothing. */
+static void latency_class(void **state)
+{
+	struct hospes_latency op = { .domid = plain->id, .class = 77 };
+	uint64_t waits = 0;
+
+	assert_int_equal(latency(tools, &op), 0);
+	assert_int_equal(op.class, HOSPES_LATENCY_normal);
+	op.flags = HOSPES_LATENCY_set;
+	op.class = HOSPES_LATENCY_interactive;
+	assert_int_equal(latency(tools, &op), 0);
+	assert_int_equal(sched_class(plain), CLASS_INTERACTIVE);
+	assert_int_equal(sched_class(tools), CLASS_NORMAL);
+	op.class = HOSPES_LATENCY_batch + 1;
+	assert_int_equal(latency(tools, &op), -EINVAL);
+	op.class = HOSPES_LATENCY_batch;
+	op.flags = HOSPES_LATENCY_set | 2;
+	assert_int_equal(latency(tools, &op), -EINVAL);
+	op.flags = HOSPES_LATENCY_set;
+	assert_int_equal(latency(plain, &op), -ENOSYS);
+	op.domid = 99;
+	assert_int_equal(latency(tools, &op), -ESRCH);
+	assert_int_equal(sched_class(plain), CLASS_INTERACTIVE);
+	assert_int_equal(host_hypercall(tools->vcpu[0], __HYPERVISOR_hospes_op, HOSPES_latency, ~0UL - 8, 0, 0, 0),
+			 -EFAULT);
+	op = (struct hospes_latency){ .domid = plain->id };
+	assert_int_equal(latency(tools, &op), 0);
+	assert_int_equal(op.class, HOSPES_LATENCY_interactive);
+	for (unsigned i = 0; i < HOSPES_LATENCY_WAITS; i++)
+		waits += op.waits[i];
+	assert_int_equal(waits, 0);
+	/* What the scheduler has counted. */
+	plain->vcpu[0]->sched->waits[3]++;
+	assert_int_equal(latency(tools, &op), 0);
+	assert_int_equal(op.waits[3], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +269,7 @@ int main(void)
 		cmocka_unit_test_setup(in_slices, control_setup),
 		cmocka_unit_test_setup(writes_are_logged, control_setup),
 		cmocka_unit_test_setup(odd_memory, control_setup),
+		cmocka_unit_test_setup(latency_class, control_setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Lives of domains by xl alone: every verb that changes one, --json of all, console, metrics, progress; on hospesd and the real store."""
+import errno
 import json
 import os
 import pty
@@ -8,7 +9,7 @@ import subprocess
 import sys
 
 import xl_lab
-from sim import POWEROFF, Sim
+from sim import ANY, POWEROFF, HC_hospes_op, Sim
 from xl_lab import BUILD, XL, XlWorld, good
 
 
@@ -152,6 +153,44 @@ def test_later():
             assert w.xl(verb, "-s", "socat", "--debug", "-C", "x", "web", "host").stderr == r.stderr, verb
 
 
+def classes(w):
+    """What each domain's class is by the tool, by name."""
+    return {d["name"]: d["class"] for d in json.loads(good(w.xl("--json", "sched-credit2")))}
+
+
+def test_latency_class():
+    """A class by the configuration, which stays with the domain's next life, and another one while it runs; what Debian's xl prints stays as it is."""
+    with XlWorld() as w:
+        good(w.xl("create", w.file("web", 'latency_class = "interactive"')))
+        good(w.xl("create", w.file("other")))
+        assert classes(w) == {"Domain-0": "normal", "web": "interactive", "other": "normal"}
+        table = good(w.xl("sched-credit2"))
+        good(w.xl("sched-credit2", "-d", "other", "--class", "batch"))
+        assert classes(w) == {"Domain-0": "normal", "web": "interactive", "other": "batch"}
+        assert good(w.xl("sched-credit2")) == table and "batch" not in table
+        good(w.xl("sched-credit2", "-d", "web", "--class=normal", "-w", "512"))
+        assert classes(w)["web"] == "normal" and " 512 " in good(w.xl("sched-credit2", "-d", "web"))
+        assert json.loads(good(w.xl("list", "-l", "web")))[0]["config"]["b_info"]["latency_class"] == "interactive"
+        for words, code in ((("-d", "web", "--class", "fast"), "bad-value"), (("-d", "nobody", "--class", "batch"), None), (("--class", "batch"), None)):
+            r = w.xl("sched-credit2", *words)
+            assert r.returncode == 1 and (not code or f"({code})" in r.stderr and "next: " in r.stderr), r
+        r = w.xl("create", w.file("third", 'latency_class = "2"'))
+        assert r.returncode == 1 and "(bad-value)" in r.stderr, r
+
+
+def test_latency_class_on_xen():
+    """Where there are none, whoever asks for one hears it; everything else is as ever."""
+    with XlWorld() as w:
+        w.sim.fail_call(errno.ENOSYS, nr=HC_hospes_op, skip=ANY)
+        good(w.xl("create", w.file("web")))
+        r = w.xl("sched-credit2", "-d", "web", "--class", "batch")
+        assert r.returncode == 1 and "this hypervisor has no classes of latency (not-supported)" in r.stderr, r
+        assert "class" not in good(w.xl("--json", "sched-credit2")) and "wakeup_wait" not in good(w.xl("metrics"))
+        r = w.xl("create", w.file("other", 'latency_class = "batch"'))
+        assert r.returncode == 3 and "this hypervisor has no classes of latency (not-supported)" in r.stderr, r
+        good(w.xl("create", w.file("third", 'latency_class = "normal"')))
+
+
 def test_metrics():
     """OpenMetrics as its text format has it: families whole and in one place, types, units, labels, the end."""
     with XlWorld() as w:
@@ -175,7 +214,7 @@ def test_metrics():
                 continue
             m = re.fullmatch(r'([a-z_]+)(\{[a-z_]+="(?:[^"\\]|\\["\\n])*"(?:,[a-z_]+="(?:[^"\\]|\\["\\n])*")*\})? (-?[0-9.e+]+)', line)
             assert m, line
-            assert m[1] == name + ("_total" if family["type"] == "counter" else ""), line
+            assert m[1] == name + {"counter": "_total", "histogram": "_bucket"}.get(family["type"], ""), line
             assert (m[1], m[2]) not in samples, line
             samples.add((m[1], m[2]))
             family["seen"] = True
@@ -185,6 +224,9 @@ def test_metrics():
         assert len(kinds) == 7 and 0 < sum(int(n) for _, n in kinds) <= int(most[1]) == 3 << 20, text
         most = re.search(r'^xen_domain_hypervisor_memory_max_bytes\{domid="2",name="other"\} (\d+)$', text, re.M)
         assert int(most[1]) > 16 << 20, text  # the default
+        waits = re.findall(r'^xen_domain_wakeup_wait_seconds_bucket\{domid="1",name="web",le="([0-9.]+|\+Inf)"\} (\d+)$', text, re.M)
+        assert len(waits) == 16 and waits[-1][0] == "+Inf" and [int(n) for _, n in waits] == sorted(int(n) for _, n in waits), waits
+        assert [float(le) for le, _ in waits[:-1]] == [2 ** i / 1e6 for i in range(15)], waits
         assert 'max_bytes{domid="0"' not in text.partition("hypervisor_memory_max")[2], text  # who controls others has no bound
 
 

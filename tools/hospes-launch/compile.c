@@ -44,9 +44,9 @@ struct compiler {
 
 /* Keys compile understands; the last ones are its own. */
 static const char *const used_keys[] = {
-	"name",	 "type",	 "kernel",	 "ramdisk",	 "memory",	  "maxmem",	  "vcpus",	"uuid",
-	"extra", "root",	 "cmdline",	 "on_poweroff",	 "on_reboot",	  "on_crash",	  "cpu_weight", "cap",
-	"cpus",	 "launch_domid", "launch_roles", "launch_links", "launch_grants", "launch_class",
+	"name",		 "type", "kernel",	 "ramdisk",	 "memory",	 "maxmem",	  "vcpus",	"uuid",
+	"extra",	 "root", "cmdline",	 "on_poweroff",	 "on_reboot",	 "on_crash",	  "cpu_weight", "cap",
+	"latency_class", "cpus", "launch_domid", "launch_roles", "launch_links", "launch_grants",
 };
 
 static bool in_list(const char *const *list, size_t n, const char *key)
@@ -187,12 +187,12 @@ static int put_class(struct fdt_writer *w, const struct config *c)
 {
 	static const char *const classes[] = { "interactive", "normal", "batch" };
 	const char *s;
-	int rc = get_string(c, "launch_class", &s);
+	int rc = get_string(c, "latency_class", &s);
 
 	if (rc <= 0)
 		return rc;
 	if (!IN(classes, s))
-		return error("%s: launch_class: \"%s\" is neither interactive nor normal nor batch", c->file, s);
+		return error("%s: latency_class: \"%s\" is neither interactive nor normal nor batch", c->file, s);
 	fdtw_string(w, "hospes,class", s);
 	return 0;
 }

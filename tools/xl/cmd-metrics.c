@@ -162,6 +162,39 @@ out:
 	free(o);
 }
 
+/* One domain's histogram; each bucket has those before it too. Nobody adds the waits up, so there is neither sum nor count. */
+static void wait_buckets(struct text *t, const struct domain *d, const struct hospes_latency *l)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < HOSPES_LATENCY_WAITS; i++) {
+		char label[48];
+
+		sum += l->waits[i];
+		if (i < HOSPES_LATENCY_WAITS - 1)
+			snprintf(label, sizeof(label), ",le=\"%.6f\"", (double)(1U << i) / 1e6);
+		else
+			strcpy(label, ",le=\"+Inf\"");
+		sample(t, "xen_domain_wakeup_wait_seconds_bucket", d, label, (double)sum);
+	}
+}
+
+static void latency_family(struct text *t, const struct domains *l)
+{
+	struct hospes_latency one;
+	bool any = false;
+
+	for (unsigned i = 0; i < l->nr; i++) {
+		if (!domain_latency(l->d[i].info.domain, &one))
+			continue;
+		if (!any)
+			family(t, "xen_domain_wakeup_wait_seconds", "histogram", "seconds",
+			       "How long virtual CPUs that woke up waited for a CPU.");
+		any = true;
+		wait_buckets(t, &l->d[i], &one);
+	}
+}
+
 static void device_families(struct text *t, const struct stats *s, unsigned nr)
 {
 	static const struct {
@@ -225,6 +258,7 @@ int cmd_metrics(int argc, char **argv)
 	gauge(&t, "xen_domains", "", "Domains, domain 0 among them.", l.nr);
 	domain_families(&t, &l);
 	overhead_families(&t, &l);
+	latency_family(&t, &l);
 	device_families(&t, s, l.nr);
 	text_add(&t, "# EOF\n");
 	fputs(t.s, stdout);

@@ -8,7 +8,9 @@
 
 #include <json-c/json.h>
 
+#include "abi/hospes.h"
 #include "cmd.h"
+#include "domain/names.h"
 #include "domains.h"
 #include "hcall/hcall.h"
 #include "machine.h"
@@ -17,8 +19,8 @@
 struct request {
 	unsigned sched; /* the one the verb is about */
 	const char *domain, *pool;
-	bool params;				    /* -s: of the scheduler, not of domains */
-	long weight, cap, tslice, ratelimit, delay; /* -1: not given */
+	bool params;					   /* -s: of the scheduler, not of domains */
+	long weight, cap, class, tslice, ratelimit, delay; /* -1: not given */
 };
 
 static void header(void)
@@ -50,11 +52,15 @@ static int show_domain(const struct domain *d, unsigned sched, struct json_objec
 		return xl_hcall_failed(rc, d->info.domain, "scheduler", "the domain's parameters");
 	if (xl_json()) {
 		struct json_object *o = json_object_new_object();
+		struct hospes_latency l;
 
 		json_object_object_add(o, "domid", json_object_new_int(d->info.domain));
 		json_object_object_add(o, "name", d->name ? json_object_new_string(d->name) : NULL);
 		json_object_object_add(o, "weight", json_object_new_int(p.u.credit2.weight));
 		json_object_object_add(o, "cap", json_object_new_int(p.u.credit2.cap));
+		if (domain_latency(d->info.domain, &l)) /* Debian's table has no room for it, and Xen has none */
+			json_object_object_add(o, "class",
+					       json_object_new_string(name_of(latency_class_names, (int)l.class)));
 		json_object_array_add(a, o);
 	} else {
 		printf("%-33s %4d %6u %4u\n", domain_label(d), d->info.domain, p.u.credit2.weight, p.u.credit2.cap);
@@ -145,6 +151,18 @@ int xl_wrong_scheduler(unsigned have, unsigned wanted)
 	return XL_FAILED;
 }
 
+static int set_class(uint32_t domid, long class)
+{
+	struct hospes_latency op = { .domid = (domid_t)domid, .flags = HOSPES_LATENCY_set, .class = (uint32_t) class };
+	int rc = hcall_hospes(xl_hcall(), HOSPES_latency, &op, sizeof(op));
+
+	if (rc == -ENOSYS)
+		return xl_fail(ENOSYS, "not-supported", "scheduler", "change weight and cap, or boot Hospes",
+			       "this hypervisor has no classes of latency");
+	return rc ? xl_hcall_failed(rc, domid, "scheduler", "the class") : XL_OK;
+}
+
+/* Weight and cap, then the class. */
 static int set_domain(const struct request *r, const struct domain *d)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = d->info.domain };
@@ -165,7 +183,9 @@ static int set_domain(const struct request *r, const struct domain *d)
 		op.u.scheduler_op.sched_id = r->sched;
 		rc = hcall_domctl(xl_hcall(), &op);
 	}
-	return rc < 0 ? xl_hcall_failed(rc, d->info.domain, "scheduler", "these parameters") : XL_OK;
+	if (rc < 0)
+		return xl_hcall_failed(rc, d->info.domain, "scheduler", "these parameters");
+	return r->class < 0 ? XL_OK : set_class(d->info.domain, r->class);
 }
 
 static int one_domain(const struct request *r)
@@ -179,7 +199,7 @@ static int one_domain(const struct request *r)
 		return xl_fail(ESRCH, "no-such-domain", "scheduler", "see xl list for the domains there are",
 			       "domain %s does not exist", r->domain);
 	have = domain_scheduler(&d);
-	if (r->weight == -1 && r->cap == -1) {
+	if (r->weight == -1 && r->cap == -1 && r->class == -1) {
 		header();
 		fflush(stdout);
 		rc = have == r->sched ? show_domain(&d, r->sched, a) : xl_wrong_scheduler(have, r->sched);
@@ -229,11 +249,24 @@ static long number(const char *s)
 	return n;
 }
 
+static long class_of(const char *s)
+{
+	int class = value_of(latency_class_names, s);
+
+	if (class < 0)
+		exit(xl_fail(EINVAL, "bad-value", "scheduler", "write interactive, normal or batch",
+			     "\"%s\" is no class of latency", s));
+	return class;
+}
+
+#define OPTION_CLASS 256 /* without a letter: Debian's xl may want them all */
+
 static int run(int argc, char **argv, unsigned sched)
 {
 	static const struct option longs[] = { { "domain", 1, NULL, 'd' },
 					       { "weight", 1, NULL, 'w' },
 					       { "cap", 1, NULL, 'c' },
+					       { "class", 1, NULL, OPTION_CLASS },
 					       { "schedparam", 0, NULL, 's' },
 					       { "tslice_ms", 1, NULL, 't' },
 					       { "ratelimit_us", 1, NULL, 'r' },
@@ -241,7 +274,7 @@ static int run(int argc, char **argv, unsigned sched)
 					       { "cpupool", 1, NULL, 'p' },
 					       { "help", 0, NULL, 'h' },
 					       { 0 } };
-	struct request r = { sched, NULL, NULL, false, -1, -1, -1, -1, -1 };
+	struct request r = { sched, NULL, NULL, false, -1, -1, -1, -1, -1, -1 };
 	int64_t pool = -1;
 	int opt;
 
@@ -255,6 +288,8 @@ static int run(int argc, char **argv, unsigned sched)
 
 		if (to)
 			*to = number(optarg);
+		else if (opt == OPTION_CLASS)
+			r.class = class_of(optarg);
 		else if (opt == 'd')
 			r.domain = optarg;
 		else if (opt == 's')
@@ -268,7 +303,7 @@ static int run(int argc, char **argv, unsigned sched)
 					 "Specifying a cpupool or schedparam is not allowed with domain options." :
 					 "Specifying a cpupool is not allowed with other options.");
 	}
-	if (!r.domain && (r.weight != -1 || r.cap != -1))
+	if (!r.domain && (r.weight != -1 || r.cap != -1 || r.class != -1))
 		return xl_refuse(EINVAL, "bad-request", "scheduler", "add -d <domain>", "Must specify a domain.");
 	if (!r.params && (r.tslice != -1 || r.ratelimit != -1 || r.delay != -1))
 		return xl_refuse(EINVAL, "bad-request", "scheduler", "add -s",

@@ -122,6 +122,7 @@ const struct command commands[] = {
 	  "-d DOMAIN, --domain=DOMAIN        One domain\n"
 	  "-w WEIGHT, --weight=WEIGHT        Its share\n"
 	  "-c CAP,    --cap=CAP              Its limit, in percent of a CPU\n"
+	  "           --class=CLASS          How soon it runs: interactive, normal or batch\n"
 	  "-s         --schedparam           The scheduler itself\n"
 	  "-r RLIMIT, --ratelimit_us=RLIMIT  Its shortest run, in us\n"
 	  "-p CPUPOOL, --cpupool=CPUPOOL     One pool\n" },

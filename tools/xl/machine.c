@@ -258,17 +258,14 @@ char *domain_nodes(uint32_t domid)
 
 bool domain_overhead(uint32_t domid, struct hospes_overhead *to)
 {
-	struct hospes_overhead *op;
-	long rc;
+	*to = (struct hospes_overhead){ .domid = (domid_t)domid };
+	return hcall_hospes(xl_hcall(), HOSPES_overhead, to, sizeof(*to)) == 0;
+}
 
-	if (!(hcall_features(xl_hcall()) & HOSPES_FEATURE_overhead))
-		return false;
-	op = buffer(sizeof(*op));
-	*op = (struct hospes_overhead){ .domid = (domid_t)domid };
-	rc = hcall(xl_hcall(), __HYPERVISOR_hospes_op, HOSPES_overhead, hcall_address(xl_hcall(), op), 0, 0, 0);
-	*to = *op;
-	hcall_free(xl_hcall(), op, sizeof(*op));
-	return rc == 0;
+bool domain_latency(uint32_t domid, struct hospes_latency *to)
+{
+	*to = (struct hospes_latency){ .domid = (domid_t)domid };
+	return hcall_hospes(xl_hcall(), HOSPES_latency, to, sizeof(*to)) == 0;
 }
 
 bool domain_share(uint32_t domid, unsigned sched, unsigned *weight, unsigned *cap)

@@ -16,6 +16,9 @@ struct xen_sysctl_physinfo machine_physinfo(void);
 struct hospes_overhead;
 /* What the hypervisor uses for a domain. false: it is gone, or the hypervisor does not tell. */
 bool domain_overhead(uint32_t domid, struct hospes_overhead *to);
+struct hospes_latency;
+/* Its class of latency and how it fared. false: it is gone, or the hypervisor has no classes. */
+bool domain_latency(uint32_t domid, struct hospes_latency *to);
 /* CPUs there may be: the highest id and one. */
 unsigned machine_nr_cpus(void);
 /* Node of each CPU id; ~0: none. To be freed. */
