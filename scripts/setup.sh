@@ -6,7 +6,7 @@ packages="gcc clang lld llvm make binutils libc6-dev python3 git ca-certificates
  qemu-system-x86 busybox-static cpio dpkg-dev clang-format
  libcmocka-dev libfdt-dev device-tree-compiler libxen-dev
  liblzma-dev liblz4-dev zlib1g-dev libzstd-dev xz-utils lz4 zstd
- valgrind libjson-c-dev libncurses-dev libseccomp-dev libbz2-dev libcapstone-dev acpica-tools mandoc grub-pc-bin grub-efi-amd64-bin ovmf grub-common xorriso mtools mmdebstrap e2fsprogs systemd guile-3.0 rpm"
+ valgrind libjson-c-dev libncurses-dev libseccomp-dev libbz2-dev libcapstone-dev acpica-tools mandoc grub-pc-bin grub-efi-amd64-bin ovmf grub-common xorriso mtools mmdebstrap e2fsprogs systemd guile-3.0 rpm iproute2 net-tools"
 
 missing=""
 for p in $packages; do

@@ -460,6 +460,7 @@ void device_from_back(struct device *dev, const struct xs_node *back)
 	dev->bridge = dup_value(back, "bridge");
 	dev->vifname = dup_value(back, "vifname");
 	dev->ip = dup_value(back, "ip");
+	dev->gatewaydev = dup_value(back, "gatewaydev");
 	dev->mtu = mtu ? (unsigned)strtoul(mtu, NULL, 10) : 0;
 	if (mac)
 		sscanf(mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &dev->mac[0], &dev->mac[1], &dev->mac[2], &dev->mac[3],

@@ -227,9 +227,24 @@ static void plug_nic(void *arg)
 	op_fail(&x->op);
 }
 
+/* Xen's scripts print into a log of their own, and leave in this node why they failed: those are the words people need. */
+static void got_complaint(void *arg, int err, const char *body, size_t len)
+{
+	struct plug *x = arg;
+	struct problem *p = &x->op.problem;
+	if (!err && len && !strcmp(p->code, "script-failed")) {
+		snprintf(p->cause, sizeof(p->cause), "%s: %s", x->dev->script, body);
+		for (char *c = p->cause; *c; c++)
+			if (*c == '\n')
+				*c = ' ';
+	}
+	op_fail(&x->op);
+}
+
 static void script_ended(void *arg, const struct problem *p, const char *output)
 {
 	struct plug *x = arg;
+	char path[DEVICE_PATH + 16];
 	if (*output)
 		dom_log(x->op.dom, "%s says: %s", x->dev->script, output);
 	if (!p || x->out) {
@@ -240,7 +255,8 @@ static void script_ended(void *arg, const struct problem *p, const char *output)
 	}
 	x->op.problem = *p;
 	snprintf(x->op.problem.step, sizeof(x->op.problem.step), "%s %d", x->dev->class, x->dev->devid);
-	op_fail(&x->op);
+	snprintf(path, sizeof(path), "%s/hotplug-error", x->back);
+	xs_read(path, got_complaint, x);
 }
 
 static void run_script(struct plug *x)

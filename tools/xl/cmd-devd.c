@@ -121,12 +121,16 @@ static int run_script(const char *script, const char *path, bool disk, const cha
 	return status;
 }
 
-/* Tell the toolstack and whoever reads the log that a device cannot be had. */
+/* Tell the toolstack and whoever reads the log that a device cannot be had. What a script told already says more than that it failed. */
 static void complain(const char *path, const struct problem *p)
 {
-	fprintf(stderr, "xl devd: %s: %s\n    next: %s\n", path, p->cause, p->next);
-	set(0, path, "hotplug-error", p->cause);
+	char *told = value(path, "hotplug-error");
+
+	fprintf(stderr, "xl devd: %s: %s\n    next: %s\n", path, told ? told : p->cause, p->next);
+	if (!told)
+		set(0, path, "hotplug-error", p->cause);
 	set(0, path, "hotplug-status", "error");
+	free(told);
 }
 
 /* All a disk's driver waits for, at once. */
