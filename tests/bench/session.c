@@ -3,10 +3,12 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -110,6 +112,22 @@ int run(unsigned n, char *const *argv)
 	printf("RUN %u forks %ld us %llu\n", n, (long)(begun() - before - 1) - (long)(kernel_threads() - threads),
 	       (unsigned long long)took);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* --- randomness --- */
+
+void seed(void)
+{
+	struct {
+		struct rand_pool_info info;
+		uint32_t words[64];
+	} pool = { { sizeof(pool.words) * 8, sizeof(pool.words) }, { 0 } };
+	int fd = (int)ok(open("/dev/random", O_WRONLY), "/dev/random");
+
+	for (unsigned i = 0; i < sizeof(pool.words) / sizeof(pool.words[0]); i++)
+		pool.words[i] = i;
+	ok(ioctl(fd, RNDADDENTROPY, &pool), "RNDADDENTROPY");
+	close(fd);
 }
 
 /* --- daemons --- */

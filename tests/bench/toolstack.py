@@ -18,7 +18,6 @@ ENTRY = 0xfffe
 MILLION = 1000000
 
 
-
 class Row(typing.NamedTuple):
     name: str
     what: str
@@ -33,14 +32,14 @@ class Row(typing.NamedTuple):
 ROWS = [
     Row("cold", "create, Linux with 128 MiB: the first, its kernel is unpacked", 40, True, forks=True),
     Row("create", "the same, warm", 42, True, "create_linux", 80),
-    Row("create_101", "the same beside 100 living domains", 56, True, "", 80, "create"),
+    Row("create_101", "the same beside 100 living domains", 56, True, "create_101", 80, "create"),
     Row("devices", "the same with disk and network, alone", 48, True, "create_devices", forks=True),
     Row("tiny", "create, guest of 5 KB", 50, True, "", 10),
     Row("tiny_100", "the same, the 100th living one", 52, True, "create_99", 10, "tiny"),
     Row("destroy", "destroy of Linux, to xl's return", 44, False, "destroy_linux", 10),
-    Row("destroy_101", "the same beside 100 living domains", 58, False, "", 10),
+    Row("destroy_101", "the same beside 100 living domains", 58, False, "destroy_101", 10),
     Row("destroy_tiny", "destroy of the small one, of 100", 60, False, "", 10),
-    Row("list", "list of 101", 54, False),
+    Row("list", "list of 101", 54, False, "list"),
 ]
 FLAT = 1.1
 REQUESTS = 40

@@ -3,6 +3,7 @@
  *
  *   mark N                       one marker (session.c)
  *   run N COMMAND...             a command between markers N and N + 1; what it took
+ *   seed                         randomness for the kernel, the same each time
  *   daemons                      how many processes there are, and how much memory they use
  *   drivers DOMID                events and grant mappings through the drivers of dom0's kernel; DOMID runs tests/guest/answer.c
  *   read DEVICE, write DEVICE    DISK_MIB MiB past the page cache
@@ -310,6 +311,8 @@ int main(int argc, char **argv)
 		mark((unsigned)atoi(with));
 	else if (!strcmp(what, "run") && argc > 3)
 		return run((unsigned)atoi(with), argv + 3);
+	else if (!strcmp(what, "seed"))
+		seed();
 	else if (!strcmp(what, "daemons"))
 		daemons();
 	else if (!strcmp(what, "drivers"))

@@ -14,6 +14,8 @@ void mark(unsigned n);
  * meanwhile beside it, without the kernel's own; its time. Its status.
  */
 int run(unsigned n, char *const *argv);
+/* Give the kernel randomness it believes in. It is the same each time. */
+void seed(void);
 /* Print "DAEMONS n KiB": all processes but the first and this one, and their share of memory. */
 void daemons(void);
 
