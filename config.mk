@@ -59,7 +59,7 @@ SYSTEMD_DIR      ?= $(PREFIX)/lib/systemd
 MODULES_LOAD_DIR ?= $(PREFIX)/lib/modules-load.d
 UDEV_DIR         ?= $(PREFIX)/lib/udev
 BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
-# The modules of a control domain's Linux, and the QEMU of xen-qemu-dom0-disk-backend.
+# The modules of a control domain's Linux, and the QEMU that serves disk images.
 LINUX_BACKEND_MODULES ?= xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkback xen-netback xen-pciback
 QEMU_XEN         ?= /usr/libexec/xen-qemu-system-i386
 # What starts services here: systemd, sysv or both.

@@ -17,7 +17,7 @@ from world import Store
 
 CREATE = ["create." + s for s in ("pool", "check", "lock", "balloon", "note", "build", "built", "publish", "introduce", "console", "devices", "unpause", "unpaused", "done")] + [
     "plug.wait", "plug.hotplug"]
-DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "kill", "erase", "gone")] + [
+DESTROY = ["destroy." + s for s in ("note", "settle", "look", "pause", "close", "devices", "images", "kill", "erase", "gone")] + [
     "unplug.wait", "unplug.hotplug"]
 FAIL = CREATE[:6] + ["create.forget"]
 RESTART = [s.replace("destroy", "restart") for s in DESTROY] + CREATE

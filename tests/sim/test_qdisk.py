@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Disks that QEMU serves: records as libxl's, no loop device, nobody else's file meanwhile, and an end that leaves nothing."""
+import os
+import pathlib
 import signal
 import sys
+import time
 
 import tap
 from lives import Lives, Problem
+from sim import PATIENCE
 
 
 def config(w, name, fmt="qcow2", **more):
@@ -78,17 +82,97 @@ def test_not_shared():
 
 
 def test_nobody_serves():
-    """No QEMU in domain 0: it says which service to start."""
+    """QEMU runs and takes no notice: its log is named."""
     with Lives() as w:
-        w.again("backend=300")
+        w.again("qemu=300")
         w.hands.wedged.add("*")
-        try:
-            create(w, config(w, "web"))
-        except Problem as p:
-            assert p.data["code"] == "no-backend" and "xen-qemu-dom0-disk-backend" in p.data["next"], p.data
-        else:
-            raise AssertionError("it was created")
+        refused(w, "no-backend", "qemu-dm-")
         assert not w.leftovers(), w.leftovers()
+
+
+def refused(w, code, advice):
+    try:
+        create(w, config(w, "web"))
+    except Problem as p:
+        assert p.data["code"] == code and advice in p.data["next"], p.data
+    else:
+        raise AssertionError("it was created")
+
+
+def serving(w):
+    """The processes that were started and live: {id of the domain: number}."""
+    out = {}
+    for line in w.started.read_text().splitlines():
+        number, *words = line.split()
+        command = pathlib.Path(f"/proc/{number}/cmdline")
+        if command.exists() and command.read_bytes().startswith(b"sleep"):
+            out[int(words[words.index("-xen-domid") + 1])] = int(number)
+    return out
+
+
+def served(w, domids):
+    """Wait until those are served, and nobody else is: the hands are quicker than a process."""
+    end = time.time() + PATIENCE
+    while sorted(serving(w)) != domids:
+        assert time.time() < end, serving(w)
+        time.sleep(0.01)
+    return serving(w)
+
+
+def test_one_for_each_domain():
+    """It serves all images of a domain, outlives hospesd, is known where libxl looks for it, and ends with the domain."""
+    with Lives() as w:
+        first, second = create(w, config(w, "web")), create(w, config(w, "other"))
+        image = w.folder / "disks" / "more"
+        image.write_bytes(bytes(4096))
+        w.call("device.attach", domain="web", kind="disk", config={"pdev_path": str(image), "vdev": "xvdb", "format": "vhd", "readwrite": 1})
+        before = served(w, [first, second])
+        for domid, number in before.items():
+            assert w.store.read(f"/local/domain/{domid}/image/device-model-pid") == str(number)
+        assert all(words in w.started.read_text() for words in ("-xen-attach", "-M xenpv"))
+        w.hospesd.kill(signal.SIGKILL)
+        w.start()
+        w.call("device.detach", domain="web", kind="disk", vdev="xvdb")
+        w.call("device.attach", domain="web", kind="disk", config={"pdev_path": str(image), "vdev": "xvdc", "format": "qcow2", "readwrite": 1})
+        assert serving(w) == before and len(w.started.read_text().splitlines()) == 2
+        w.call("domain.destroy", domain="web")
+        assert sorted(serving(w)) == [second]
+        w.call("domain.destroy", domain="other")
+        assert not serving(w) and not w.leftovers(), w.leftovers()
+
+
+def test_none_without_images():
+    with Lives() as w:
+        w.create("web", disks=1, nics=1)
+        w.call("domain.destroy", domain="web")
+        assert not w.started.read_text()
+
+
+def test_cannot_start():
+    with Lives(options=["--qemu", "/nowhere/qemu"]) as w:
+        refused(w, "no-qemu", "qemu-system-xen")
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_ends_at_once():
+    """Nobody waits for one that is gone."""
+    with Lives(options=["--wait", "qemu=3600000"]) as w:
+        w.hands.wedged.add("*")
+        (w.folder / "qemu").write_text("#!/bin/sh\necho it has no license\nexit 1\n")
+        refused(w, "qemu-ended", "qemu-dm-")
+        assert (w.folder / "log/qemu-dm-web.log").read_text() == "it has no license\n"
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_does_not_end():
+    """One that does not go when it is asked to is killed."""
+    with Lives() as w:
+        domid = create(w, config(w, "web"))
+        w.again("qemu=300")
+        number = served(w, [domid])[domid]
+        os.kill(number, signal.SIGSTOP)
+        w.call("domain.destroy", domain="web")
+        assert not serving(w) and not w.leftovers(), w.leftovers()
 
 
 if __name__ == "__main__":

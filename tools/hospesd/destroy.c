@@ -18,13 +18,14 @@
 #include "life.h"
 #include "loop.h"
 #include "ops.h"
+#include "qemu.h"
 #include "server.h"
 #include "settings.h"
 #include "userdata.h"
 #include "work.h"
 #include "xs.h"
 
-enum { PEND, ALONE, LOOK, PAUSE, CLOSE, DEVICES, KILL, ERASE, GONE };
+enum { PEND, ALONE, LOOK, PAUSE, CLOSE, DEVICES, IMAGES, KILL, ERASE, GONE };
 
 /* One who waits for the end of the same operation. */
 struct also {
@@ -181,7 +182,7 @@ static void close_devices(struct op *op)
 		return;
 	}
 	xs_batch_free(b);
-	op_goto(op, KILL);
+	op_goto(op, IMAGES);
 }
 
 static void wait_devices(struct op *op)
@@ -192,6 +193,16 @@ static void wait_devices(struct op *op)
 		unplug_start(op, op->dom, dev, true, NULL);
 	if (!--op->children)
 		op_next(op);
+}
+
+static void served(void *arg)
+{
+	op_next(arg);
+}
+
+static void end_qemu(struct op *op)
+{
+	qemu_end(op->dom->id, served, op);
 }
 
 static void kill_run(struct work *w, struct hcall *h)
@@ -333,6 +344,7 @@ static const struct op_step steps[] = {
 	[PAUSE] = { "pause", pause_domain },
 	[CLOSE] = { "close", close_devices },
 	[DEVICES] = { "devices", wait_devices },
+	[IMAGES] = { "images", end_qemu },
 	[KILL] = { "kill", kill_domain },
 	[ERASE] = { "erase", erase },
 	[GONE] = { "gone", wait_gone },

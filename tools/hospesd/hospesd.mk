@@ -3,6 +3,7 @@ HOSPESD_SRCS := $(sort $(wildcard tools/hospesd/*.c))
 HOSPESD_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/tool/hospesd/%.o)
 HOSPESD_SAN_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/san/hospesd/%.o)
 HOSPESD_LIBS := guest domain hcall store host base
+$(BUILD)/tool/hospesd/tools/hospesd/settings.o $(BUILD)/san/hospesd/tools/hospesd/settings.o: LIB_CPPFLAGS += -DQEMU_XEN='"$(QEMU_XEN)"'
 
 $(BUILD)/tool/hospesd/%.o: %.c
 	@mkdir -p $(@D)

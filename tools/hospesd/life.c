@@ -19,6 +19,7 @@
 #include "hv.h"
 #include "loop.h"
 #include "ops.h"
+#include "qemu.h"
 #include "records.h"
 #include "sched.h"
 #include "sharing.h"
@@ -570,7 +571,8 @@ static void got_disks(void *arg, int err, struct xs_node *disks)
 static void got_images(void *arg, int err, struct xs_node *images)
 {
 	(void)arg;
-	for (const struct xs_node *dom = images ? images->children : NULL; dom; dom = dom->next)
+	for (const struct xs_node *dom = images ? images->children : NULL; dom; dom = dom->next) {
+		qemu_learn((uint32_t)strtoul(dom->name, NULL, 10));
 		for (const struct xs_node *disk = dom->children; disk; disk = disk->next) {
 			const char *params = xs_node_value(disk, "params"), *mode = xs_node_value(disk, "mode");
 			const char *file = params ? strchr(params, ':') : NULL;
@@ -578,6 +580,7 @@ static void got_images(void *arg, int err, struct xs_node *images)
 				sharing_learn((uint32_t)strtoul(dom->name, NULL, 10), atoi(disk->name), file + 1,
 					      mode && strchr(mode, 'w'));
 		}
+	}
 	xs_node_free(images);
 	if (!err || err == ENOENT)
 		xs_read_tree("/local/domain/0/backend/vbd", got_disks, NULL);

@@ -79,5 +79,7 @@ void shutdown_seen(struct dom *d, bool gone);
 
 /* Back ends' directories changed: operations that wait for one look again. */
 void plug_backend_changed(const char *path);
+/* The QEMU of that domain's images has ended: what waits for it does so in vain. */
+void plug_qemu_ended(uint32_t domid);
 
 #endif

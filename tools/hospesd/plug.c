@@ -14,6 +14,7 @@
 #include "host/host.h"
 #include "loop.h"
 #include "ops.h"
+#include "qemu.h"
 #include "script.h"
 #include "settings.h"
 #include "sharing.h"
@@ -144,8 +145,7 @@ static void too_late(void *arg)
 		return;
 	}
 	problem_set(&x->op.problem, ETIMEDOUT, "no-backend", x->dev->class,
-		    x->dev->format ?
-			    "start the QEMU that serves images (xen-qemu-dom0-disk-backend), and look at what it says" :
+		    x->dev->format ? "look at the end of the log of its QEMU (/var/log/xen/qemu-dm-NAME.log)" :
 		    strcmp(x->dev->class, "vbd") ? "load the back end (modprobe xen-netback), and look at dmesg" :
 						   "load the back end (modprobe xen-blkback), and look at dmesg",
 		    "no back end in domain %u takes notice of %s %d", x->dev->backend_domid, x->dev->class,
@@ -155,18 +155,38 @@ static void too_late(void *arg)
 		op_fail(&x->op);
 }
 
+void plug_qemu_ended(uint32_t domid)
+{
+	for (struct plug *x = plugs.waiting, *next; x; x = next) {
+		next = x->next;
+		if (x->out || !x->dev->format || x->dev->domid != domid)
+			continue;
+		problem_set(&x->op.problem, EIO, "qemu-ended", x->dev->class,
+			    "look at the end of its log (/var/log/xen/qemu-dm-NAME.log)",
+			    "the QEMU that was to serve %s has ended", x->dev->target);
+		stop_waiting(x);
+		if (!x->asked)
+			op_fail(&x->op);
+	}
+}
+
 static void wait_backend(struct op *op)
 {
 	struct plug *x = (struct plug *)op;
+	bool images = x->dev->format && !x->dev->backend_domid && !x->out;
 	device_back(x->dev, x->back);
 	if (!strcmp(x->dev->class, "console") || (x->out && !x->dev->has_back)) {
 		op_next(op);
 		return;
 	}
+	if (images && qemu_have(op->dom, &op->problem)) {
+		op_fail(op);
+		return;
+	}
 	x->next = plugs.waiting;
 	plugs.waiting = x;
 	x->waiting = true;
-	timer_set(&x->deadline, settings->backend_ms, too_late, x);
+	timer_set(&x->deadline, images ? settings->qemu_ms : settings->backend_ms, too_late, x);
 	if (x->dev->backend_domid) {
 		char path[DEVICE_PATH + 8];
 		snprintf(path, sizeof(path), "%s/state", x->back);

@@ -19,6 +19,7 @@ static struct settings s = {
 	.cache_dir = "/var/cache/hospes/kernels",
 	.script_dir = "/etc/xen/scripts",
 	.conf = "/etc/xen/xl.conf",
+	.qemu = QEMU_XEN,
 	.default_lock_file = "/var/lock/xl",
 	.run_hotplug_scripts = true,
 	.backend_ms = 10000,
@@ -29,17 +30,26 @@ static struct settings s = {
 	.dying_ms = 5000,
 	.store_ms = 10000,
 	.balloon_ms = 10000,
+	.qemu_ms = 60000,
 };
 const struct settings *const settings = &s;
 
 static const struct option options[] = {
-	{ "foreground", no_argument, NULL, 'F' },      { "socket", required_argument, NULL, 's' },
-	{ "lib-dir", required_argument, NULL, 'l' },   { "log-dir", required_argument, NULL, 'L' },
-	{ "state-dir", required_argument, NULL, 'S' }, { "cache-dir", required_argument, NULL, 'C' },
-	{ "scripts", required_argument, NULL, 'x' },   { "config", required_argument, NULL, 'f' },
-	{ "lock-file", required_argument, NULL, 'K' }, { "fake-host", required_argument, NULL, 'H' },
-	{ "wait", required_argument, NULL, 'w' },      { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },	       { NULL, 0, NULL, 0 },
+	{ "foreground", no_argument, NULL, 'F' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "lib-dir", required_argument, NULL, 'l' },
+	{ "log-dir", required_argument, NULL, 'L' },
+	{ "state-dir", required_argument, NULL, 'S' },
+	{ "cache-dir", required_argument, NULL, 'C' },
+	{ "scripts", required_argument, NULL, 'x' },
+	{ "config", required_argument, NULL, 'f' },
+	{ "lock-file", required_argument, NULL, 'K' },
+	{ "fake-host", required_argument, NULL, 'H' },
+	{ "wait", required_argument, NULL, 'w' },
+	{ "qemu", required_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void usage(FILE *f)
@@ -55,7 +65,8 @@ static void usage(FILE *f)
 	      "      --state-dir DIR  instead of /var/lib/hospes\n"
 	      "      --cache-dir DIR  instead of /var/cache/hospes\n"
 	      "      --scripts DIR    instead of /etc/xen/scripts\n"
-	      "      --wait NAME=MS   how long to wait: backend, script, console, connect, shutdown, dying, store, balloon\n"
+	      "      --qemu PROGRAM   the QEMU that serves images, instead of " QEMU_XEN "\n"
+	      "      --wait NAME=MS   how long to wait: backend, script, console, connect, shutdown, dying, store, balloon, qemu\n"
 	      "      --fake-host DIR  for tests: loop devices and bridges are files below DIR\n"
 	      "  -h, --help; -V, --version\n",
 	      f);
@@ -69,7 +80,7 @@ static bool set_wait(const char *text)
 		unsigned *value;
 	} waits[] = { { "backend", &s.backend_ms }, { "script", &s.script_ms },	    { "console", &s.console_ms },
 		      { "connect", &s.connect_ms }, { "shutdown", &s.shutdown_ms }, { "dying", &s.dying_ms },
-		      { "store", &s.store_ms },	    { "balloon", &s.balloon_ms } };
+		      { "store", &s.store_ms },	    { "balloon", &s.balloon_ms },   { "qemu", &s.qemu_ms } };
 	const char *eq = strchr(text, '=');
 	char *end;
 	unsigned long ms = eq ? strtoul(eq + 1, &end, 10) : 0;
@@ -121,6 +132,9 @@ int settings_parse(int argc, char **argv)
 			break;
 		case 'H':
 			host_fake(optarg);
+			break;
+		case 'q':
+			s.qemu = optarg;
 			break;
 		case 'w':
 			if (set_wait(optarg))

@@ -12,6 +12,7 @@ struct settings {
 	const char *cache_dir;	/* /var/cache/hospes: unpacked kernels */
 	const char *script_dir; /* /etc/xen/scripts */
 	const char *conf;	/* /etc/xen/xl.conf */
+	const char *qemu;	/* make's QEMU_XEN */
 	const char *default_lock_file;
 	bool foreground;
 	/* Of xl.conf. */
@@ -27,6 +28,7 @@ struct settings {
 	unsigned connect_ms;  /* for a running guest's front end */
 	unsigned shutdown_ms; /* for a guest to take notice of control/shutdown */
 	unsigned dying_ms;    /* for a destroyed domain to go */
+	unsigned qemu_ms;     /* for a domain's QEMU to come up and take notice of an image, and to end */
 	unsigned balloon_ms;  /* for domain 0 to give more memory back */
 	unsigned store_ms;    /* for the store to come back, until who asked is told that it is gone */
 };
