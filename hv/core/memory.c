@@ -1,8 +1,7 @@
 /*
- * memory_op: a domain's reservation and the shape of its guest-physical map. HC-12.* of docs/compatibility.md.
+ * memory_op: the shape of a domain's guest-physical map; what it consists of is reservation.c's. HC-12.* of docs/compatibility.md.
  *
- * Extent operations report how many extents they finished; their progress between slices is kept in the command's bits 6 and
- * up, as Xen's ABI has it. Nothing here holds a lock across guest accesses.
+ * Progress between slices is kept in the command's bits 6 and up, as Xen's ABI has it. Nothing here holds a lock across guest accesses.
  */
 #include "abi/memory.h"
 #include "hv/boot.h"
@@ -19,245 +18,10 @@
 #include "hv/trace.h"
 #include "memory_op.h"
 
-/* Largest extent order by role, as Xen's memop-max-order has it by default. What is larger than 2 MiB is given back in smaller pieces. */
-static unsigned max_order(const struct domain *d, uint32_t op)
-{
-	if (op == XENMEM_decrease_reservation)
-		return ORDER_2M;
-	if (domain_has_role(d, ROLE_CONTROL))
-		return MAX_ORDER;
-	return domain_has_role(d, ROLE_HARDWARE) ? 12 : ORDER_2M;
-}
-
 long memory_op_again(struct vcpu *v, uint32_t op, uint64_t extent)
 {
 	v->hc.args[0] = (uint32_t)(extent << MEMOP_EXTENT_SHIFT | op);
 	return hypercall_again(v);
-}
-
-/* Extents -------------------------------------------------------------------------------------- */
-
-static bool gfn_range_ok(uint64_t g, unsigned order)
-{
-	return g <= MAX_GFN && g + (1UL << order) - 1 <= MAX_GFN;
-}
-
-/*
- * Prepare to take what is at @g out of the map: only the domain's own memory may go. *@gone is the page to give back after
- * the flush, with a reference, or NULL for one that Hospes keeps (shared info, grant frames) or that was never touched. -ENOENT: nothing there. -EINVAL: a mapping
- * of another kind. Lock of the map held, so the page cannot change its place before the caller acts on it.
- */
-static int occupant(struct domain *d, gfn_t g, mfn_t *m, struct frame **gone)
-{
-	enum p2m_type t;
-	struct frame *f;
-
-	*gone = NULL;
-	*m = p2m_lookup(d, g, &t, NULL);
-	if (t == P2M_POD)
-		return 0;
-	if (!mfn_valid_value(*m))
-		return err(-ENOENT);
-	if (!p2m_type_own_ram(t) || !mfn_is_ram(*m))
-		return err(-EINVAL);
-	f = mfn_to_frame(*m);
-	if (read_once(f->flags) & FRAME_F_XEN)
-		return 0;
-	if (!frame_get(f, d))
-		return err(-EINVAL);
-	*gone = f;
-	return 0;
-}
-
-/* Give back a page that left the map, after the flush; @keep: it did not leave after all. NULL is ignored. */
-static void give_back(struct frame *gone, bool keep)
-{
-	if (!gone)
-		return;
-	if (!keep)
-		(void)frame_release_allocation(gone);
-	frame_put(gone);
-}
-
-/*
- * A domain whose devices see machine addresses, its memory being mapped one to one, keeps what it balloons out: nobody else may get a frame such a device
- * may still write, and nothing but that frame can ever take its place again.
- */
-static bool stays_reserved(const struct domain *d, const struct frame *f, gfn_t g)
-{
-	return d->direct_mapped && f && frame_to_mfn(f).v == g.v;
-}
-
-/* Put the reserved frame of @g back. -ENOMEM: there is none. */
-static int populate_reserved(struct domain *d, gfn_t g)
-{
-	struct p2m_batch b;
-	struct frame *f;
-	int rc = -ENOMEM;
-
-	if (!mfn_is_ram(mfn(g.v)))
-		return err(-ENOMEM);
-	f = mfn_to_frame(mfn(g.v));
-	if (!frame_get(f, d))
-		return err(-ENOMEM);
-	b = p2m_begin(d);
-	if (!(read_once(f->flags) & FRAME_F_XEN) && !mfn_valid_value(p2m_lookup(d, g, NULL, NULL)))
-		rc = p2m_set_locked(&b, g, mfn(g.v), ORDER_4K, P2M_RAM_RW);
-	p2m_end(&b);
-	frame_put(f);
-	return rc;
-}
-
-/* Pages that share one hold of the map's lock and one flush. */
-#define RELEASE_BATCH 64u
-
-/* Make holes of @nr <= RELEASE_BATCH gfns from @g; stops at the first that cannot be, with the errors of occupant() or -ENOMEM. */
-static int release_some(struct domain *d, gfn_t g, unsigned nr)
-{
-	struct p2m_batch b = p2m_begin(d);
-	struct frame *gone[RELEASE_BATCH];
-	unsigned done;
-	int rc = 0;
-
-	for (done = 0; done < nr; done++) {
-		mfn_t m;
-
-		rc = occupant(d, gfn_add(g, done), &m, &gone[done]);
-		if (rc)
-			break;
-		rc = p2m_set_locked(&b, gfn_add(g, done), INVALID_MFN, ORDER_4K, P2M_INVALID);
-		if (rc)
-			break;
-	}
-	p2m_end(&b);
-	for (unsigned i = 0; i < done; i++)
-		give_back(gone[i], stays_reserved(d, gone[i], gfn_add(g, i)));
-	p2m_pod_trim(d);
-	if (done < nr)
-		give_back(gone[done], true);
-	return rc;
-}
-
-int physmap_release(struct domain *d, gfn_t g)
-{
-	return release_some(d, g, 1);
-}
-
-/* Undo a half-made extent. A page its guest took away meanwhile is simply not there any more. */
-static void depopulate_range(struct domain *d, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		if (physmap_release(d, gfn(from)))
-			printk(LOG_GUEST_DEBUG, "d%u: gfn %lx vanished while being populated\n", d->id, from);
-		from++;
-	}
-}
-
-/* One small page at @g. A page already there is given back first, as a guest expects who balloons in over it. */
-static int populate_page(struct domain *d, gfn_t g, unsigned flags)
-{
-	int rc = physmap_release(d, g);
-
-	if (rc && rc != -ENOENT)
-		return rc;
-	return d->direct_mapped ? populate_reserved(d, g) : p2m_populate(d, g, ORDER_4K, flags);
-}
-
-/* Back the extent at @g with fresh RAM: in one piece, or up to 2 MiB in small pages if there is no such piece or something is there already. */
-static int populate_extent(struct domain *d, uint64_t g, unsigned order, unsigned flags)
-{
-	uint64_t end = g + (1UL << order);
-
-	if (!gfn_range_ok(g, order))
-		return err(-EINVAL);
-	if (order >= ORDER_2M && !d->direct_mapped && p2m_populate(d, gfn(g), order, flags) == 0)
-		return 0;
-	if (order > ORDER_2M)
-		return err(-ENOMEM);
-	for (uint64_t at = g; at < end; at++) {
-		int rc = populate_page(d, gfn(at), flags);
-
-		if (rc) {
-			depopulate_range(d, g, at);
-			return rc;
-		}
-	}
-	return 0;
-}
-
-/* Where memory is to come from. false: from where there is none, which is below 4 GiB or a node that is not there. */
-static bool alloc_flags(uint32_t mem_flags, unsigned *flags)
-{
-	unsigned node = XENMEMF_get_node(mem_flags) & 0xff, bits = XENMEMF_get_address_bits(mem_flags);
-	bool exact = mem_flags & XENMEMF_exact_node_request;
-
-	*flags =
-		bits && bits < 64 && mm_max_mfn().v >> (bits > PAGE_SHIFT ? bits - PAGE_SHIFT : 0) ? ALLOC_BELOW_4G : 0;
-	if (*flags && bits < 32)
-		return false;
-	if (node >= numa_nodes())
-		return !exact || node == NUMA_NO_NODE;
-	*flags |= ALLOC_NODE(node) | (exact ? ALLOC_EXACT_NODE : 0);
-	return true;
-}
-
-static int release_extent(struct domain *d, uint64_t g, unsigned order)
-{
-	if (!gfn_range_ok(g, order))
-		return err(-EINVAL);
-	for (uint64_t i = 0; i < 1UL << order; i += RELEASE_BATCH)
-		if (release_some(d, gfn(g + i), (unsigned)min_u64((1UL << order) - i, RELEASE_BATCH)))
-			return err(-EINVAL);
-	return 0;
-}
-
-static int one_extent(struct vcpu *v, struct domain *d, uint32_t op, const struct xen_memory_reservation *r, uint64_t i)
-{
-	unsigned flags;
-	uint64_t g;
-
-	if (op != XENMEM_decrease_reservation && !alloc_flags(r->mem_flags, &flags))
-		return err(-ENOMEM);
-	/* Nobody does that to itself: its pages would vanish under it. */
-	if (op == XENMEM_populate_physmap && (r->mem_flags & XENMEMF_populate_on_demand) && d == v->domain)
-		return err(-EINVAL);
-	/* As in Xen: the pages are the domain's, but have no place in its map. The list is for guests that know machine frames. */
-	if (op == XENMEM_increase_reservation)
-		return alloc_frames(d, r->extent_order, flags) ? 0 : err(-ENOMEM);
-	if (get_element(v, &g, r->extent_start, i, LAYOUT_ulong))
-		return err(-EFAULT);
-	if (op == XENMEM_decrease_reservation)
-		return release_extent(d, g, r->extent_order);
-	if (r->mem_flags & XENMEMF_populate_on_demand)
-		return p2m_mark_pod(d, gfn(g), r->extent_order);
-	return populate_extent(d, g, r->extent_order, flags);
-}
-
-static long reservation_op(struct vcpu *v, uint32_t op, uint64_t start, uint64_t arg)
-{
-	struct xen_memory_reservation r;
-	struct domain *d;
-	uint64_t i;
-
-	if (get_struct(v, &r, arg, LAYOUT_xen_memory_reservation))
-		return (long)start;
-	/* A count that would not survive the command's progress bits, or a start the guest made up. */
-	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start > r.nr_extents)
-		return (long)start;
-	if (r.extent_order > max_order(v->domain, op))
-		return (long)start;
-	if (domain_from_guest(v, r.domid, RELATION_CONTROL, &d))
-		return (long)start;
-	for (i = start; i < r.nr_extents; i++) {
-		if (i != start && hypercall_preempt_check())
-			break;
-		if (one_extent(v, d, op, &r, i)) {
-			domain_put(d);
-			return (long)i;
-		}
-	}
-	domain_put(d);
-	return i < r.nr_extents && i != start ? memory_op_again(v, op, i) : (long)i;
 }
 
 /* Placing things in the map ----------------------------------------------------------------------- */
@@ -629,13 +393,13 @@ static long memory_map(struct vcpu *v, uint64_t arg)
 long do_memory_op(struct vcpu *v, const uint64_t *args)
 {
 	uint32_t op = (uint32_t)args[0] & MEMOP_CMD_MASK;
-	uint64_t start = (args[0] & UINT32_MAX) >> MEMOP_EXTENT_SHIFT, arg = args[1];
+	uint64_t start = memory_op_start(args), arg = args[1];
 
 	switch (op) {
 	case XENMEM_increase_reservation:
 	case XENMEM_decrease_reservation:
 	case XENMEM_populate_physmap:
-		return reservation_op(v, op, start, arg);
+		return memory_reservation(v, op, args);
 	case XENMEM_maximum_ram_page:
 		return (long)mm_max_mfn().v;
 	case XENMEM_current_reservation:

@@ -114,6 +114,9 @@ struct frame *block_take_part(struct frame *h, unsigned order, const struct fram
 /* The head of the free block that @f lies in; @f is FREE and a multiple of a scrub group or smaller. */
 struct frame *free_head(struct frame *f);
 
+/* frames.c, under the lock. The block that alloc_frames() takes for @d, off the lists. NULL: there is none. */
+struct frame *block_choose(struct domain *d, unsigned order, unsigned flags);
+
 /* numa.c. The same where there are several nodes: which of them is for @d (NULL: Hospes), or in @flags. */
 struct frame *numa_take(struct domain *d, unsigned order, unsigned flags);
 

@@ -13,6 +13,12 @@
 
 /* Allocation --------------------------------------------------------------------------------- */
 
+/* See frame_state.h. */
+struct frame *block_choose(struct domain *d, unsigned order, unsigned flags)
+{
+	return likely(one_node()) ? block_take(0, order, flags & ALLOC_BELOW_4G) : numa_take(d, order, flags);
+}
+
 /*
  * Take a block, any or the one at frame @at, and book it. *hold: it is the domain's first, whose reference the caller must already
  * have.
@@ -28,9 +34,7 @@ static struct frame *take_and_charge(struct domain *d, uint64_t at, unsigned ord
 		wait = false;
 		spin_lock(&mm.lock);
 		if (charge_check(d, nr, flags)) {
-			f = at != ANYWHERE     ? block_take_at(at, order) :
-			    likely(one_node()) ? block_take(0, order, flags & ALLOC_BELOW_4G) :
-						 numa_take(d, order, flags);
+			f = at != ANYWHERE ? block_take_at(at, order) : block_choose(d, order, flags);
 			if (f) {
 				*first = d && d->nr_frames == 0;
 				charge_apply(d, nr, flags);

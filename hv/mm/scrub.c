@@ -96,25 +96,17 @@ static struct frame *take_dirty(unsigned *order)
 	return NULL;
 }
 
-/* The block is out of the allocator's sight while it is zeroed; alloc_frames() knows and waits for it. */
-static bool scrub_slice(void)
+/* A block that was taken off the lists goes out of the allocator's sight while it is zeroed; alloc_frames() knows and waits for it. Under the lock. */
+static void hide(struct frame *f, unsigned order)
 {
-	unsigned order = 0;
-	struct frame *f = NULL;
-	bool more;
+	mm.scrubbing += 1UL << order;
+	for (uint64_t i = 0; i < 1UL << order; i++)
+		f[i].state = FRAME_INUSE;
+}
 
-	spin_lock(&mm.lock);
-	f = take_dirty(&order);
-	more = mm.nr_dirty != 0;
-	if (f) {
-		mm.scrubbing += 1UL << order;
-		for (uint64_t i = 0; i < 1UL << order; i++)
-			f[i].state = FRAME_INUSE;
-	}
-	spin_unlock(&mm.lock);
-	if (!f)
-		return more;
-
+/* Zero what was hidden, and give it back. */
+static void clean(struct frame *f, unsigned order)
+{
 	zero_frames(f, 1UL << order);
 
 	spin_lock(&mm.lock);
@@ -124,7 +116,56 @@ static bool scrub_slice(void)
 	mm.scrubbing -= 1UL << order;
 	block_free(f, order);
 	spin_unlock(&mm.lock);
-	return true;
+}
+
+static bool scrub_slice(void)
+{
+	unsigned order = 0;
+	struct frame *f;
+	bool more;
+
+	spin_lock(&mm.lock);
+	f = take_dirty(&order);
+	more = mm.nr_dirty != 0;
+	if (f)
+		hide(f, order);
+	spin_unlock(&mm.lock);
+	if (f)
+		clean(f, order);
+	return f || more;
+}
+
+/* See mm.h. */
+uint64_t mm_scrub_parts(unsigned order)
+{
+	return order > SCRUB_ORDER ? 1UL << (order - SCRUB_ORDER) : 0;
+}
+
+/* See mm.h. The block goes back as it came but for one dirty part; which is of @d's turn of nodes does not change by looking. */
+bool mm_scrub_ahead(struct domain *d, unsigned order, unsigned flags)
+{
+	struct frame *f = NULL, *block;
+	unsigned last;
+
+	if (!mm_scrub_parts(order) || order > MAX_ORDER)
+		return false;
+	spin_lock(&mm.lock);
+	last = d->numa.last;
+	block = charge_check(d, 1UL << order, flags) ? block_choose(d, order, flags) : NULL;
+	d->numa.last = last;
+	for (uint64_t i = 0; block && !f && i < 1UL << order; i += 1UL << SCRUB_ORDER)
+		if (block[i].flags & FRAME_F_DIRTY)
+			f = block + i;
+	if (block)
+		block_free(block, order);
+	if (f) {
+		f = block_take_part(free_head(f), SCRUB_ORDER, f);
+		hide(f, SCRUB_ORDER);
+	}
+	spin_unlock(&mm.lock);
+	if (f)
+		clean(f, SCRUB_ORDER);
+	return f;
 }
 
 /* See mm.h. One CPU at a time: more would queue for the lock, in front of those who want memory. */

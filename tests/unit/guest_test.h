@@ -49,6 +49,31 @@ static inline void no_softirqs(void)
 	__atomic_store_n(&this_pcpu()->softirqs, 0, __ATOMIC_RELAXED);
 }
 
+static inline int logged_out(void *bits, uint64_t at, const void *bytes, size_t len)
+{
+	memcpy((uint8_t *)bits + at, bytes, len);
+	return 0;
+}
+
+/* Which of the first 64 pages of @d, whose writes are logged, were written since it was last asked. */
+static inline uint64_t logged(struct domain *d)
+{
+	uint64_t bits = 0, pos = 0;
+	int rc;
+
+	do
+		rc = p2m_log_dirty_clean(d, &pos, 64, logged_out, &bits, NULL);
+	while (rc == -ERESTART);
+	assert_int_equal(rc, 0);
+	return bits;
+}
+
+static inline void log_end(struct domain *d)
+{
+	while (p2m_log_dirty_disable(d) == -ERESTART)
+		;
+}
+
 static inline void kill_domain(struct domain *d)
 {
 	int rc;

@@ -255,6 +255,35 @@ static void test_idle_scrub(void **state)
 	assert_false(mm_scrub_slice());
 }
 
+/* Part by part what will be taken gets clean, before it is taken; for nobody who may not have it, and not what is a single part. */
+static void test_scrub_ahead(void **state)
+{
+	struct domain *d = bare_domain(1, 1536);
+	unsigned parts = 0;
+	struct frame *f;
+
+	host_machine_ram(RAM, 1);
+	while (mm_scrub_slice())
+		;
+	f = alloc_frames(d, 9, 0);
+	dirty(f, 9);
+	drop_pages(d);
+	assert_int_equal(mm_scrub_parts(9), 8);
+	assert_int_equal(mm_scrub_parts(6), 0);
+	assert_false(mm_scrub_ahead(d, 6, 0));
+	while (mm_scrub_ahead(d, 9, 0))
+		assert_true(++parts <= 8);
+	assert_int_equal(parts, 8);
+	assert_true(is_zero(f, 9));
+	assert_ptr_equal(alloc_frames(d, 9, 0), f);
+	assert_true(is_zero(f, 9));
+	drop_pages(d);
+	/* What is of more parts than @d may have pages is left as it is. */
+	assert_false(mm_scrub_ahead(d, 11, 0));
+	assert_true(mm_scrub_ahead(d, 9, 0));
+	free(d);
+}
+
 /* What one page costs to clean does not depend on how much memory there is: it is found, not looked for. */
 static void test_idle_scrub_finds(void **state)
 {
@@ -389,6 +418,7 @@ int main(void)
 					    cmocka_unit_test(test_claims),
 					    cmocka_unit_test(test_references),
 					    cmocka_unit_test(test_idle_scrub),
+					    cmocka_unit_test(test_scrub_ahead),
 					    cmocka_unit_test(test_idle_scrub_finds),
 					    cmocka_unit_test(test_random_against_model),
 					    cmocka_unit_test(test_race_of_references) };

@@ -163,6 +163,92 @@ static void test_slices(void **state)
 	host_run_softirqs(0);
 }
 
+/* Nothing that is free is clean; how many parts of 256 KiB there are in 2 MiB. */
+static void all_dirty(void)
+{
+	struct frame *f[24];
+
+	for (unsigned i = 0; i < 24; i++) {
+		f[i] = alloc_frames(NULL, ORDER_2M, 0);
+		assert_non_null(f[i]);
+		memset(mfn_to_virt(frame_to_mfn(f[i])), 0xa5, PAGE_SIZE << ORDER_2M);
+	}
+	for (unsigned i = 0; i < 24; i++)
+		free_frames(f[i], ORDER_2M);
+}
+#define PARTS 8u
+
+static void is_zero_from(uint64_t g)
+{
+	for (uint64_t i = 0; i < 1UL << ORDER_2M; i++) {
+		const uint64_t *p = mfn_to_virt(at(g + i));
+
+		for (unsigned k = 0; k < PAGE_SIZE / 8; k++)
+			assert_int_equal(p[k], 0);
+	}
+}
+
+/* Nor does he wait for a large page: for a part of one to be scrubbed, or one of the small ones in its place, or a batch of pages to go. */
+static void test_slices_within(void **state)
+{
+	d->max_pages = 8192;
+	all_dirty();
+	softirq_raise(0, SOFTIRQ_TASK);
+	assert_int_equal(extent(POPULATE, 1024, 9), 1);
+	assert_int_equal(host_slices(), PARTS + 1);
+	is_zero_from(1024);
+	assert_int_equal(extent(INCREASE, 0, 9), 1);
+	assert_int_equal(host_slices(), PARTS + 1);
+	assert_int_equal(extent(DECREASE, 1024, 9), 1);
+	assert_int_equal(host_slices(), 512 / 64);
+	assert_false(mfn_valid_value(at(1024 + 511)));
+	/* Something is in the way of the large page, so small ones come one by one. */
+	assert_int_equal(extent(POPULATE, 2048 + 300, 0), 1);
+	*(uint64_t *)mfn_to_virt(at(2048 + 300)) = 1;
+	assert_int_equal(extent(POPULATE, 2048, 9), 1);
+	assert_true(host_slices() >= 512 && host_slices() <= 512 + PARTS);
+	is_zero_from(2048);
+	/* Nothing waits: nobody stops. */
+	all_dirty();
+	no_softirqs();
+	assert_int_equal(extent(POPULATE, 4096, 9), 1);
+	assert_int_equal(host_slices(), 1);
+	is_zero_from(4096);
+}
+
+/* Half of an extent that cannot be whole goes again, wherever it was interrupted. */
+static void test_slices_without_memory(void **state)
+{
+	uint64_t pages = d->tot_pages;
+
+	d->max_pages = pages + 400;
+	softirq_raise(0, SOFTIRQ_TASK);
+	assert_int_equal(extent(POPULATE, 1024, 9), 0);
+	assert_true(host_slices() > 400);
+	assert_int_equal(d->tot_pages, pages);
+	assert_false(mfn_valid_value(at(1024)));
+	host_run_softirqs(0);
+}
+
+/* Progress lies in the guest's registers: made up, it harms the guest alone; where those have 32 bits, there is none. */
+static void test_progress_made_up(void **state)
+{
+	struct reservation r = { ARG + 64, 1, 9, 0, DOMID_SELF };
+	uint64_t g = 1024, pages = d->tot_pages;
+
+	d->max_pages = 8192;
+	memcpy(gpa_ptr(d, ARG + 64), &g, sizeof(g));
+	assert_int_equal(call_arg(v, HC_memory_op, POPULATE | (PARTS + 513UL) << 32, &r, sizeof(r)), 0);
+	assert_int_equal(call_arg(v, HC_memory_op, POPULATE | ~0UL << 32, &r, sizeof(r)), 0);
+	assert_int_equal(d->tot_pages, pages);
+	assert_int_equal(call_arg(v, HC_memory_op, POPULATE | (PARTS + 512UL) << 32, &r, sizeof(r)), 1);
+	assert_int_equal(d->tot_pages, pages);
+	assert_int_equal(call_arg(v, HC_memory_op, POPULATE | (PARTS + 500UL) << 32, &r, sizeof(r)), 1);
+	assert_int_equal(d->tot_pages, pages + 12);
+	assert_int_equal(call_arg(v, HC_memory_op, DECREASE | 99UL << 32, &r, sizeof(r)), 1);
+	assert_int_equal(d->tot_pages, pages + 12);
+}
+
 static void test_increase(void **state)
 {
 	mfn_t m = at(50);
@@ -247,6 +333,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_move_out_of_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_populate_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices_within, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slices_without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_progress_made_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_increase, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_granted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_race, setup, teardown),

@@ -1,4 +1,4 @@
-/* Placing and removing single pages of a domain's guest-physical map. hv/core/memory.c. */
+/* Placing and removing single pages of a domain's guest-physical map. hv/core/memory.c and reservation.c. */
 #ifndef HV_MEMORY_H
 #define HV_MEMORY_H
 

@@ -103,7 +103,14 @@ struct frame *domain_first_frame(struct domain *d);
 
 /* Scrub a little of the free memory (256 KiB at most). For idle CPUs, no lock held. false: nothing is dirty, or another CPU scrubs. */
 bool mm_scrub_slice(void);
-/* Between these two no CPU scrubs, so that free blocks stay whole. */
+/*
+ * Scrub a part (256 KiB at most) of what alloc_frames() would take for @d, so that it has no more to do than that. For those who can stop in between. false: nothing of it
+ * is dirty, it is no larger than a part, or there is no such memory for @d. No lock held.
+ */
+bool mm_scrub_ahead(struct domain *d, unsigned order, unsigned flags);
+/* How many such parts a block has, each of which may have to be scrubbed; 0 if it is one. */
+uint64_t mm_scrub_parts(unsigned order);
+/* Between these two no CPU scrubs while idle, so that free blocks stay whole. */
 void mm_scrub_stop(void);
 void mm_scrub_go(void);
 
