@@ -144,15 +144,23 @@ static struct frame *dummy_get(struct domain *d)
 	return f;
 }
 
-/* Claim @handle of @d if it maps a page of @dead where its CPUs see it. *@kept counts one that only a device has. */
-static struct maptrack *claim(struct domain *d, grant_handle_t handle, const struct domain *dead, uint32_t *kept)
+/*
+ * Claim @handle of @d if it maps a page of @dead where its CPUs see it; *@out is NULL if not. *@kept counts one that only a device has. -EAGAIN: its holder is at it just
+ * now, and whether it will map such a page shows when that is done.
+ */
+static int claim(struct domain *d, grant_handle_t handle, const struct domain *dead, uint32_t *kept,
+		 struct maptrack **out)
 {
 	struct grant_table *gt = d->grant;
 	struct maptrack *m;
+	int rc = 0;
 
 	spin_lock(&gt->maptrack_lock);
 	m = grant_maptrack(gt, handle);
-	if (!m || m->state != MAPTRACK_MAPPED || m->granter != dead) {
+	if (m && (m->state == MAPTRACK_BUSY || m->state == MAPTRACK_REVOKING)) {
+		rc = -EAGAIN;
+		m = NULL;
+	} else if (!m || m->state != MAPTRACK_MAPPED || m->granter != dead) {
 		m = NULL;
 	} else if (gfn_eq(m->gfn, INVALID_GFN)) {
 		++*kept;
@@ -161,7 +169,8 @@ static struct maptrack *claim(struct domain *d, grant_handle_t handle, const str
 		m->state = MAPTRACK_REVOKING;
 	}
 	spin_unlock(&gt->maptrack_lock);
-	return m;
+	*out = m;
+	return rc;
 }
 
 /* The page of zeroes takes the place of what @m maps. If the guest has put something else there, only the mapping's record changes. -ENOMEM. */
@@ -177,15 +186,16 @@ static int replace(struct domain *d, const struct maptrack *m, struct frame *dum
 	return rc;
 }
 
-/* 1: @handle of @d was revoked, 0: it is not one, or -ENOMEM. */
+/* 1: @handle of @d was revoked, 0: it is not one, -EAGAIN as claim(), or -ENOMEM. */
 static int revoke_one(struct domain *d, grant_handle_t handle, struct domain *dead, uint32_t *kept)
 {
-	struct maptrack *m = claim(d, handle, dead, kept);
 	struct frame *dummy, *page;
-	int rc = -ENOMEM;
+	struct maptrack *m;
+	int rc = claim(d, handle, dead, kept, &m);
 
 	if (!m)
-		return 0;
+		return rc;
+	rc = -ENOMEM;
 	dummy = dummy_get(d);
 	if (dummy)
 		rc = replace(d, m, dummy);
@@ -208,7 +218,10 @@ static int revoke_one(struct domain *d, grant_handle_t handle, struct domain *de
 	return 1;
 }
 
-/* All handles of @d from op->handle on. -ERESTART, -ENOMEM. */
+/*
+ * All handles of @d from op->handle on. -ERESTART, -ENOMEM. Whoever mapped a page before its owner began to die may not have said so yet: his handle is busy, and
+ * is waited for. Nothing is held meanwhile that he needs, and what else is to be done on this CPU is done.
+ */
 static int revoke_from(struct domain *d, struct domain *dead, struct hospes_grant_revoke *op)
 {
 	unsigned end = read_once(d->grant->nr_maptrack_frames) * MAPTRACK_PER_FRAME;
@@ -216,6 +229,12 @@ static int revoke_from(struct domain *d, struct domain *dead, struct hospes_gran
 	while (op->handle < end) {
 		int rc = revoke_one(d, op->handle, dead, &op->kept);
 
+		if (rc == -EAGAIN) {
+			if (hypercall_preempt_check())
+				return -ERESTART;
+			arch_cpu_relax();
+			continue;
+		}
 		if (rc < 0)
 			return rc;
 		op->revoked += (uint32_t)rc;

@@ -2,6 +2,9 @@
  * Grant tables (hypercall 20, version 1): what the granter's entry says while it is used, who may map what, that a
  * page lives as long as it is mapped, whoever dies first, and that nothing leaks.
  */
+#include <pthread.h>
+#include <sched.h>
+
 #include "abi/grant_table.h"
 #include "abi/xen.h"
 #include "abi/memory.h"
@@ -32,7 +35,7 @@ static int table_frame(struct domain *d, enum grant_frame_kind kind, uint64_t id
 
 static int setup(void **state)
 {
-	host_machine(RAM, 1);
+	host_machine(RAM, 2);
 	ctl = host_domain(0, 1, 16, ROLE_ALL);
 	a = host_domain(1, 1, 16, 0);
 	b = host_domain(2, 2, 16, 0);
@@ -402,6 +405,124 @@ static void test_copy(void **state)
 	assert_string_equal(gpa_ptr(b, 0x6000), "aabcdef");
 }
 
+#define BIT(n) (1UL << (n))
+
+/* What others write by grants is the granter's to log, what they write to their own is theirs; what is only read is not. */
+static void test_writes_are_logged(void **state)
+{
+	struct gnttab_copy in = { .source = { .u.ref = 8, .domid = 1 },
+				  .dest = { .u.gmfn = 6, .domid = DOMID_SELF },
+				  .len = 6,
+				  .flags = GNTCOPY_source_gref };
+	struct gnttab_copy out = { .source = { .u.gmfn = 6, .domid = DOMID_SELF },
+				   .dest = { .u.ref = 8, .domid = 1 },
+				   .len = 6,
+				   .flags = GNTCOPY_dest_gref };
+	grant_handle_t r, w;
+
+	grant(a, 8, 2, 5, false);
+	assert_int_equal(p2m_log_dirty_enable(a), 0);
+	assert_int_equal(p2m_log_dirty_enable(b), 0);
+	assert_int_equal(copy(b, in), GNTST_okay);
+	assert_int_equal(logged(a), 0);
+	assert_int_equal(logged(b) & BIT(6), BIT(6));
+	assert_int_equal(copy(b, out), GNTST_okay);
+	assert_int_equal(logged(a), BIT(5));
+	assert_int_equal(logged(b) & BIT(6), 0);
+	assert_int_equal(map(b, 1, 8, RO, WINDOW, &r), GNTST_okay);
+	assert_int_equal(unmap(b, WINDOW, r), GNTST_okay);
+	assert_int_equal(logged(a), 0);
+	/* While it is mapped nobody sees the writes: it was written until the mapping's end. */
+	assert_int_equal(map(b, 1, 8, RW, WINDOW, &w), GNTST_okay);
+	(void)logged(a);
+	assert_int_equal(unmap(b, WINDOW, w), GNTST_okay);
+	assert_int_equal(logged(a), BIT(5));
+	log_end(a);
+	log_end(b);
+}
+
+/* A copier on a CPU of its own: numbers that grow, once to each of eight pages of b, named by the copier or granted to him; and again when asked. */
+#define SINK 8u
+#define SINKS 8u
+#define ROUNDS 2000u
+
+static struct {
+	struct domain *who;
+	bool by_ref;
+	unsigned asked, done; /* atomic: rounds */
+} copier;
+
+static void wait_for(const unsigned *rounds, unsigned n)
+{
+	while (__atomic_load_n(rounds, __ATOMIC_ACQUIRE) < n)
+		sched_yield();
+}
+
+static void *copies(void *arg)
+{
+	struct gnttab_copy c = { .source = { .u.gmfn = 6, .domid = DOMID_SELF }, .len = 8 };
+	uint64_t *from = gpa_ptr(copier.who, 0x6000);
+
+	host_set_cpu(1);
+	c.flags = copier.by_ref ? GNTCOPY_dest_gref : 0;
+	c.dest.domid = copier.by_ref ? 2 : DOMID_SELF;
+	for (unsigned round = 1; round <= ROUNDS; round++) {
+		wait_for(&copier.asked, round);
+		for (unsigned i = 0; i < SINKS; i++) {
+			++*from;
+			if (copier.by_ref)
+				c.dest.u.ref = 20 + i;
+			else
+				c.dest.u.gmfn = SINK + i;
+			assert_int_equal(copy(copier.who, c), GNTST_okay);
+		}
+		__atomic_store_n(&copier.done, round, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Ask for the log and fetch what it names, beside the copier, whose pages are all fetched when he rests. */
+static void race_log(struct domain *who, bool by_ref)
+{
+	volatile uint64_t *page[SINKS];
+	uint64_t fetched[SINKS] = { 0 };
+	pthread_t t;
+
+	copier.who = who;
+	copier.by_ref = by_ref;
+	copier.asked = copier.done = 0;
+	for (unsigned i = 0; i < SINKS; i++) {
+		grant(b, 20 + i, who->id, SINK + i, false);
+		page[i] = gpa_ptr(b, (uint64_t)(SINK + i) << PAGE_SHIFT);
+	}
+	assert_int_equal(p2m_log_dirty_enable(b), 0);
+	pthread_create(&t, NULL, copies, NULL);
+	for (unsigned round = 1; round <= ROUNDS; round++) {
+		bool rests;
+
+		__atomic_store_n(&copier.asked, round, __ATOMIC_RELEASE);
+		do {
+			uint64_t bits;
+
+			rests = __atomic_load_n(&copier.done, __ATOMIC_ACQUIRE) == round;
+			bits = logged(b);
+			for (unsigned i = 0; i < SINKS; i++)
+				if (bits & BIT(SINK + i))
+					fetched[i] = *page[i];
+		} while (!rests);
+		for (unsigned i = 0; i < SINKS; i++)
+			assert_int_equal(fetched[i], *page[i]);
+	}
+	pthread_join(t, NULL);
+	log_end(b);
+}
+
+static void test_log_race(void **state)
+{
+	race_log(b, false);
+	race_log(a, true);
+}
+
 static void test_questions(void **state)
 {
 	struct gnttab_query_size q = { .dom = DOMID_SELF };
@@ -580,6 +701,8 @@ int main(void)
 					    cmocka_unit_test_setup(test_no_leaks, setup),
 					    cmocka_unit_test_setup(test_batches, setup),
 					    cmocka_unit_test_setup(test_copy, setup),
+					    cmocka_unit_test_setup(test_writes_are_logged, setup),
+					    cmocka_unit_test_setup(test_log_race, setup),
 					    cmocka_unit_test_setup(test_questions, setup),
 					    cmocka_unit_test_setup(test_seed, setup),
 					    cmocka_unit_test_setup(test_limits, setup),

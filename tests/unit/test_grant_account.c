@@ -7,6 +7,7 @@
 #include "abi/hospes.h"
 #include "abi/memory.h"
 #include "control_test.h"
+#include "hv/core/grant_table.h"
 #include "hv/memory.h"
 #include "hv/trace.h"
 
@@ -213,6 +214,50 @@ static void test_revoke(void **state)
 	kill_domain(holder); /* with one still mapped */
 }
 
+/* One look of the revocation, which has other things to do: true when it is to come again. */
+static bool revoke_slice(struct hospes_grant_revoke *op)
+{
+	struct vcpu *v = tools->vcpu[0];
+	bool again;
+
+	memcpy(gpa_ptr(tools, ARG), op, sizeof(*op));
+	v->hc.nr = __HYPERVISOR_hospes_op;
+	v->hc.args[0] = HOSPES_grant_revoke;
+	v->hc.args[1] = ARG;
+	softirq_raise(0, SOFTIRQ_TASK);
+	(void)hypercall_dispatch(v, &again);
+	memcpy(op, gpa_ptr(tools, ARG), sizeof(*op));
+	no_softirqs();
+	return again;
+}
+
+/* Whoever had pinned a page before its owner began to die, and has not said yet where he maps it, is waited for. */
+static void test_revoke_waits(void **state)
+{
+	struct hospes_grant_revoke op = { .domid = granter->id };
+	struct maptrack *m;
+	grant_handle_t h;
+
+	grant(20, holder->id, 5, false);
+	h = map(holder, 20, RW, WINDOW);
+	m = grant_maptrack(holder->grant, h);
+	m->state = MAPTRACK_BUSY;
+	kill_domain(granter);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(revoke_slice(&op));
+		assert_int_equal(op.revoked, 0);
+		assert_int_equal(op.holder, holder->id);
+		assert_int_equal(op.handle, h);
+	}
+	m->state = MAPTRACK_MAPPED;
+	while (revoke_slice(&op))
+		;
+	assert_int_equal(op.revoked, 1);
+	assert_int_equal(*(uint8_t *)gpa_ptr(holder, WINDOW), 0);
+	assert_null(domain_get_by_id(9));
+	unmap(holder, h, WINDOW);
+}
+
 /* A reader of traces sees the end of a revoked mapping, too: nobody's by then. */
 static void test_revoked_traced(void **state)
 {
@@ -313,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup(test_holders, setup),
 		cmocka_unit_test_setup(test_notify, setup),
 		cmocka_unit_test_setup(test_revoke, setup),
+		cmocka_unit_test_setup(test_revoke_waits, setup),
 		cmocka_unit_test_setup(test_no_leaks, setup),
 		cmocka_unit_test_setup(test_no_memory, setup),
 		cmocka_unit_test_setup(test_revoked_traced, setup),

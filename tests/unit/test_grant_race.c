@@ -8,6 +8,7 @@
 #include "abi/grant_table.h"
 #include "abi/hospes.h"
 #include "abi/memory.h"
+#include "hv/core/grant_table.h"
 #include "guest_test.h"
 #include "hv/memory.h"
 
@@ -246,13 +247,33 @@ static unsigned holders(struct domain *d)
 	return n;
 }
 
-/* Take @id's pages back; what only a device has stays. */
-static void revoke(domid_t id)
+/* No handle of the mapper shows its CPUs a page of @dead, which is gone: only compared. */
+static void shows_nothing_of(const struct domain *dead)
+{
+	struct grant_table *gt = mapper->grant;
+
+	for (grant_handle_t h = 0; h < gt->nr_maptrack_frames * MAPTRACK_PER_FRAME; h++) {
+		const struct maptrack *m = grant_maptrack(gt, h);
+		bool busy, shows;
+
+		do {
+			spin_lock(&gt->maptrack_lock);
+			busy = m->state == MAPTRACK_BUSY;
+			shows = m->state == MAPTRACK_MAPPED && m->granter == dead && !gfn_eq(m->gfn, INVALID_GFN);
+			spin_unlock(&gt->maptrack_lock);
+		} while (busy);
+		assert_false(shows);
+	}
+}
+
+/* Take @id's pages back, who was @dead; what only a device has stays. */
+static void revoke(domid_t id, const struct domain *dead)
 {
 	struct hospes_grant_revoke op = { .domid = id };
 	long rc = call_arg(ctl->vcpu[0], __HYPERVISOR_hospes_op, HOSPES_grant_revoke, &op, sizeof(op));
 
 	assert_true(rc == 0 || rc == -ESRCH);
+	shows_nothing_of(dead);
 }
 
 static void no_marks(struct domain *d)
@@ -288,7 +309,7 @@ static void war(void)
 			domid_t id = old->id;
 
 			kill_domain(old); /* while its successor works, and the mapper holds its pages */
-			revoke(id);
+			revoke(id, old);
 		}
 		for (unsigned i = 0; i < 2; i++)
 			pthread_join(grant[i], NULL);
