@@ -40,12 +40,14 @@
 #define DEBT_MAX SLICE_MAX /* most that a unit takes along as received too early: the others keep it waiting for it */
 #define AHEAD MILLISECS(2) /* that one of the best class may be ahead of its share and yet go first */
 #define SLICE_BATCH MILLISECS(8)
-#define PULL_AHEAD MILLISECS(2)		     /* fetch a unit from another CPU when ours is this much ahead */
-#define DRIFT_MAX MILLISECS(8)		     /* a CPU's time gets no further ahead of others that are overloaded */
+#define PULL_AHEAD MILLISECS(2) /* fetch a unit from another CPU when ours is this much ahead */
+#define DRIFT_MAX MILLISECS(8)	/* a CPU's time gets no further ahead of others that are overloaded */
+#define APART_MAX MILLISECS(16) /* of the difference of two CPUs' times counts for one who changes between them */
 #define STRETCH_MAX (MILLISECS(1000) * 3600) /* that is accounted at once */
 #define CAP_PERIOD MILLISECS(10)
-#define CAP_CARRY 3 /* periods' worth of budget that one who had to wait may save up */
-#define VSHIFT 10   /* virtual time of a unit of weight w is its CPU time * 2^VSHIFT / w */
+#define CAP_CARRY 3	       /* periods' worth of budget that one who had to wait may save up */
+#define LATE_MAX MILLISECS(10) /* that a CPU may be late at the end of a slice, and who runs there still pays for it */
+#define VSHIFT 10	       /* virtual time of a unit of weight w is its CPU time * 2^VSHIFT / w */
 
 struct fair_unit {
 	struct list link;
@@ -62,6 +64,7 @@ struct fair_rq {
 	struct list units; /* all queued, the running one too */
 	struct fair_unit *curr;
 	stime_t exec_start;	/* curr is accounted up to here */
+	stime_t due;		/* when the CPU is to choose again, STIME_MAX: not before somebody comes */
 	int64_t floor;		/* V when last computed */
 	struct fair_unit *skip; /* yielded: others first, once */
 	bool news;		/* somebody waits for other CPUs who did not before */
@@ -171,15 +174,23 @@ static struct fair_unit *next_unit(struct fair_rq *rq, struct fair_unit *f)
 	return f->link.next == &rq->units ? NULL : container_of(f->link.next, struct fair_unit, link);
 }
 
-/* Bring the running unit's account up to @t. */
+/*
+ * Bring the running unit's account up to @t. A CPU that stood still (its firmware, or a hypervisor below, took it away for seconds) is not
+ * the fault of who happened to run there: he would have to wait until all others had as much.
+ */
 static void account(struct fair_rq *rq, stime_t t)
 {
 	struct fair_unit *f = rq->curr;
-	stime_t delta = t - rq->exec_start;
+	stime_t start = rq->exec_start, end = t, delta;
 
-	if (!f || delta <= 0)
+	if (!f || t <= start)
 		return;
 	rq->exec_start = t;
+	if (rq->due != STIME_MAX && t > rq->due + LATE_MAX)
+		end = rq->due + LATE_MAX;
+	delta = end - start;
+	if (delta <= 0)
+		return;
 	f->ran += delta;
 	f->v += to_virtual(f, delta);
 	budget_take(share_of(f), delta, t);
@@ -363,7 +374,15 @@ static unsigned fair_pick_cpu(struct sched_unit *u)
 	return best < NR_CPUS ? best : cpumask_next(sched_unit_cpus(u), 0) % NR_CPUS;
 }
 
-/* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time. Both within bounds. */
+/* The part of the difference @by of two CPUs' times that counts for one who moves. Where they are further apart they say nothing about each other. */
+static int64_t drift(int64_t by)
+{
+	const int64_t limit = (APART_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+
+	return by > limit ? limit : by < -limit ? -limit : by;
+}
+
+/* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time where that can be compared. All within bounds. */
 static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool waking)
 {
 	struct fair_rq *rq = rq_of(cpu);
@@ -375,11 +394,15 @@ static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wak
 		join(rq, f);
 		f->ran = 0;
 	} else {
-		f->v = virtual_time(rq) - bounded_lag(f, virtual_time(rq) - f->v, CREDIT_MOVE);
+		int64_t vt = virtual_time(rq);
+
+		f->v = vt - bounded_lag(f, f->lag + drift(vt - f->left), CREDIT_MOVE);
 	}
 	f->throttled = throttled(f, t);
 	new_deadline(f);
 	list_add_tail(&rq->units, &f->link);
+	if (rq->due > t + slice_max(f))
+		rq->due = t + slice_max(f);
 	refresh(rq, cpu);
 	rq->news = false; /* that somebody came is not for us to tell */
 }
@@ -436,22 +459,22 @@ static stime_t next_refill(struct fair_rq *rq)
 	return first;
 }
 
-/* The least virtual time of those that wait on other CPUs and may come to @cpu. False if nobody does. No lock: a hint. */
-static bool least_elsewhere(unsigned cpu, int64_t *least)
+/* Another CPU that somebody waits for who may come to @cpu, the one with the @least virtual time. NR_CPUS if nobody does. No lock: a hint. */
+static unsigned least_elsewhere(unsigned cpu, int64_t *least)
 {
-	bool any = false;
-	unsigned other;
+	unsigned other, where = NR_CPUS;
 
 	for_each_cpu(other, sched_peers(cpu)) {
 		int64_t v;
 
 		if (!sched_offered(&rq_of(other)->offer, cpu, &v))
 			continue;
-		if (!any || v - *least < 0)
+		if (where == NR_CPUS || v - *least < 0) {
 			*least = v;
-		any = true;
+			where = other;
+		}
 	}
-	return any;
+	return where;
 }
 
 static void shift(struct fair_rq *rq, int64_t by)
@@ -464,17 +487,24 @@ static void shift(struct fair_rq *rq, int64_t by)
 }
 
 /*
- * Keep this CPU's time near @least, the time of one who waits elsewhere. Ahead of it by more than DRIFT_MAX although it was offered to take
+ * Keep this CPU's time near @least, the time of one who waits for CPU @where. Ahead of it by more than DRIFT_MAX although it was offered to take
  * that one: it may not, and never will be even with it. As far behind it with nobody waiting here: whoever runs here gets all he wants,
  * and the time he did not need must not count as owed to him.
+ *
+ * No CPU goes back behind the time of the other one, however far behind that he may be who waits there. Otherwise two CPUs, each with somebody
+ * who is owed much, would follow each other back without end; and whoever then changed queues would be owed as much each time anew, and starve who stays.
  */
-static void stay_near(struct fair_rq *rq, int64_t least)
+static void stay_near(struct fair_rq *rq, int64_t least, unsigned where)
 {
-	int64_t ahead = virtual_time(rq) - least, limit = (DRIFT_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+	int64_t vt = virtual_time(rq), ahead = vt - least, limit = (DRIFT_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
 
-	if (ahead > limit)
-		shift(rq, limit - ahead);
-	else if (ahead < -limit && !rq->nr_waiting && rq->nr <= 1)
+	if (ahead > limit) {
+		int64_t apart = vt - read_once(rq_of(where)->floor), back = ahead - limit;
+
+		if (apart > 0)
+			shift(rq, -(back < apart ? back : apart));
+	}
+	if (ahead < -limit && !rq->nr_waiting && rq->nr <= 1)
 		shift(rq, -limit - ahead);
 }
 
@@ -503,16 +533,16 @@ static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, bool others_wa
 static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *prev, stime_t t)
 {
 	struct fair_rq *rq = rq_of(cpu);
-	bool others_wait, spread;
 	struct fair_unit *f;
 	int64_t least = 0;
-	stime_t until;
+	unsigned where;
+	bool spread;
 
 	account(rq, t);
 	settle_caps(rq, t);
-	others_wait = least_elsewhere(cpu, &least);
-	if (others_wait)
-		stay_near(rq, least);
+	where = least_elsewhere(cpu, &least);
+	if (where != NR_CPUS)
+		stay_near(rq, least, where);
 	f = rq->curr;
 	if (f && f->deadline - f->v <= 0) {
 		f->slice = f->slice * 2 > slice_max(f) ? slice_max(f) : f->slice * 2;
@@ -528,10 +558,11 @@ static struct sched_decision fair_pick_next(unsigned cpu, struct sched_unit *pre
 	/* A budget that was refilled, for example, makes somebody wait without anybody having been woken. */
 	spread = rq->news;
 	rq->news = false;
+	rq->due = STIME_MAX;
 	if (!f)
 		return (struct sched_decision){ .unit = NULL, .until = next_refill(rq), .spread = spread };
-	until = slice_end(rq, f, others_wait, t);
-	return (struct sched_decision){ .unit = f->unit, .until = until, .spread = spread };
+	rq->due = slice_end(rq, f, where != NR_CPUS, t);
+	return (struct sched_decision){ .unit = f->unit, .until = rq->due, .spread = spread };
 }
 
 static bool fair_preempts(unsigned cpu, struct sched_unit *u, struct sched_unit *curr, stime_t t)

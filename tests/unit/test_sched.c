@@ -350,6 +350,69 @@ static void test_long_alone(void **state)
 	sim_end();
 }
 
+/* A machine that stood still (a hypervisor below, or firmware, had its CPUs) does not let who ran just then wait until all others had as much. */
+static void test_stood_still(void **state)
+{
+	for (uint16_t cap = 0; cap <= 50; cap += 50) {
+		uint64_t before[2];
+
+		sim_start(1);
+		for (domid_t i = 1; i <= 2; i++)
+			sim_add(sim_domain(i, 1, 256, cap), 0, 0, 0);
+		sim_run(MILLISECS(101));
+		host_advance(MILLISECS(1000) * 30);
+		for (unsigned i = 0; i < 2; i++)
+			before[i] = ran(sim.s[i].v);
+		sim_run(MILLISECS(400));
+		for (unsigned i = 0; i < 2; i++)
+			assert_within(ran(sim.s[i].v) - before[i], 200000000u, 10, "half");
+		sim_end();
+	}
+}
+
+/*
+ * Two CPUs whose times ran apart, with pinned vCPUs on each, and others that may go to either and are owed much: those move and are served,
+ * but nobody is kept waiting for long.
+ */
+static void test_times_do_not_flee(void **state)
+{
+	for (unsigned floaters = 4; floaters <= 6; floaters++) {
+		uint64_t had[12] = { 0 };
+		stime_t since[12], worst = 0;
+		cpumask_t m;
+
+		sim_start(2);
+		for (unsigned i = 0; i < 4 + floaters; i++) {
+			struct domain *d = sim_domain((domid_t)(i + 1), 1, 256, 0);
+
+			cpumask_clear(&m);
+			cpumask_set(&m, i < 2 ? 0 : 1);
+			assert_int_equal(sched_set_affinity(d->vcpu[0], &m, NULL), 0);
+			sim_add(d, 0, MICROSECS(300), MICROSECS(10));
+		}
+		sim_run(MILLISECS(1000));
+		cpumask_fill(&m);
+		for (unsigned i = 0; i < 4 + floaters; i++) {
+			if (i >= 4)
+				assert_int_equal(sched_set_affinity(sim.s[i].v, &m, NULL), 0);
+			since[i] = now();
+		}
+		for (unsigned ms = 0; ms < 2000; ms++) {
+			sim_run(MILLISECS(1));
+			for (unsigned i = 0; i < 4 + floaters; i++) {
+				if (ran(sim.s[i].v) != had[i])
+					since[i] = now();
+				had[i] = ran(sim.s[i].v);
+				if (now() - since[i] > worst)
+					worst = now() - since[i];
+			}
+		}
+		if (worst > MILLISECS(60))
+			fail_msg("beside %u that move somebody waited for %ld us", floaters, worst / 1000);
+		sim_end();
+	}
+}
+
 /* A lone vCPU needs no timer, and an idle machine none at all. */
 static void test_nothing_ticks(void **state)
 {
@@ -554,6 +617,7 @@ int main(void)
 		cmocka_unit_test(test_pin_override),	cmocka_unit_test(test_pause_storm),
 		cmocka_unit_test(test_lazy_state),	cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_adjust_values),	cmocka_unit_test(test_long_alone),
+		cmocka_unit_test(test_stood_still),	cmocka_unit_test(test_times_do_not_flee),
 		cmocka_unit_test(test_nothing_ticks),	cmocka_unit_test(test_yield),
 		cmocka_unit_test(test_runstates),	cmocka_unit_test(test_runstate_area),
 		cmocka_unit_test(test_timers_follow),	cmocka_unit_test(test_block_with_event_pending),
