@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/dm_op.h"
 #include "abi/domctl.h"
 #include "abi/hospes.h"
 #include "abi/hvm_op.h"
@@ -162,6 +163,40 @@ int hcall_hvm(struct hcall *h, unsigned cmd, void *arg, size_t size)
 long hcall_version(struct hcall *h, unsigned cmd, void *arg, size_t size)
 {
 	return call_with(h, __HYPERVISOR_xen_version, 1, cmd, arg, size, 0);
+}
+
+/* One buffer: the list of areas, then they themselves. Before the first one stands which operation it is, in eight bytes. */
+int hcall_dm(struct hcall *h, uint32_t domid, uint32_t op, const struct hcall_area *areas, unsigned nr)
+{
+	const uint32_t head[2] = { op, 0 };
+	struct xen_dm_op_buf *list;
+	size_t size = HCALL_AREAS * sizeof(*list) + sizeof(head);
+	uint8_t *at;
+	int rc;
+
+	if (nr > HCALL_AREAS)
+		return -E2BIG;
+	for (unsigned i = 0; i < nr; i++)
+		size += areas[i].size;
+	list = hcall_alloc(h, size);
+	if (!list)
+		return -ENOMEM;
+	at = (uint8_t *)(list + HCALL_AREAS);
+	memcpy(at, head, sizeof(head));
+	for (unsigned i = 0; i < nr; i++) {
+		size_t before = i ? 0 : sizeof(head);
+
+		list[i] = (struct xen_dm_op_buf){ hcall_address(h, at), before + areas[i].size };
+		memcpy(at + before, areas[i].p, areas[i].size);
+		at += list[i].size;
+	}
+	rc = (int)hcall(h, __HYPERVISOR_dm_op, domid, nr, hcall_address(h, list), 0, 0);
+	while (nr--) {
+		at -= areas[nr].size;
+		memcpy(areas[nr].p, at, areas[nr].size);
+	}
+	hcall_free(h, list, size);
+	return rc;
 }
 
 int hcall_multi(struct hcall *h, struct hcall_call *calls, unsigned nr)

@@ -42,6 +42,17 @@ int hcall_hvm(struct hcall *h, unsigned cmd, void *arg, size_t size);
 long hcall_version(struct hcall *h, unsigned cmd, void *arg, size_t size);
 
 /*
+ * What a device model does for domain @domid: operation @op (XEN_DMOP_*). Up to HCALL_AREAS areas, the first one the operation's own structure and
+ * the others what it names, are copied in and back. -EOPNOTSUPP: the hypervisor has not that operation, or emulates nothing for that domain; -EPERM: one's own domain.
+ */
+#define HCALL_AREAS 3u
+struct hcall_area {
+	void *p;
+	size_t size;
+};
+int hcall_dm(struct hcall *h, uint32_t domid, uint32_t op, const struct hcall_area *areas, unsigned nr);
+
+/*
  * Several hypercalls with one entry into the kernel and the hypervisor. results[i] gets each one's result.
  */
 struct hcall_call {

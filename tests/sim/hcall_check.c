@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "abi/dm_op.h"
 #include "abi/domctl.h"
 #include "abi/event_channel.h"
 #include "abi/grant_table.h"
@@ -63,6 +64,25 @@ static void check_calls(struct hcall *h, uint32_t guest)
 	for (unsigned i = 0; i < 200; i++)
 		all &= calls[i].result == (i == 150 ? -ENOSYS : 4 << 16 | 17);
 	ok(all, "multi's results");
+}
+
+/* What emulates a domain's devices knows how many vCPUs it has; nothing else is emulated outside of the hypervisor. */
+static void check_dm(struct hcall *h, uint32_t guest)
+{
+	struct xen_dm_op_nr_vcpus nr = { 0 };
+	uint8_t large[5000];
+	const struct hcall_area areas[] = { { &nr, sizeof(nr) }, { large, sizeof(large) }, { large, 0 }, { 0 } };
+
+	memset(large, 5, sizeof(large));
+	ok(!hcall_dm(h, guest, XEN_DMOP_nr_vcpus, areas, 1) && nr.vcpus == 1, "dm: nr_vcpus");
+	nr.vcpus = 0;
+	ok(!hcall_dm(h, guest, XEN_DMOP_nr_vcpus, areas, 3) && nr.vcpus == 1, "dm: several areas");
+	ok(large[0] == 5 && large[4999] == 5, "dm: areas come back as they are");
+	ok(hcall_dm(h, guest, XEN_DMOP_nr_vcpus, areas, 4) == -E2BIG, "dm: too many areas");
+	ok(hcall_dm(h, guest, XEN_DMOP_nr_vcpus, areas, 0) == -ENODATA, "dm: no area");
+	ok(hcall_dm(h, 77, XEN_DMOP_nr_vcpus, areas, 1) == -ESRCH, "dm: for nobody");
+	ok(hcall_dm(h, 0, XEN_DMOP_nr_vcpus, areas, 1) == -EPERM, "dm: for oneself");
+	ok(hcall_dm(h, guest, 7, areas, 1) == -EOPNOTSUPP, "dm: an operation there is not");
 }
 
 static void check_buffers(struct hcall *h)
@@ -206,6 +226,7 @@ int main(int argc, char **argv)
 
 	ok(h != NULL, "hcall_open");
 	check_calls(h, guest);
+	check_dm(h, guest);
 	check_buffers(h);
 	check_memory(h, guest);
 	check_copies(h, guest);

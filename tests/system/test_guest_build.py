@@ -16,7 +16,7 @@ def files():
 
 
 def create(s, name, timeout=120):
-    text = s.check(f"/create -c /cache -s -u /{name}.cfg", r"^domid \d+ ", timeout=timeout)
+    text = s.check(f"/create -c /cache -s -u /{name}.cfg", rf"^emulators see {1 if name == 'small' else 2} vcpus, result 0$", timeout=timeout)
     return int(re.search(r"^domid (\d+)", text, re.M)[1]), int(re.search(r"^total us \d+ hypercalls (\d+)", text, re.M)[1])
 
 

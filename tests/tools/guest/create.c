@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/dm_op.h"
 #include "abi/domctl.h"
 #include "base/problem.h"
 #include "base/text.h"
@@ -119,6 +120,16 @@ static int introduce(const struct domain_config *c, const struct guest_build *b)
 
 /* ---------------------------------------------------------------------------------------------------------------- */
 
+/* What whoever emulates the domain's devices would be told. */
+static void tell_vcpus(struct hcall *h, uint32_t domid)
+{
+	struct xen_dm_op_nr_vcpus nr = { 0 };
+	const struct hcall_area area = { &nr, sizeof(nr) };
+	int rc = hcall_dm(h, domid, XEN_DMOP_nr_vcpus, &area, 1);
+
+	printf("emulators see %u vcpus, result %d\n", nr.vcpus, rc);
+}
+
 static int make(struct hcall *h, const struct domain_config *c, struct guest_build *b, char *stop, bool with_store,
 		bool unpause)
 {
@@ -143,6 +154,7 @@ static int make(struct hcall *h, const struct domain_config *c, struct guest_bui
 		       (unsigned long)b->timing[i].hypercalls);
 	printf("total us %ld hypercalls %lu\n",
 	       (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000, (unsigned long)hcall_count(h));
+	tell_vcpus(h, b->built_domid);
 	return rc != 0;
 }
 
