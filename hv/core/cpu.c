@@ -124,7 +124,8 @@ _Noreturn void cpu_loop(void)
 	for (;;) {
 		struct vcpu *v;
 
-		softirq_run();
+		if (unlikely(__atomic_load_n(&p->softirqs, __ATOMIC_ACQUIRE)))
+			softirq_run();
 		v = p->current;
 		if ((__atomic_load_n(&p->softirqs, __ATOMIC_ACQUIRE) & (1UL << SOFTIRQ_SCHED)) ||
 		    (v && !vcpu_runnable(v)))

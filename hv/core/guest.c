@@ -102,6 +102,29 @@ int copy_to_guest(struct vcpu *v, uint64_t gva, const void *src, size_t len)
 	return arch_guest_write(v, gva, src, len);
 }
 
+/* See hv/guest.h. -EFAULT, possibly after some bytes went. */
+int copy_to_guest_marked(struct vcpu *v, uint64_t gva, const void *src, size_t len, size_t at, uint64_t mark)
+{
+	uint64_t last;
+	int rc;
+
+	if (!mark || !range_ok(v, gva, len))
+		return copy_to_guest(v, gva, src, len);
+	if (likely(arch_guest_write_marked(v, gva, src, len, at, mark)))
+		return 0;
+	memcpy(&last, (const char *)src + at, sizeof(last));
+	mark |= last;
+	rc = arch_guest_write(v, gva + at, &mark, sizeof(mark));
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!rc)
+		rc = arch_guest_write(v, gva, src, at);
+	at += sizeof(last);
+	if (!rc && at < len)
+		rc = arch_guest_write(v, gva + at, (const char *)src + at, len - at);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return rc ? rc : arch_guest_write(v, gva + at - sizeof(last), &last, sizeof(last));
+}
+
 /* A field that is narrower for a 32-bit guest grows to 8 bytes. */
 static void widen(uint8_t *dst, const uint8_t *src, const struct field *f)
 {

@@ -73,9 +73,6 @@ long hypercall_dispatch(struct vcpu *v, bool *again)
 {
 	long rc;
 
-	if (v->hc.guest32)
-		for (unsigned i = 0; i < ARRAY_SIZE(v->hc.args); i++)
-			v->hc.args[i] = (uint32_t)v->hc.args[i];
 	v->hc.restarted = false;
 	v->hc.replaced = false;
 	v->hc.in_multicall = false;

@@ -350,29 +350,25 @@ void vcpu_runstate_get(struct vcpu *v, enum runstate *state, stime_t *entry, uin
  */
 void vcpu_runstate_publish(struct vcpu *v)
 {
-	struct vcpu_runstate_info info = { .state = (int32_t)v->runstate };
-	uint64_t gva = v->runstate_gva, entry = (uint64_t)v->runstate_entry;
-	bool flagged = v->domain->vm_assist & VMASST_RUNSTATE_UPDATE;
-	size_t at = v->runstate_guest32 ? 4 : offsetof(struct vcpu_runstate_info, state_entry_time);
-	uint8_t buf[sizeof(info)];
-	int rc = 0;
+	/* Of struct vcpu_runstate_info, where the first two are state and padding; a 32-bit guest has none, its area begins at the second. */
+	struct {
+		uint32_t state, state32;
+		uint64_t entry, time[ARRAY_SIZE(v->runstate_time)];
+	} info;
+	bool guest32 = v->runstate_guest32;
+	uint64_t mark = v->domain->vm_assist & VMASST_RUNSTATE_UPDATE ? XEN_RUNSTATE_UPDATE : 0;
+	size_t skip = guest32 ? offsetof(typeof(info), state32) : 0;
 
-	if (!gva)
+	_Static_assert(sizeof(info) == sizeof(struct vcpu_runstate_info), "ABI");
+	if (!v->runstate_gva)
 		return;
-	info.state_entry_time = flagged ? entry | XEN_RUNSTATE_UPDATE : entry;
-	memcpy(info.time, v->runstate_time, sizeof(info.time));
-	memcpy(buf, &info.state, 4);
-	memset(buf + 4, 0, 4);
-	memcpy(buf + at, &info.state_entry_time, sizeof(info) - 8);
-	if (flagged)
-		rc = copy_to_guest(v, gva + at, &info.state_entry_time, 8);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (rc == 0)
-		rc = copy_to_guest(v, gva, buf, at + sizeof(info) - 8);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (rc == 0 && flagged)
-		rc = copy_to_guest(v, gva + at, &entry, 8);
-	if (rc)
+	info.state = v->runstate;
+	info.state32 = guest32 ? v->runstate : 0;
+	info.entry = (uint64_t)v->runstate_entry;
+	for (unsigned i = 0; i < ARRAY_SIZE(info.time); i++)
+		info.time[i] = v->runstate_time[i];
+	if (copy_to_guest_marked(v, v->runstate_gva, (const char *)&info + skip, sizeof(info) - skip,
+				 offsetof(typeof(info), entry) - skip, mark))
 		return;
 }
 

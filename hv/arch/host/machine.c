@@ -159,7 +159,8 @@ long host_hypercall(struct vcpu *v, unsigned nr, uint64_t a0, uint64_t a1, uint6
 	v->hc.nr = nr;
 	v->hc.guest32 = v->arch.guest32;
 	v->hc.in_multicall = false;
-	memcpy(v->hc.args, args, sizeof(args));
+	for (unsigned i = 0; i < ARRAY_SIZE(args); i++)
+		v->hc.args[i] = v->hc.guest32 ? (uint32_t)args[i] : args[i];
 	p->current = v;
 	slices = 0;
 	do {

@@ -97,3 +97,9 @@ int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len)
 {
 	return copy_to_gpa(v->domain, gva, src, len);
 }
+
+/* Always the long way. */
+bool arch_guest_write_marked(struct vcpu *v, uint64_t gva, const void *src, size_t len, size_t at, uint64_t mark)
+{
+	return false;
+}

@@ -71,6 +71,9 @@ void arch_fill_hypercall_page(void *va);
 /* Guest memory by virtual address ---------------------------------------------------------- */
 int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len) must_check;
 int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len) must_check;
+/* As copy_to_guest_marked(), if it can be done at once. False: nothing was done. */
+bool arch_guest_write_marked(struct vcpu *v, uint64_t gva, const void *src, size_t len, size_t at,
+			     uint64_t mark) must_check;
 
 /* Guest-physical map table format, used by hv/mm/p2m.c -------------------------------------- */
 /* asm/p2m.h has arch_p2m_leaf(), arch_p2m_table() and arch_p2m_decode(), pure functions on one 8-byte entry; the rest is in hv/p2m_entry.h. */

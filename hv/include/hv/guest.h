@@ -13,6 +13,12 @@ struct vcpu;
 /* Raw bytes, width-invariant structures. -EFAULT if any byte is not mapped (or not writable); partial writes possible. */
 int copy_from_guest(struct vcpu *v, void *dst, uint64_t gva, size_t len) must_check;
 int copy_to_guest(struct vcpu *v, uint64_t gva, const void *src, size_t len) must_check;
+/*
+ * The same for what other vCPUs of the guest read meanwhile: the 8 bytes at offset @at, which lie in @src without the bits of @mark, are written with
+ * them before anything else changes, and without them last. @mark 0: in any order.
+ */
+int copy_to_guest_marked(struct vcpu *v, uint64_t gva, const void *src, size_t len, size_t at,
+			 uint64_t mark) must_check;
 
 /*
  * A layout: the structure's size for 64-bit and for 32-bit guests, for nearly every call asks for it, and a letter for each field

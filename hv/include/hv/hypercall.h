@@ -34,7 +34,10 @@
 #define HC_hypfs_op 42
 #define NR_HYPERCALLS 64
 
-/* Called by the architecture on VMMCALL/VMCALL with v->hc.{nr,args,guest32} set and CPL 0 checked. *again: leave rip on the call and write back nr/args. */
+/*
+ * Called by the architecture on VMMCALL/VMCALL with v->hc.{nr,args,guest32} set, the arguments cut to the width of the call, and CPL 0 checked.
+ * *again: leave rip on the call and write back nr/args.
+ */
 long hypercall_dispatch(struct vcpu *v, bool *again);
 /* Handler: I saved my progress in v->hc.args, run me again. */
 long hypercall_again(struct vcpu *v);

@@ -155,14 +155,27 @@ void hvm_triple_fault(struct vcpu *v)
 	domain_shutdown(d, (enum shutdown_code)reason);
 }
 
+/* The arguments are in registers of the call's width. */
 static void args_in(struct vcpu *v, bool is32)
 {
-	static const uint8_t order64[] = { REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9 };
-	static const uint8_t order32[] = { REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP };
-	const uint8_t *order = is32 ? order32 : order64;
+	const uint64_t *r = v->arch.regs.gpr;
+	uint64_t *a = v->hc.args;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(v->hc.args); i++)
-		v->hc.args[i] = v->arch.regs.gpr[order[i]];
+	if (is32) {
+		a[0] = (uint32_t)r[REG_RBX];
+		a[1] = (uint32_t)r[REG_RCX];
+		a[2] = (uint32_t)r[REG_RDX];
+		a[3] = (uint32_t)r[REG_RSI];
+		a[4] = (uint32_t)r[REG_RDI];
+		a[5] = (uint32_t)r[REG_RBP];
+		return;
+	}
+	a[0] = r[REG_RDI];
+	a[1] = r[REG_RSI];
+	a[2] = r[REG_RDX];
+	a[3] = r[REG_R10];
+	a[4] = r[REG_R8];
+	a[5] = r[REG_R9];
 }
 
 /* A call that goes on later: the registers say where. The sixth argument is never progress, so it is left alone. */

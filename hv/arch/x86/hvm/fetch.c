@@ -83,7 +83,7 @@ unsigned insn_length(struct vcpu *v, enum known_insn k)
 		guest_fault(v, n, va, pfec);
 		return 0;
 	}
-	memcpy(&first, buf, sizeof(first));
+	__builtin_memcpy(&first, buf, sizeof(first));
 	if (likely((unsigned)n >= known[k].len && (first & ((1u << known[k].len * 8) - 1)) == known[k].bytes))
 		return known[k].len;
 	if (decode(v, &p, &cs, va, buf, (unsigned)n, &insn) ||

@@ -21,7 +21,6 @@
 #define PTE_ADDR 0x000ffffffffff000UL
 
 #define WALK_TRIES 4u
-#define MAX_LEVELS 5u
 /* Bytes that are copied with interrupts off. */
 #define SHORT_COPY 512u
 
@@ -37,16 +36,6 @@ static const struct walk_mode mode_32 = { 2, 10, 4, false };
 static const struct walk_mode mode_pae = { 3, 9, 8, true };
 static const struct walk_mode mode_long = { 4, 9, 8, false };
 static const struct walk_mode mode_la57 = { 5, 9, 8, false };
-
-/* What one walk has found. */
-struct walk {
-	uint64_t entry[MAX_LEVELS], entry_gpa[MAX_LEVELS]; /* 0 = leaf's level counted from the 4K level */
-	unsigned leaf;					   /* level of the leaf: 0 4K, 1 2M/4M, 2 1G */
-	unsigned shift;					   /* of its page size */
-	uint64_t all;					   /* AND of RW, US and A over the entries */
-	uint64_t nx;					   /* OR of NX */
-	uint64_t base;					   /* gpa of the page */
-};
 
 static const struct walk_mode *walk_mode(const struct guest_paging *p)
 {
@@ -88,8 +77,8 @@ static uint64_t leaf_base(const struct walk_mode *m, unsigned level, uint64_t e)
 }
 
 /* Read the tables down to a leaf. Inside a section. 0; -EFAULT an entry is not present; -EINVAL reserved bits. */
-static inline __attribute__((always_inline)) int walk_tables(struct vcpu *v, const struct guest_paging *p,
-							     const struct walk_mode *m, uint64_t va, struct walk *w)
+static inline __attribute__((always_inline)) int
+walk_tables(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va, struct guest_walk *w)
 {
 	uint64_t table = p->cr3 & (m->pae ? 0xffffffe0UL : m->size == 4 ? 0xfffff000UL : PTE_ADDR);
 	uint64_t reserved = reserved_always(v, p, m), index_mask = (1UL << m->bits) - 1;
@@ -97,6 +86,7 @@ static inline __attribute__((always_inline)) int walk_tables(struct vcpu *v, con
 	unsigned level = m->levels, shift = 12 + level * m->bits;
 
 	w->all = PTE_RW | PTE_US | PTE_A;
+	w->nx = 0;
 	while (level--) {
 		uint64_t gpa, e;
 		const void *at;
@@ -107,6 +97,7 @@ static inline __attribute__((always_inline)) int walk_tables(struct vcpu *v, con
 		if (unlikely(!at))
 			return -EFAULT;
 		e = m->size == 4 ? read_once(*(const uint32_t *)at) : read_once(*(const uint64_t *)at);
+		w->at[level] = at;
 		w->entry[level] = e;
 		w->entry_gpa[level] = gpa;
 		if (unlikely(!(e & PTE_P)))
@@ -134,7 +125,7 @@ static inline __attribute__((always_inline)) int walk_tables(struct vcpu *v, con
 }
 
 /* May an access of kind @access use the page @w found? */
-static bool rights_allow(const struct guest_paging *p, const struct walk *w, uint32_t access)
+static bool rights_allow(const struct guest_paging *p, const struct guest_walk *w, uint32_t access)
 {
 	bool user_page = w->all & PTE_US;
 
@@ -174,7 +165,7 @@ static int entry_set(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t old, 
 }
 
 /* Accessed bits on the way, dirty on the leaf when writing. */
-static int set_accessed(struct vcpu *v, const struct walk_mode *m, const struct walk *w, uint32_t access)
+static int set_accessed(struct vcpu *v, const struct walk_mode *m, const struct guest_walk *w, uint32_t access)
 {
 	for (unsigned level = m->levels; level-- > w->leaf;) {
 		uint64_t want = PTE_A;
@@ -198,18 +189,36 @@ static bool canonical(const struct walk_mode *m, uint64_t va)
 	return (uint64_t)((int64_t)(va << shift) >> shift) == va;
 }
 
+/* Which page of a four-level space @va lies in, and what else of the mode decides how its entries are read; never 0. */
+static uint64_t walk_key(const struct guest_paging *p, uint64_t va)
+{
+	return (va & PAGE_MASK) | (p->efer & EFER_NXE) | 1;
+}
+
+/* Where walks for @va are kept. */
+static struct guest_walk *walk_slot(struct vcpu *v, uint64_t va, uint32_t access)
+{
+	return &v->arch.walks[access & PF_FETCH ? 1 : 0][(va >> PAGE_SHIFT) % GUEST_WALKS];
+}
+
 /* Walk and check the rights, inside a section: fills @w and *@gpa, or -EFAULT and *@pfec. */
 static int walk_checked(struct vcpu *v, const struct guest_paging *p, const struct walk_mode *m, uint64_t va,
-			uint32_t access, struct walk *w, uint64_t *gpa, uint32_t *pfec)
+			uint32_t access, struct guest_walk *w, uint64_t *gpa, uint32_t *pfec)
 {
+	uint64_t epoch = __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE);
 	int rc;
 
-	w->nx = 0;
+	w->key = 0;
+	w->page = NULL;
 	/* The mode nearly every guest is in gets code of its own, with all its constants folded. */
-	if (likely(m == &mode_long))
+	if (likely(m == &mode_long)) {
 		rc = walk_tables(v, p, &mode_long, va, w);
-	else
+		w->key = rc ? 0 : walk_key(p, va);
+		w->cr3 = p->cr3;
+		w->epoch = epoch;
+	} else {
 		rc = walk_tables(v, p, m, va, w);
+	}
 	if (likely(!rc && rights_allow(p, w, access))) {
 		*gpa = w->base + (va & ((1UL << w->shift) - 1));
 		return 0;
@@ -224,7 +233,7 @@ static int walk_checked(struct vcpu *v, const struct guest_paging *p, const stru
 	return -EFAULT;
 }
 
-static bool accessed_set(const struct walk *w, uint32_t access)
+static bool accessed_set(const struct guest_walk *w, uint32_t access)
 {
 	return (w->all & PTE_A) && (!(access & PF_WRITE) || (w->entry[w->leaf] & PTE_D));
 }
@@ -245,7 +254,7 @@ int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32
 	       uint32_t *pfec)
 {
 	const struct walk_mode *m;
-	struct walk w;
+	struct guest_walk *w;
 
 	*pfec = 0;
 	if (!(p->cr0 & CR0_PG)) {
@@ -255,17 +264,50 @@ int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32
 	m = walk_prepare(p, &va);
 	if (!m)
 		return -ERANGE;
+	w = walk_slot(v, va, access);
 	for (unsigned i = 0; i < WALK_TRIES; i++) {
 		bool on = p2m_section_begin(v->domain);
-		int rc = walk_checked(v, p, m, va, access, &w, gpa, pfec);
+		int rc = walk_checked(v, p, m, va, access, w, gpa, pfec);
 
 		p2m_section_end(v->domain, on);
 		if (rc)
 			return rc;
-		if (accessed_set(&w, access) || !set_accessed(v, m, &w, access))
+		if (accessed_set(w, access) || !set_accessed(v, m, w, access))
 			return 0;
 	}
 	return -EAGAIN;
+}
+
+/*
+ * The walk that was made for @va before, if one made now would find the same and allow @access: it reads what that would read. NULL: ask for one.
+ * Inside a section.
+ */
+static inline struct guest_walk *walk_known(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access)
+{
+	struct guest_walk *w = walk_slot(v, va, access);
+
+	if (unlikely(w->key != walk_key(p, va) || w->cr3 != p->cr3 || !w->page || walk_mode(p) != &mode_long ||
+		     w->epoch != __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE)))
+		return NULL;
+	for (unsigned level = mode_long.levels; level-- > w->leaf;)
+		if (unlikely(read_once(*(const uint64_t *)w->at[level]) != w->entry[level]))
+			return NULL;
+	if (unlikely(!rights_allow(p, w, access) || !accessed_set(w, access) || ((access & PF_WRITE) && !w->writable)))
+		return NULL;
+	return w;
+}
+
+/* What is at @gpa, in the page that @w (NULL: nobody) has found, for reading or writing. NULL: no RAM, or a write is to be prepared. Inside a section. */
+static void *page_at(struct vcpu *v, struct guest_walk *w, uint64_t gpa, uint32_t access)
+{
+	bool write = access & PF_WRITE;
+	void *mem = write ? p2m_section_map_writable(v, gpa) : (void *)(uintptr_t)p2m_section_map(v, gpa);
+
+	if (w && mem) {
+		w->page = (char *)mem - (gpa & ~PAGE_MASK);
+		w->writable = write;
+	}
+	return mem;
 }
 
 /* Copy @n bytes out of a page: the usual 15 by two overlapping words. */
@@ -280,56 +322,65 @@ static void fetch_bytes(uint8_t *buf, const uint8_t *src, unsigned n)
 		buf[n] = src[n];
 }
 
-int guest_fetch(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8_t *buf, unsigned n, uint32_t *pfec)
+/* guest_fetch() of @n bytes that lie in one page, by a walk. */
+static int fetch_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access, uint8_t *buf,
+		      unsigned n, uint32_t *pfec)
 {
-	unsigned left = (unsigned)(PAGE_SIZE - (va & ~PAGE_MASK));
-	uint32_t access = PF_FETCH | (p->cpl == 3 ? PF_USER : 0);
 	const struct walk_mode *m = NULL;
 	const uint8_t *src = NULL;
-	struct walk w;
+	struct guest_walk *w = NULL;
 	uint64_t gpa = (uint32_t)va;
 	int rc = 0;
 	bool on;
 
 	*pfec = 0;
-	if (n > left)
-		n = left;
 	if (p->cr0 & CR0_PG) {
 		m = walk_prepare(p, &va);
 		if (!m)
 			return -ERANGE;
+		w = walk_slot(v, va, access);
 	}
 	on = p2m_section_begin(v->domain);
-	if (m)
-		rc = walk_checked(v, p, m, va, access, &w, &gpa, pfec);
+	if (w)
+		rc = walk_checked(v, p, m, va, access, w, &gpa, pfec);
 	if (likely(!rc)) {
-		src = p2m_section_map(v, gpa);
+		src = page_at(v, w, gpa, access);
 		if (likely(src))
 			fetch_bytes(buf, src, n);
 	}
 	p2m_section_end(v->domain, on);
 	if (rc)
 		return rc;
-	if (m && unlikely(!accessed_set(&w, access)) && set_accessed(v, m, &w, access))
+	if (w && unlikely(!accessed_set(w, access)) && set_accessed(v, m, w, access))
 		return -EAGAIN;
 	return src ? (int)n : -ENXIO;
 }
 
-/* Copy @n bytes at @gpa, within a page, inside a section. false: nothing was done. */
-static bool copy_mapped(struct vcpu *v, uint64_t gpa, void *buf, size_t n, uint32_t access)
+int guest_fetch(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint8_t *buf, unsigned n, uint32_t *pfec)
 {
-	void *mem;
+	unsigned left = (unsigned)(PAGE_SIZE - (va & ~PAGE_MASK));
+	uint32_t access = PF_FETCH | (p->cpl == 3 ? PF_USER : 0);
+	const struct guest_walk *w = NULL;
 
-	if (access & PF_WRITE) {
-		mem = p2m_section_map_writable(v, gpa);
-		if (likely(mem))
-			memcpy(mem, buf, n);
-	} else {
-		mem = (void *)p2m_section_map(v, gpa);
-		if (likely(mem))
-			memcpy(buf, mem, n);
+	if (n > left)
+		n = left;
+	if (likely(p->cr0 & CR0_PG)) {
+		bool on = p2m_section_begin(v->domain);
+
+		w = walk_known(v, p, va, access);
+		if (likely(w))
+			fetch_bytes(buf, (const uint8_t *)w->page + (va & ~PAGE_MASK), n);
+		p2m_section_end(v->domain, on);
 	}
-	return mem;
+	return likely(w) ? (int)n : fetch_walk(v, p, va, access, buf, n, pfec);
+}
+
+static void copy_either_way(void *mem, void *buf, size_t n, uint32_t access)
+{
+	if (access & PF_WRITE)
+		memcpy(mem, buf, n);
+	else
+		memcpy(buf, mem, n);
 }
 
 static struct argument_page *argument_page(struct vcpu *v, uint64_t va)
@@ -344,42 +395,69 @@ static struct argument_page *argument_page(struct vcpu *v, uint64_t va)
 static bool copy_found(struct vcpu *v, uint64_t va, void *buf, size_t n, uint32_t access)
 {
 	const struct argument_page *a = argument_page(v, va);
-	bool on, done;
+	void *mem;
+	bool on;
 
 	if (!v->arch.call || a->call != v->arch.call || a->va != va >> PAGE_SHIFT || (!a->write && (access & PF_WRITE)))
 		return false;
 	on = p2m_section_begin(v->domain);
-	done = copy_mapped(v, a->gpa + (va & ~PAGE_MASK), buf, n, access);
+	mem = page_at(v, NULL, a->gpa + (va & ~PAGE_MASK), access);
+	if (likely(mem))
+		copy_either_way(mem, buf, n, access);
 	p2m_section_end(v->domain, on);
-	return done;
+	return mem;
 }
 
 /*
- * Copy @n bytes within one page the short way, inside a section: when its tables and the page are as they are to be, down to the accessed and
- * dirty bits. false: nothing was done, the long way finds out why.
+ * What lies at @va, for reading or writing up to the end of its page, the short way: when its tables and the page are as they are to be, down to the
+ * accessed and dirty bits. Opens a section, for close_page(), and tells in *@gpa where it is. NULL: there is none, the long way finds out why.
  */
+static void *open_page(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access, uint64_t *gpa,
+		       bool *on)
+{
+	const struct walk_mode *m = NULL;
+	struct guest_walk *w = NULL;
+	void *mem = NULL;
+	uint32_t pfec;
+
+	*gpa = (uint32_t)va;
+	*on = p2m_section_begin(v->domain);
+	if (likely(p->cr0 & CR0_PG)) {
+		w = walk_known(v, p, va, access);
+		if (likely(w)) {
+			*gpa = w->base + (va & ((1UL << w->shift) - 1));
+			return w->page + (va & ~PAGE_MASK);
+		}
+		m = walk_prepare(p, &va);
+		w = walk_slot(v, va, access);
+	}
+	if (!w || (m && !walk_checked(v, p, m, va, access, w, gpa, &pfec) && accessed_set(w, access)))
+		mem = page_at(v, w, *gpa, access);
+	if (unlikely(!mem))
+		p2m_section_end(v->domain, *on);
+	return mem;
+}
+
+static void close_page(struct vcpu *v, bool on)
+{
+	p2m_section_end(v->domain, on);
+}
+
+/* Copy @n bytes within one page the short way. false: nothing was done. */
 static bool copy_in_section(struct vcpu *v, const struct guest_paging *p, uint64_t va, void *buf, size_t n,
 			    uint32_t access)
 {
-	const struct walk_mode *m = NULL;
-	uint64_t gpa = (uint32_t)va;
-	uint32_t pfec;
-	struct walk w;
-	bool on, done = false;
+	uint64_t gpa;
+	bool on;
+	void *mem = open_page(v, p, va, access, &gpa, &on);
 
-	if (p->cr0 & CR0_PG) {
-		m = walk_prepare(p, &va);
-		if (!m)
-			return false;
-	}
-	on = p2m_section_begin(v->domain);
-	if (!m || (!walk_checked(v, p, m, va, access, &w, &gpa, &pfec) && accessed_set(&w, access)))
-		done = copy_mapped(v, gpa, buf, n, access);
-	p2m_section_end(v->domain, on);
-	if (done)
-		*argument_page(v, va) =
-			(struct argument_page){ v->arch.call, va >> PAGE_SHIFT, gpa & PAGE_MASK, access & PF_WRITE };
-	return done;
+	if (!mem)
+		return false;
+	copy_either_way(mem, buf, n, access);
+	close_page(v, on);
+	*argument_page(v, va) =
+		(struct argument_page){ v->arch.call, va >> PAGE_SHIFT, gpa & PAGE_MASK, access & PF_WRITE };
+	return true;
 }
 
 /* Copy @n bytes within one page, holding a reference on it. As guest_copy(). */
@@ -397,10 +475,7 @@ static int copy_page(struct vcpu *v, const struct guest_paging *p, uint64_t va, 
 	if (!f)
 		return -ENXIO;
 	mem = (char *)mfn_to_virt(frame_to_mfn(f)) + (gpa & ~PAGE_MASK);
-	if (access & PF_WRITE)
-		memcpy(mem, buf, n);
-	else
-		memcpy(buf, mem, n);
+	copy_either_way(mem, buf, n, access);
 	frame_put(f);
 	if (access & PF_WRITE)
 		p2m_mark_dirty(v->domain, gfn(gpa >> PAGE_SHIFT));
@@ -465,4 +540,35 @@ int arch_guest_read(struct vcpu *v, void *dst, uint64_t gva, size_t len)
 int arch_guest_write(struct vcpu *v, uint64_t gva, const void *src, size_t len)
 {
 	return copy_argument(v, gva, (void *)(uintptr_t)src, len, PF_WRITE);
+}
+
+/* Other vCPUs see the stores of a processor in the order of its program, which this is. */
+static void store_between(char *at, uint64_t val)
+{
+	asm volatile("" : : : "memory");
+	__atomic_store_n((uint64_t *)at, val, __ATOMIC_RELAXED);
+	asm volatile("" : : : "memory");
+}
+
+/* See hv/arch.h. */
+bool arch_guest_write_marked(struct vcpu *v, uint64_t gva, const void *src, size_t len, size_t at, uint64_t mark)
+{
+	struct guest_paging p;
+	uint64_t gpa, last;
+	char *mem;
+	bool on;
+
+	if (len > SHORT_COPY || len > PAGE_SIZE - (gva & ~PAGE_MASK))
+		return false;
+	virt->get_paging(v, &p);
+	mem = open_page(v, &p, gva, PF_WRITE, &gpa, &on);
+	if (!mem)
+		return false;
+	__builtin_memcpy(&last, (const char *)src + at, sizeof(last));
+	store_between(mem + at, last | mark);
+	memcpy(mem, src, at);
+	memcpy(mem + at + sizeof(last), (const char *)src + at + sizeof(last), len - at - sizeof(last));
+	store_between(mem + at, last);
+	close_page(v, on);
+	return true;
 }

@@ -27,14 +27,12 @@ static bool callback_pending(const struct vcpu *v)
 	return !v->upcall_vector && callback_vector(v->domain) && evtchn_upcall_pending(v);
 }
 
-void hvm_intr_prepare(struct vcpu *v)
+/* Something may be waiting: queue what can be taken now. Which window the rest wants. */
+static int queue_next(struct vcpu *v, struct vlapic *l, bool callback)
 {
-	struct vlapic *l = v->arch.vlapic;
-	bool callback = callback_pending(v);
 	int vector = callback ? callback_vector(v->domain) : vlapic_pending(l);
 	int window = WINDOW_NONE;
 
-	virt->set_tpr(v, vlapic_get_cr8(l));
 	if (unlikely(read_once(v->arch.nmi_pending))) {
 		unsigned blocked = virt->blocked(v);
 
@@ -46,24 +44,33 @@ void hvm_intr_prepare(struct vcpu *v)
 		}
 	}
 	if (vector >= 0) {
-		if ((virt->blocked(v) & (BLOCK_EVENT | BLOCK_SHADOW)) || !(v->arch.regs.rflags & RFLAGS_IF)) {
-			window = WINDOW_ANY;
-		} else {
-			trace(TRC_HVM_INJ_VIRQ, (uint32_t)vector, 0);
-			virt->inject_interrupt(v, (uint8_t)vector);
-			if (!callback)
-				vlapic_ack(l, (uint8_t)vector);
-			else if (vlapic_pending(l) >= 0)
-				window = WINDOW_ANY;
-		}
+		if ((virt->blocked(v) & (BLOCK_EVENT | BLOCK_SHADOW)) || !(v->arch.regs.rflags & RFLAGS_IF))
+			return WINDOW_ANY;
+		trace(TRC_HVM_INJ_VIRQ, (uint32_t)vector, 0);
+		virt->inject_interrupt(v, (uint8_t)vector);
+		if (!callback)
+			vlapic_ack(l, (uint8_t)vector);
+		else if (vlapic_pending(l) >= 0)
+			return WINDOW_ANY;
 	} else if (l->irr_maybe) {
 		int waiting = vlapic_highest_irr(l);
 
 		/* Held back by CR8, which the guest lowers without telling. */
 		if (waiting >= 0 && waiting >> 4 <= vlapic_get_cr8(l))
-			window = waiting >> 4;
+			return waiting >> 4;
 	}
-	virt->window(v, window);
+	return window;
+}
+
+void hvm_intr_prepare(struct vcpu *v)
+{
+	struct vlapic *l = v->arch.vlapic;
+	bool callback = callback_pending(v);
+	int window = WINDOW_NONE;
+
+	if (unlikely(callback || read_once(l->irr_maybe) || read_once(v->arch.nmi_pending)))
+		window = queue_next(v, l, callback);
+	virt->priority(v, vlapic_get_cr8(l), window);
 }
 
 /* The callback's vector was never acknowledged: it is pending as long as the upcall is. */

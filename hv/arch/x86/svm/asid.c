@@ -18,19 +18,12 @@ static void asid_new(struct svm_vcpu *s, struct svm_cpu *c, unsigned cpu)
 	s->vmcb->asid = s->asid;
 }
 
-void svm_asid_prepare(struct svm_vcpu *s, struct svm_cpu *c, unsigned cpu, uint64_t epoch)
+void svm_asid_renew(struct svm_vcpu *s, struct svm_cpu *c, unsigned cpu, uint64_t epoch)
 {
-	if (s->cpu != cpu || s->generation != c->generation) {
+	if (s->cpu == cpu && s->generation == c->generation && svm_features()->flush_by_asid)
+		s->vmcb->tlb_control = TLB_FLUSH_ASID;
+	else
 		asid_new(s, c, cpu);
-	} else if (s->epoch != epoch || s->flush) {
-		if (svm_features()->flush_by_asid)
-			s->vmcb->tlb_control = TLB_FLUSH_ASID;
-		else
-			asid_new(s, c, cpu);
-	} else {
-		s->vmcb->tlb_control = TLB_KEEP;
-		return;
-	}
 	s->epoch = epoch;
 	s->flush = false;
 }

@@ -116,7 +116,7 @@ void svm_window_exit(struct vcpu *v)
 
 uint8_t svm_get_tpr(struct vcpu *v)
 {
-	return v->arch.svm->vmcb->vintr & VINTR_TPR_MASK;
+	return svm_vmcb_tpr(v->arch.svm->vmcb);
 }
 
 void svm_set_tpr(struct vcpu *v, uint8_t cr8)
@@ -135,6 +135,14 @@ void svm_end_insn(struct vcpu *v)
 		b->dr6 |= DR6_BS;
 		svm_inject_exception(v, TRAP_DB, NO_ERROR_CODE);
 	}
+}
+
+/* See asm/virt.h. Where there was no window and none is asked for, nothing changes. */
+void svm_priority(struct vcpu *v, uint8_t cr8, int window)
+{
+	svm_set_tpr(v, cr8);
+	if (window != WINDOW_NONE || (v->arch.svm->vmcb->intercept1 & INTERCEPT_VINTR))
+		svm_window(v, window);
 }
 
 static bool interruptible(const struct vcpu *v, const struct vmcb *b)

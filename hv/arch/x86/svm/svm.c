@@ -224,6 +224,7 @@ static void svm_run(struct vcpu *v)
 	struct pcpu *p = this_pcpu();
 	struct svm_vcpu *s = v->arch.svm;
 	struct p2m *p2m = &v->domain->p2m;
+	struct vmcb *b = s->vmcb;
 	uint8_t tpr;
 
 	clgi();
@@ -236,19 +237,21 @@ static void svm_run(struct vcpu *v)
 		return;
 	}
 	hvm_intr_prepare(v);
-	svm_event_prepare(v);
+	if (unlikely((b->eventinj & EVENT_VALID) || s->iret_pending))
+		svm_event_prepare(v);
 	svm_asid_prepare(s, p->arch.virt, p->id, __atomic_load_n(&p2m->epoch, __ATOMIC_ACQUIRE));
-	regs_in(v, s->vmcb, p);
-	tpr = svm_get_tpr(v);
+	regs_in(v, b, p);
+	tpr = svm_vmcb_tpr(b);
 	trace_bare(TRC_HVM_VMENTRY);
 	svm_enter(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa);
-	regs_out(v, s->vmcb);
-	svm_event_collect(v);
+	regs_out(v, b);
+	if (unlikely(((b->eventinj | b->exitintinfo) & EVENT_VALID) || s->virtual))
+		svm_event_collect(v);
 	cpumask_unset_atomic(&p2m->running, p->id);
 	write_once(p->in_guest, false);
 	stgi();
-	if (unlikely(svm_get_tpr(v) != tpr))
-		vlapic_set_cr8(v->arch.vlapic, svm_get_tpr(v));
+	if (unlikely(svm_vmcb_tpr(b) != tpr))
+		vlapic_set_cr8(v->arch.vlapic, svm_vmcb_tpr(b));
 	svm_exit(v);
 }
 
@@ -276,7 +279,7 @@ const struct virt_ops svm_ops = {
 	.inject_interrupt = svm_inject_interrupt,
 	.inject_nmi = svm_inject_nmi,
 	.blocked = svm_blocked,
-	.window = svm_window,
+	.priority = svm_priority,
 	.get_tpr = svm_get_tpr,
 	.set_tpr = svm_set_tpr,
 	.end_insn = svm_end_insn,

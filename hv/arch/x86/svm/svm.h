@@ -34,8 +34,16 @@ struct svm_features {
 };
 const struct svm_features *svm_features(void);
 
-/* asid.c: give the vCPU a valid ASID for this entry and set TLB_CONTROL; GIF is clear, the CPU is in the p2m's running set. */
-void svm_asid_prepare(struct svm_vcpu *s, struct svm_cpu *c, unsigned cpu, uint64_t epoch);
+/* asid.c: svm_asid_prepare() of a vCPU whose ASID or translations must go. */
+void svm_asid_renew(struct svm_vcpu *s, struct svm_cpu *c, unsigned cpu, uint64_t epoch);
+/* Give the vCPU a valid ASID for this entry and set TLB_CONTROL; GIF is clear, the CPU is in the p2m's running set. */
+static inline void svm_asid_prepare(struct svm_vcpu *s, struct svm_cpu *c, unsigned cpu, uint64_t epoch)
+{
+	if (unlikely(s->cpu != cpu || s->generation != c->generation || s->epoch != epoch || s->flush))
+		svm_asid_renew(s, c, cpu, epoch);
+	else
+		s->vmcb->tlb_control = TLB_KEEP;
+}
 /* entry.S */
 void svm_enter(uint64_t vmcb_pa, struct guest_regs *regs, uint64_t host_pa);
 /* exit.c: handle the exit described in the control block; interrupts are on. */
@@ -62,14 +70,19 @@ void svm_inject_interrupt(struct vcpu *v, uint8_t vector);
 void svm_inject_nmi(struct vcpu *v);
 unsigned svm_blocked(struct vcpu *v);
 void svm_window(struct vcpu *v, int prio);
+void svm_priority(struct vcpu *v, uint8_t cr8, int window);
 /* The window asked for has come: close it. */
 void svm_window_exit(struct vcpu *v);
+static inline uint8_t svm_vmcb_tpr(const struct vmcb *b)
+{
+	return b->vintr & VINTR_TPR_MASK;
+}
 uint8_t svm_get_tpr(struct vcpu *v);
 void svm_set_tpr(struct vcpu *v, uint8_t cr8);
 void svm_end_insn(struct vcpu *v);
-/* Just before an entry: an interrupt that goes in takes the form the processor wants. */
+/* Just before an entry with something in EVENTINJ, or after an IRET: an interrupt that goes in takes the form the processor wants. */
 void svm_event_prepare(struct vcpu *v);
-/* Just after an exit: keep the exception whose delivery the exit interrupted, give an interrupt or an NMI back. */
+/* Just after an exit, if something went in or was on its way in: keep the exception whose delivery the exit interrupted, give an interrupt or an NMI back. */
 void svm_event_collect(struct vcpu *v);
 /* The guest is about to execute IRET. */
 void svm_event_iret(struct vcpu *v);

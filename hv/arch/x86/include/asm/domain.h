@@ -33,6 +33,26 @@ struct gpa_cache {
 };
 #define GPA_CACHE_BITS 4u
 
+/*
+ * What a walk of the guest's tables has found for one of its pages. It may be told again under the same epoch as long as every entry on the way
+ * still reads the same; see hvm/guest_walk.c.
+ */
+#define WALK_LEVELS 5u
+struct guest_walk {
+	uint64_t key;		     /* which page; 0: of no use for another walk */
+	uint64_t cr3, epoch;	     /* where it began, and what it found the p2m at */
+	const void *at[WALK_LEVELS]; /* the entries, as the processor sees them: 0 = of the 4K level */
+	uint64_t entry[WALK_LEVELS], entry_gpa[WALK_LEVELS];
+	unsigned leaf;	/* level of the leaf: 0 4K, 1 2M/4M, 2 1G */
+	unsigned shift; /* of its page size */
+	uint64_t all;	/* AND of RW, US and A over the entries */
+	uint64_t nx;	/* OR of NX */
+	uint64_t base;	/* gpa of the leaf's page */
+	char *page;	/* what is at the page of @key, NULL: not looked up, or no RAM */
+	bool writable;	/* that may be written without a fault */
+};
+#define GUEST_WALKS 4u
+
 /* Where a hypercall found a page of its arguments; see hvm/guest_walk.c. */
 struct argument_page {
 	uint64_t call; /* which hypercall of the vCPU */
@@ -47,6 +67,7 @@ struct arch_vcpu {
 	struct svm_vcpu *svm;
 	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
 	bool gpa_writable[1u << GPA_CACHE_BITS]; /* of each: the guest can write it without a fault */
+	struct guest_walk walks[2][GUEST_WALKS]; /* of data and of code, by the last bits of the page */
 	struct argument_page argument_page[ARGUMENT_PAGES];
 	uint64_t call, nr_calls; /* the hypercall that runs, 0: none; how many there were */
 	void *fpu;		 /* XSAVE/FXSAVE area of this vCPU */

@@ -26,7 +26,7 @@ struct guest_paging {
 #define BLOCK_SHADOW 0x2u /* after STI or MOV SS */
 #define BLOCK_NMI 0x4u	  /* an NMI handler runs: NMIs only */
 
-/* virt_ops.window: any interrupt, whatever the task priority. */
+/* virt_ops.priority: any interrupt, whatever the task priority. */
 #define WINDOW_NONE (-1)
 #define WINDOW_ANY 16
 
@@ -60,8 +60,11 @@ struct virt_ops {
 	void (*inject_interrupt)(struct vcpu *v, uint8_t vector);
 	void (*inject_nmi)(struct vcpu *v);
 	unsigned (*blocked)(struct vcpu *v); /* BLOCK_* */
-	/* Exit as soon as an interrupt of priority class @prio could be taken; WINDOW_ANY ignores the priority. */
-	void (*window)(struct vcpu *v, int prio);
+	/*
+	 * The task priority for the next entry, and a window: exit as soon as an interrupt of priority class @window could be taken; WINDOW_ANY
+	 * ignores the priority.
+	 */
+	void (*priority)(struct vcpu *v, uint8_t cr8, int window);
 	/* Task priority (CR8) the guest sees and changes without exits. */
 	uint8_t (*get_tpr)(struct vcpu *v);
 	void (*set_tpr)(struct vcpu *v, uint8_t cr8);
