@@ -2,8 +2,9 @@
 XEN_VERSION    := 4
 XEN_SUBVERSION := 17
 HOSPES_VERSION := 0.1
-# At most 15 bytes: XENVER_extraversion's buffer is 16.
-XEN_EXTRAVERSION := .7-hospes-$(HOSPES_VERSION)
+# The end of what the hypervisor calls itself: at most 6 bytes, for XENVER_extraversion's buffer is 16. Tools know Hospes by what stands before it.
+XEN_VENDORVERSION ?= -$(HOSPES_VERSION)
+XEN_EXTRAVERSION := .7-hospes$(XEN_VENDORVERSION)
 
 # What compiles for the machine that will run it. As with Xen, CROSS_COMPILE is what its programs' names begin with; clang=y says which compiler.
 CROSS_COMPILE   ?=

@@ -57,6 +57,9 @@ $(BUILD)/gen/%.o: $(BUILD)/gen/%.S
 	@$(CC) -c $< -o $@
 
 # What boot loaders load: the bytes alone, wrapped in a 32-bit ELF.
+# Its symbols by address, for who has no debugger.
+$(BUILD)/hospes-syms.map: $(BUILD)/hospes-syms
+	@$(NM) -n $< >$@
 $(BUILD)/hospes.bin: $(BUILD)/hospes-syms
 	@$(OBJCOPY) -O binary $< $@
 $(BUILD)/image.o: hv/boot/image.S $(BUILD)/hospes.bin

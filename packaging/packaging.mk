@@ -20,7 +20,7 @@ $(BUILD)/hospes.config: $(BUILD)/gen/compile.h
 	   echo 'CONFIG_X86_64=y'; echo 'CONFIG_HVM=y'; echo '# CONFIG_PV is not set'; \
 	   echo '$(if $(filter y,$(debug)),CONFIG_DEBUG=y,# CONFIG_DEBUG is not set)'; \
 	   echo '# date $(XEN_BUILD_DATE), SMBIOS_REL_DATE $(SMBIOS_REL_DATE), VGABIOS_REL_DATE $(VGABIOS_REL_DATE)'; } >$@
-all: $(BUILD)/hospes.gz $(BUILD)/hospes.config
+all: $(BUILD)/hospes.gz $(BUILD)/hospes.config $(BUILD)/hospes-syms.map
 
 # What this machine needs: its kind of services, and nothing of other kinds.
 install: all

@@ -9,6 +9,8 @@
 
 #include "compile.h"
 
+_Static_assert(sizeof(XEN_EXTRAVERSION) <= 16, "XEN_VENDORVERSION is too long for XENVER_extraversion");
+
 enum {
 	XENVER_version = 0,
 	XENVER_extraversion = 1,

@@ -14,6 +14,7 @@ import threading
 import time
 
 import tap
+from qemus import fake_qemu
 from sim import PATIENCE
 from world import Closed, SimWorld, Store, StoreError
 
@@ -195,7 +196,8 @@ class Lives(SimWorld):
         self.socket = self.folder / "hospesd.socket"
         self.options = ["--foreground", "--socket", self.socket, "--lib-dir", self.folder / "lib", "--log-dir", self.folder / "log",
                         "--state-dir", self.folder / "pending", "--cache-dir", self.folder / "cache", "--scripts", self.folder / "scripts",
-                        "--config", self.folder / "xl.conf", "--lock-file", self.folder / "xl.lock", "--fake-host", self.host, "--qemu", self.qemu(), *options]
+                        "--config", self.folder / "xl.conf", "--lock-file", self.folder / "xl.lock", "--fake-host", self.host, "--qemu", self.folder / "qemu", *options]
+        self.started = fake_qemu(self.folder)
         self.program = program
         self.hands = Hands(self, consoles) if hands else None
         self.hospesd = None
@@ -205,15 +207,6 @@ class Lives(SimWorld):
         except Exception:
             self.close()  # nobody else will: the other daemons would stay
             raise
-
-    def qemu(self):
-        """A program in place of QEMU; what each was started with is a line of self.started. The hands do its work."""
-        self.started = self.folder / "qemu.started"
-        self.started.touch()
-        program = self.folder / "qemu"
-        program.write_text(f'#!/bin/sh\necho "$$ $*" >>{self.started}\nexec sleep 100000\n')
-        program.chmod(0o755)
-        return program
 
     def start(self, **env):
         if self.hospesd is None:

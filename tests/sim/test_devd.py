@@ -4,6 +4,7 @@ import signal
 import sys
 
 import tap
+from qemus import fake_qemu, served
 from world import SimWorld
 
 ROUNDS = 50
@@ -23,6 +24,7 @@ class DriverDomain(SimWorld):
         self.image.write_bytes(bytes(4096))
         self.env.update(XL_DEVD_FAKE_HOST=str(self.host), ASAN_OPTIONS="detect_leaks=0:exitcode=99")
         self.store.write(self.HOME + "/domid", "0")
+        self.started = fake_qemu(self.host)
         self.devd = self.daemon("xl-san", "devd", "-F", notify=False)
 
     def back(self, kind, domid, devid):
@@ -31,7 +33,7 @@ class DriverDomain(SimWorld):
     def add(self, kind, domid, devid, **nodes):
         """As hospesd writes them, as far as a driver domain looks; the driver takes notice."""
         path = self.back(kind, domid, devid)
-        usual = {"params": self.image, "mode": "w", "type": "phy"} if kind == "vbd" else {"bridge": "br0", "hotplug-status": ""}
+        usual = {"bridge": "br0", "hotplug-status": ""} if kind == "vif" else {"params": self.image, "mode": "w", "type": "phy"}
         tx = self.store.transaction()
         for name, value in {"online": "1", "state": "1", **usual, **nodes}.items():
             self.store.write(f"{path}/{name}", value, tx)
@@ -144,6 +146,40 @@ def test_scripts():
         nic = w.add("vif", 1, 0, script=bad)
         w.store.wait_for(nic + "/hotplug-status", "error")
         w.remove(nic)
+
+
+def test_images():
+    """Those the kernel does not know: one QEMU for each domain they are for, from the first to the last of them; it lives on when devd is killed."""
+    with DriverDomain() as w:
+        one, two, other = w.add("qdisk", 1, 51712), w.add("qdisk", 1, 51728), w.add("qdisk", 2, 51712)
+        before = served(w.started, [1, 2])
+        w.again()
+        w.remove(one)
+        w.remove(other)
+        assert served(w.started, [1]) == {1: before[1]}
+        w.remove(two)
+        served(w.started, [])
+        assert len(w.started.read_text().splitlines()) == 2
+        assert not list(w.host.glob("xldevd.qemu-*"))
+
+
+def test_last_image_goes_unseen():
+    with DriverDomain() as w:
+        disk = w.add("qdisk", 1, 51712)
+        served(w.started, [1])
+        w.devd.kill()
+        w.store.rm(disk)
+        w.devd.start()
+        served(w.started, [])
+
+
+def test_no_qemu():
+    with DriverDomain() as w:
+        (w.host / "qemu").unlink()
+        disk = w.add("qdisk", 1, 51712)
+        w.store.wait_for(disk + "/hotplug-status", "error")
+        assert "QEMU" in w.store.read(disk + "/hotplug-error")
+        w.remove(disk)
 
 
 if __name__ == "__main__":

@@ -154,5 +154,25 @@ def test_no_such_domain():
             raise AssertionError("it was created")
 
 
+def test_images():
+    """An image that the kernel does not know is left to the QEMU of the driver domain, whose devd starts it: there is none here."""
+    with Lives() as w:
+        drv = w.create("drv")["domid"]
+        c = w.config("web", disks=1)
+        c["disks"][0].update(backend_domname="drv", format="qcow2", pdev_path="/srv/there.qcow2")
+        asked = w.rpc.send("domain.create", config=c, file="web.cfg", paused=False)
+        path = f"/local/domain/{drv}/backend/qdisk/{drv + 1}/51712"
+        w.store.wait_for(path + "/state", "1")
+        w.store.write(path + "/state", "2")
+        web = w.rpc.wait(asked)["domid"]
+        assert w.store.read(path + "/params") == "qcow2:/srv/there.qcow2" and w.store.perms(path)[0] == f"n{drv}"
+        assert w.store.read(f"/local/domain/{web}/device/vbd/51712/backend") == path
+        assert not w.started.read_text()
+        asked = w.rpc.send("domain.destroy", domain="web")
+        w.store.wait_for(path + "/online", "0")
+        w.store.write(path + "/state", "6")
+        w.rpc.wait(asked)
+
+
 if __name__ == "__main__":
     tap.main(sys.modules[__name__])

@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 """Disks that QEMU serves: records as libxl's, no loop device, nobody else's file meanwhile, and an end that leaves nothing."""
 import os
-import pathlib
 import signal
 import sys
-import time
 
 import tap
 from lives import Lives, Problem
-from sim import PATIENCE
+from qemus import served, serving
 
 
 def config(w, name, fmt="qcow2", **more):
@@ -99,26 +97,6 @@ def refused(w, code, advice):
         raise AssertionError("it was created")
 
 
-def serving(w):
-    """The processes that were started and live: {id of the domain: number}."""
-    out = {}
-    for line in w.started.read_text().splitlines():
-        number, *words = line.split()
-        command = pathlib.Path(f"/proc/{number}/cmdline")
-        if command.exists() and command.read_bytes().startswith(b"sleep"):
-            out[int(words[words.index("-xen-domid") + 1])] = int(number)
-    return out
-
-
-def served(w, domids):
-    """Wait until those are served, and nobody else is: the hands are quicker than a process."""
-    end = time.time() + PATIENCE
-    while sorted(serving(w)) != domids:
-        assert time.time() < end, serving(w)
-        time.sleep(0.01)
-    return serving(w)
-
-
 def test_one_for_each_domain():
     """It serves all images of a domain, outlives hospesd, is known where libxl looks for it, and ends with the domain."""
     with Lives() as w:
@@ -126,7 +104,7 @@ def test_one_for_each_domain():
         image = w.folder / "disks" / "more"
         image.write_bytes(bytes(4096))
         w.call("device.attach", domain="web", kind="disk", config={"pdev_path": str(image), "vdev": "xvdb", "format": "vhd", "readwrite": 1})
-        before = served(w, [first, second])
+        before = served(w.started, [first, second])
         for domid, number in before.items():
             assert w.store.read(f"/local/domain/{domid}/image/device-model-pid") == str(number)
         assert all(words in w.started.read_text() for words in ("-xen-attach", "-M xenpv"))
@@ -134,11 +112,11 @@ def test_one_for_each_domain():
         w.start()
         w.call("device.detach", domain="web", kind="disk", vdev="xvdb")
         w.call("device.attach", domain="web", kind="disk", config={"pdev_path": str(image), "vdev": "xvdc", "format": "qcow2", "readwrite": 1})
-        assert serving(w) == before and len(w.started.read_text().splitlines()) == 2
+        assert serving(w.started) == before and len(w.started.read_text().splitlines()) == 2
         w.call("domain.destroy", domain="web")
-        assert sorted(serving(w)) == [second]
+        assert sorted(serving(w.started)) == [second]
         w.call("domain.destroy", domain="other")
-        assert not serving(w) and not w.leftovers(), w.leftovers()
+        assert not serving(w.started) and not w.leftovers(), w.leftovers()
 
 
 def test_none_without_images():
@@ -169,10 +147,10 @@ def test_does_not_end():
     with Lives() as w:
         domid = create(w, config(w, "web"))
         w.again("qemu=300")
-        number = served(w, [domid])[domid]
+        number = served(w.started, [domid])[domid]
         os.kill(number, signal.SIGSTOP)
         w.call("domain.destroy", domain="web")
-        assert not serving(w) and not w.leftovers(), w.leftovers()
+        assert not serving(w.started) and not w.leftovers(), w.leftovers()
 
 
 if __name__ == "__main__":

@@ -13,4 +13,9 @@ if make -n XEN_TARGET_ARCH=arm64 xenversion >/dev/null 2>&1; then
 	echo "builds for what it does not know"
 	exit 1
 fi
+[ "$(make -s XEN_VENDORVERSION=-acme xenversion)" = 4.17.7-hospes-acme ] || { echo "XEN_VENDORVERSION has no effect"; exit 1; }
+if make -s XEN_VENDORVERSION=-too-long BUILD="$BUILD/vendor" "$BUILD/vendor/hv/core/version.o" >/dev/null 2>&1; then
+	echo "XEN_VENDORVERSION is cut off"
+	exit 1
+fi
 echo "clang and debug builds are clean"

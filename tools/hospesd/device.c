@@ -155,13 +155,6 @@ struct device *device_from_disk(const struct disk_config *c, struct problem *p)
 		return NULL;
 	}
 	dev->format = image_format(c);
-	if (dev->format && dev->backend_domid) {
-		problem_set(p, ENOTSUP, "needs-qemu", "disks",
-			    "use format raw; convert an image with qemu-img convert -O raw",
-			    "disk %s: QEMU serves images in domain 0 only", c->vdev);
-		device_free(dev);
-		return NULL;
-	}
 	dev->script = dev->format ? NULL : own_script(c->script, "block");
 	dev->target = !dev->script && *c->target != '/' ? xasprintf("/dev/%s", c->target) : xstrdup(c->target);
 	dev->vdev = xstrdup(c->vdev);

@@ -173,13 +173,14 @@ void plug_qemu_ended(uint32_t domid)
 static void wait_backend(struct op *op)
 {
 	struct plug *x = (struct plug *)op;
-	bool images = x->dev->format && !x->dev->backend_domid && !x->out;
+	bool images = x->dev->format && !x->out;
 	device_back(x->dev, x->back);
 	if (!strcmp(x->dev->class, "console") || (x->out && !x->dev->has_back)) {
 		op_next(op);
 		return;
 	}
-	if (images && qemu_have(op->dom, &op->problem)) {
+	/* A driver domain's devd sees to it there. */
+	if (images && !x->dev->backend_domid && qemu_have(op->dom, &op->problem)) {
 		op_fail(op);
 		return;
 	}

@@ -1,7 +1,8 @@
 /*
  * xl devd: the part of the toolstack that runs where the back ends are. In a driver domain it watches the domain's own back ends
- * in the store, and gives each what the host must: a loop device under a disk image, a place on the bridge for an interface, or
- * the run of a script. When a device goes it takes that away, and then the back end's nodes, for which the toolstack waits.
+ * in the store, and gives each what the host must: a loop device under a disk image, a QEMU if the kernel does not know the image's
+ * format, a place on the bridge for an interface, or the run of a script. When a device goes it takes that away, and then the back
+ * end's nodes, for which the toolstack waits.
  *
  * What is done is in the store, so a devd that is killed goes on where it was: hotplug-status says that a device is plugged.
  */
@@ -20,6 +21,7 @@
 #include "base/problem.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "devd-qemu.h"
 #include "host/host.h"
 #include "store/store.h"
 #include "xl.h"
@@ -28,9 +30,14 @@
 #define SCRIPT_SECONDS 40
 #define INTERFACE_TRIES 200 /* of 10 ms: the driver makes an interface right after it tells of its state */
 
+/* The kinds of devices, by the name of their directory. */
+enum kind { DISK, NIC, IMAGE, NR_KINDS };
+static const char *const kind_names[] = { [DISK] = "vbd", [NIC] = "vif", [IMAGE] = "qdisk" };
+
 /* One that was plugged, and what must be taken away again. */
 struct plugged {
 	struct plugged *next;
+	enum kind kind;
 	char *path; /* "backend/vbd/7/51712", as all of the domain's own paths are */
 	char *node, *target;
 	char *netdev;
@@ -215,9 +222,45 @@ static const char *vif_name(const char *path, char buf[48])
 	return buf;
 }
 
-/* @adopt: an earlier devd did the work; only learn what there is to be taken away. */
-static void plug(const char *path, bool disk, bool adopt)
+/* The domain that a device is for. */
+static unsigned served_domain(const char *path)
 {
+	unsigned domid = 0;
+
+	sscanf(path, "backend/%*[^/]/%u", &domid);
+	return domid;
+}
+
+/* An image, which QEMU finds by itself. */
+static void plug_image(const char *path)
+{
+	struct plugged *d = xcalloc(1, sizeof(*d));
+	struct problem p;
+
+	problem_init(&p);
+	d->kind = IMAGE;
+	d->path = xstrdup(path);
+	d->next = devd.devices;
+	devd.devices = d;
+	if (devd_qemu_have(served_domain(path), &p))
+		complain(path, &p);
+	else
+		printf("xl devd: %s has its QEMU\n", path);
+}
+
+static bool has_images(unsigned domid)
+{
+	const struct plugged *d = devd.devices;
+
+	while (d && (d->kind != IMAGE || served_domain(d->path) != domid))
+		d = d->next;
+	return d;
+}
+
+/* @adopt: an earlier devd did the work; only learn what there is to be taken away. */
+static void plug(const char *path, enum kind kind, bool adopt)
+{
+	bool disk = kind == DISK;
 	struct plugged *d = xcalloc(1, sizeof(*d));
 	char *script = value(path, "script"), vif[48];
 	const char *name = disk ? NULL : vif_name(path, vif);
@@ -225,6 +268,7 @@ static void plug(const char *path, bool disk, bool adopt)
 	int rc = 0;
 
 	problem_init(&p);
+	d->kind = kind;
 	d->path = xstrdup(path);
 	d->target = disk ? value(path, "params") : NULL;
 	if (own_script(script, disk)) {
@@ -252,7 +296,8 @@ static void plug(const char *path, bool disk, bool adopt)
 
 static void unplug(struct plugged *d)
 {
-	bool disk = !strncmp(d->path, "backend/vbd/", 12);
+	bool disk = d->kind == DISK, image = d->kind == IMAGE;
+	unsigned domid = served_domain(d->path);
 	char vif[48];
 	int rc = 0;
 
@@ -266,17 +311,19 @@ static void unplug(struct plugged *d)
 		host_port_remove(d->netdev);
 	printf("xl devd: %s unplugged\n", d->path);
 	forget(d);
+	if (image && !has_images(domid))
+		devd_qemu_end(domid);
 }
 
 /* What is to be done for the device at @path now. */
-static void look_at(const char *path, bool disk)
+static void look_at(const char *path, enum kind kind)
 {
 	char *state = value(path, "state"), *online = value(path, "online"), *status = value(path, "hotplug-status");
 	struct plugged *d = find(path);
 	int n = state ? atoi(state) : 0;
 
-	if (state && !d && status && !strcmp(status, "connected")) {
-		plug(path, disk, true);
+	if (kind != IMAGE && state && !d && status && !strcmp(status, "connected")) {
+		plug(path, kind, true);
 		d = find(path);
 	}
 	if (!state || (n == 6 && online && !strcmp(online, "0"))) {
@@ -284,8 +331,10 @@ static void look_at(const char *path, bool disk)
 			unplug(d);
 		if (state)
 			store_rm(devd.store, 0, path);
-	} else if (!d && (n == 2 || (disk && n == 1))) {
-		plug(path, disk, false);
+	} else if (!d && kind == IMAGE) {
+		plug_image(path); /* again after a death of ours: QEMU knows what is plugged */
+	} else if (!d && (n == 2 || (kind == DISK && n == 1))) {
+		plug(path, kind, false);
 	}
 	free(state);
 	free(online);
@@ -293,10 +342,10 @@ static void look_at(const char *path, bool disk)
 }
 
 /* The devices of one class, each as a path with three more parts. */
-static void look_at_class(const char *class, bool disk)
+static void look_at_class(enum kind kind)
 {
 	unsigned nr, devs;
-	char *dir = xasprintf("backend/%s", class);
+	char *dir = xasprintf("backend/%s", kind_names[kind]);
 	char **domains = store_list(devd.store, 0, dir, &nr);
 
 	for (unsigned i = 0; domains && i < nr; i++) {
@@ -306,7 +355,7 @@ static void look_at_class(const char *class, bool disk)
 		for (unsigned k = 0; ids && k < devs; k++) {
 			char *path = xasprintf("%s/%s", of_domain, ids[k]);
 
-			look_at(path, disk);
+			look_at(path, kind);
 			free(path);
 		}
 		free(ids);
@@ -320,8 +369,8 @@ static void look_at_all(void)
 {
 	struct plugged *d = devd.devices;
 
-	look_at_class("vbd", true);
-	look_at_class("vif", false);
+	for (enum kind kind = DISK; kind < NR_KINDS; kind++)
+		look_at_class(kind);
 	/* Those whose nodes have gone are not among them. */
 	while (d) {
 		struct plugged *next = d->next;
@@ -332,6 +381,7 @@ static void look_at_all(void)
 		free(state);
 		d = next;
 	}
+	devd_qemu_sweep(has_images);
 }
 
 /* What happened at @path. */
@@ -346,8 +396,9 @@ static void happened(const char *path)
 		return;
 	}
 	snprintf(one, sizeof(one), "backend/%s/%u/%u", class, domid, devid);
-	if (!strcmp(class, "vbd") || !strcmp(class, "vif"))
-		look_at(one, class[1] == 'b');
+	for (enum kind kind = DISK; kind < NR_KINDS; kind++)
+		if (!strcmp(class, kind_names[kind]))
+			look_at(one, kind);
 }
 
 static int serve(void)
@@ -416,8 +467,10 @@ int cmd_devd(int argc, char **argv)
 		if (opt == 'p')
 			pidfile = optarg;
 	}
-	if (fake)
+	if (fake) {
 		host_fake(fake);
+		devd_qemu_fake(fake);
+	}
 	rc = foreground ? 0 : become_daemon(pidfile);
 	if (rc)
 		return rc;

@@ -3,6 +3,8 @@ XL_SRCS := $(sort $(wildcard tools/xl/*.c))
 XL_OBJS := $(XL_SRCS:%.c=$(BUILD)/tool/xl/%.o)
 XL_LIBS := $(addprefix $(BUILD)/tool/,libguest.a libdomain.a librpc.a libhcall.a libstore.a libhost.a libbase.a)
 
+$(BUILD)/tool/xl/tools/xl/devd-qemu.o $(BUILD)/san/xl/tools/xl/devd-qemu.o: LIB_CPPFLAGS += -DQEMU_XEN='"$(QEMU_XEN)"'
+
 $(BUILD)/tool/xl/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
