@@ -35,6 +35,10 @@ $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)
 UNIT_OBJS_test_svm_event := $(BUILD)/host-x86/hv/arch/x86/svm/event.o
 $(BUILD)/unit/test_svm_event: $(UNIT_OBJS_test_svm_event)
 $(BUILD)/unit/test_svm_event $(UNIT_OBJS_test_svm_event): private HOST_CPPFLAGS := -Ihv/arch/x86/include $(HOST_CPPFLAGS)
+# With memory of the test's own behind its sections.
+UNIT_OBJS_test_guest_walk := $(BUILD)/host-x86/hv/arch/x86/hvm/guest_walk.o
+$(BUILD)/unit/test_guest_walk: $(UNIT_OBJS_test_guest_walk) tests/unit/fake_memory/hvm/section.h
+$(BUILD)/unit/test_guest_walk $(UNIT_OBJS_test_guest_walk): private HOST_CPPFLAGS := -Itests/unit/fake_memory -Ihv/arch/x86/include $(HOST_CPPFLAGS)
 $(BUILD)/host-x86/%.o: %.c $(BUILD)/gen/compile.h tests/tests.mk
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
@@ -53,7 +57,7 @@ include tests/tools/domain/domain.mk
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@for t in $(UNIT_BINS); do $$t || exit 1; done
--include $(HOST_OBJS:.o=.d) $(UNIT_OBJS_test_svm_event:.o=.d) $(UNIT_BINS:=.d)
+-include $(HOST_OBJS:.o=.d) $(UNIT_OBJS_test_svm_event:.o=.d) $(UNIT_OBJS_test_guest_walk:.o=.d) $(UNIT_BINS:=.d)
 -include tests/abi/abi.mk
 -include tests/fuzz/fuzz.mk
 -include tests/store/lab.mk
