@@ -133,12 +133,22 @@ def test_cannot_start():
 
 
 def test_ends_at_once():
-    """Nobody waits for one that is gone."""
-    with Lives(options=["--wait", "qemu=3600000"]) as w:
+    """Nobody waits for one that is gone, nor for what it would have let go of."""
+    with Lives(options=["--wait", "qemu=3600000", "--wait", "backend=3600000"]) as w:
         w.hands.wedged.add("*")
         (w.folder / "qemu").write_text("#!/bin/sh\necho it has no license\nexit 1\n")
         refused(w, "qemu-ended", "qemu-dm-")
         assert (w.folder / "log/qemu-dm-web.log").read_text() == "it has no license\n"
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_ends_under_a_domain():
+    with Lives(options=["--wait", "backend=3600000"]) as w:
+        domid = create(w, config(w, "web"))
+        w.hands.wedged.add("*")
+        os.kill(served(w.started, [domid])[domid], signal.SIGKILL)
+        w.call("domain.destroy", domain="web")
+        assert "has ended" in (w.folder / "log/xl-web.log").read_text()
         assert not w.leftovers(), w.leftovers()
 
 

@@ -159,15 +159,26 @@ void plug_qemu_ended(uint32_t domid)
 {
 	for (struct plug *x = plugs.waiting, *next; x; x = next) {
 		next = x->next;
-		if (x->out || !x->dev->format || x->dev->domid != domid)
+		if (!x->dev->format || x->dev->backend_domid || x->dev->domid != domid)
 			continue;
+		stop_waiting(x);
+		if (x->out) {
+			if (!x->asked)
+				op_next(&x->op);
+			continue;
+		}
 		problem_set(&x->op.problem, EIO, "qemu-ended", x->dev->class,
 			    "look at the end of its log (/var/log/xen/qemu-dm-NAME.log)",
 			    "the QEMU that was to serve %s has ended", x->dev->target);
-		stop_waiting(x);
 		if (!x->asked)
 			op_fail(&x->op);
 	}
+}
+
+/* A disk of ours whose QEMU has ended; another toolstack has its own. */
+static bool qemu_is_gone(const struct plug *x)
+{
+	return x->dev->format && !x->dev->backend_domid && x->op.dom->ours && !qemu_runs(x->dev->domid);
 }
 
 static void wait_backend(struct op *op)
@@ -175,7 +186,8 @@ static void wait_backend(struct op *op)
 	struct plug *x = (struct plug *)op;
 	bool images = x->dev->format && !x->out;
 	device_back(x->dev, x->back);
-	if (!strcmp(x->dev->class, "console") || (x->out && !x->dev->has_back)) {
+	/* Nobody is there to let go, or ever was. */
+	if (!strcmp(x->dev->class, "console") || (x->out && (!x->dev->has_back || qemu_is_gone(x)))) {
 		op_next(op);
 		return;
 	}

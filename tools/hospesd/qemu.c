@@ -90,6 +90,11 @@ void qemu_learn(uint32_t domid)
 	free(lock);
 }
 
+bool qemu_runs(uint32_t domid)
+{
+	return find(domid);
+}
+
 int qemu_have(struct dom *d, struct problem *p)
 {
 	char *lock, *log, path[64], number[16];

@@ -2,6 +2,9 @@
 #ifndef HOSPESD_QEMU_H
 #define HOSPESD_QEMU_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "loop.h"
 
 struct dom;
@@ -11,6 +14,8 @@ struct problem;
 int qemu_have(struct dom *d, struct problem *p);
 /* Take note of one that an earlier daemon has started, if there is one. */
 void qemu_learn(uint32_t domid);
+/* Does one of ours run for that domain? */
+bool qemu_runs(uint32_t domid);
 /* End it; @done(@arg) is called when it has, right away if there is none. */
 void qemu_end(uint32_t domid, loop_call *done, void *arg);
 
