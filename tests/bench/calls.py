@@ -9,6 +9,7 @@ import re
 import dom0
 import machine
 import oracle
+from progress import step
 
 MEMORY = "4G"
 RATIO = 0.6   # of the whole, to real Xen's, by the clock
@@ -82,13 +83,15 @@ def counts():
     """({(name, width): ticks}, {name: instructions}) on Hospes and the same on real Xen, and what Xen's console said."""
     ours, xen = {}, {}
     for g in bench_guests():
-        ticks, marks = on_hospes(g)
+        with step(f"{g.name} on Hospes"):
+            ticks, marks = on_hospes(g)
         ours.update({(n, str(g.width)): v for n, v in ticks.items()})
         if g.width == 64:
             our_windows = windows(marks)
     qemu, out = plugin()
     try:
-        lines, text = oracle.real_xen(bench_guests(), cpus=1, icount=True, memory=MEMORY, timeout=1500, idle=True, qemu=qemu)
+        with step("the same on real Xen"):
+            lines, text = oracle.real_xen(bench_guests(), cpus=1, icount=True, memory=MEMORY, timeout=1500, idle=True, qemu=qemu)
         xen_windows = windows(dom0.parse_marks(out.read_text()))
     finally:
         out.unlink(missing_ok=True)
@@ -111,7 +114,8 @@ def free_of_hospes(domains):
 
 def memory(xen_console):
     """(kept KiB, KiB beside its own 4 MiB for each idle domain), on Hospes and on Xen (there in steps of a MiB)."""
-    one, nine = free_of_hospes(1), free_of_hospes(9)
+    with step("memory of idle domains on Hospes"):
+        one, nine = free_of_hospes(1), free_of_hospes(9)
     each = (one - nine) // 8
     ours = (4 << 20) - one - each, each - 4096
     before, after = (int(re.search(rf"ORACLE free {w}(\d+)", xen_console)[1]) << 10 for w in ("", "with idle "))

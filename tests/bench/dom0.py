@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 import machine  # noqa: E402
 from archive import behind, with_libraries  # noqa: E402
 from machine import Failed, Machine, guest, image  # noqa: E402
+from progress import step  # noqa: E402
 
 BENCH = ROOT / "tests" / "bench"
 MEMORY = "4G"
@@ -103,7 +104,8 @@ def session(xen, parts, profile=None, entries=(), kernel="vmlinuz-generic", time
         plugin += f",profile={profile}"
     options = {"kernel": image("xen")} if xen else {}
     try:
-        with Machine([f"{image(kernel)} console=hvc0 quiet loglevel=4 rdinit=/bench-init random.trust_cpu=on -- {' '.join(parts)}", archive],
+        with step(f"{' '.join(parts)} on {'real Xen' if xen else 'Hospes'}"), \
+             Machine([f"{image(kernel)} console=hvc0 quiet loglevel=4 rdinit=/bench-init random.trust_cpu=on -- {' '.join(parts)}", archive],
                      append="dom0=pvh dom0_mem=1G dom0_max_vcpus=1", icount=True, memory=MEMORY,
                      extra=("-device", "amd-iommu,intremap=on", "-plugin", plugin), **options) as m:
             m.expect(r"BENCH done", timeout=timeout)

@@ -16,6 +16,9 @@ TESTS = []
 THREAD = os.environ.get("QEMU_THREAD", "single")
 # A directory that gets what each machine's console prints, while it does: long boots can be watched.
 CONSOLES = os.environ.get("CONSOLES")
+# Seconds after which a machine that runs by the clock of instructions, but executes none, counts as hung: that clock jumps to the next timer, so the
+# machine uses its host's CPU as long as it is waited for. In ticks of the host's clock what is too little to count.
+ASLEEP, ASLEEP_TICKS = 120, 10
 # How much longer than on Hospes one waits for real Xen: see real_xen().
 XEN_PATIENCE = 6
 
@@ -64,6 +67,7 @@ class Machine:
             argv += ["-initrd", ",".join(str(m).replace(",", ",,") for m in modules)]
         argv += list(extra)
         self.argv = argv
+        self.icount = icount
         self.text = ""
         self.mark = 0
         self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -99,9 +103,18 @@ class Machine:
         tail = "\n".join(self.text.splitlines()[-120:])
         raise Failed(f"{why}\ncommand: {' '.join(self.argv)}\nconsole ends with:\n{tail}")
 
+    def _executed(self):
+        """CPU time of the machine so far, in ticks of the host's clock; 0 when it has ended."""
+        try:
+            words = pathlib.Path(f"/proc/{self.proc.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        return int(words[11]) + int(words[12])
+
     def expect(self, pattern, timeout=240):
         """Wait for @pattern (regular expression, multi-line) in output not yet matched; returns the match."""
         end = time.time() + timeout
+        ran, since = self._executed(), time.time()
         regex = re.compile(pattern, re.M)
         while True:
             m = regex.search(self.text, self.mark)
@@ -113,6 +126,10 @@ class Machine:
                 self.fail(f"while waiting for /{pattern}/: {bad[0].rstrip()}")
             if time.time() > end:
                 self.fail(f"no /{pattern}/ within {timeout} s")
+            if self.icount and self._executed() > ran + ASLEEP_TICKS:
+                ran, since = self._executed(), time.time()
+            if self.icount and time.time() > since + ASLEEP:
+                self.fail(f"nothing has run for {ASLEEP} s while waiting for /{pattern}/: no CPU has anything to do, no timer is set")
             if not self._read(min(1.0, max(0.0, end - time.time()))):
                 if regex.search(self.text, self.mark):
                     continue
