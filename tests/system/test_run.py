@@ -50,7 +50,7 @@ REST = {
     "destroyed": ["gone"],
     "destroyed by the other": ["gone"],
     "what is left": ["nothing"],
-    "the other creates": ["three 128 1", "three is up", "Grant tables using version 2 layout", "the same was read", "flushed-42", "this was written", "gone"],
+    "the other creates": ["three 128 1", "three is up", "gone"],
     "what is left again": ["nothing"],
 }
 

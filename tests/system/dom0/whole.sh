@@ -28,8 +28,8 @@ left() {
 	xenstore ls /libxl
 }
 
-# A domain without devices: for those Debian's xl would need its scripts here. Its kernel uses grants of version 2.
-bare() { printf 'name = "%s"\ntype = "pvh"\nkernel = "/guests/vmlinuz"\nramdisk = "/guests/initrd"\nextra = "console=hvc0 quiet grant_table.version=2 demo.name=%s demo.address=10.77.0.13 demo.peer=10.77.0.1"\nmemory = 128\n' "$1" "$1" >"/tmp/$1.cfg"; }
+# A domain without devices: for those Debian's xl would need its scripts here.
+bare() { printf 'name = "%s"\ntype = "pvh"\nkernel = "/guests/vmlinuz"\nramdisk = "/guests/initrd"\nextra = "console=hvc0 quiet demo.name=%s demo.address=10.77.0.13 demo.peer=10.77.0.1"\nmemory = 128\n' "$1" "$1" >"/tmp/$1.cfg"; }
 
 step the other xl
 debian list | columns 1,2,3,4 | grep -v -e Name -e Domain-0
@@ -84,13 +84,9 @@ step the other creates
 bare three
 try debian create -q /tmp/three.cfg
 xl list three | columns 1,3,4 | grep -v Name
-try xl block-attach three '/tmp/second.img,raw,xvda,w'
+try xl block-attach three '/tmp/second.img,raw,xvda,r'
 try xl network-attach three bridge=br0
 until_ok said three '10.77.0.1 answers' && echo "three is up"
-typed three 'dmesg | grep "Grant tables"' 'Grant tables using version . layout'
-typed three 'sha256sum </dev/xvda' "$sum" | sed "s/$sum/the same was read/"
-typed three 'echo this was written | dd of=/dev/xvda bs=17 count=1 conv=fsync; echo flushed-$((41+1))' flushed-42
-head -c 17 /tmp/second.img
 try xl destroy three
 until_ok sh -c '! xl domid three' && echo gone
 step what is left again
