@@ -141,10 +141,16 @@ def test_scripts():
         w.remove(disk)
         assert log.read_text().split("\n") == ["add backend/vbd/1/51712", "remove backend/vbd/1/51712", ""]
         bad = w.folder / "vif-bad"
-        bad.write_text("#!/bin/sh\nexit 3\n")
+        bad.write_text("#!/bin/sh\nxenstore-write $XENBUS_PATH/hotplug-error \"no way out of $netdev\"\nexit 3\n")
         bad.chmod(0o755)
+        nic = w.add("vif", 1, 0, script=bad, gatewaydev="eth7")
+        w.store.wait_for(nic + "/hotplug-status", "error")
+        assert w.store.read(nic + "/hotplug-error") == "no way out of eth7"
+        w.remove(nic)
+        bad.write_text("#!/bin/sh\nexit 3\n")
         nic = w.add("vif", 1, 0, script=bad)
         w.store.wait_for(nic + "/hotplug-status", "error")
+        assert w.store.read(nic + "/hotplug-error") == f"{bad} failed"
         w.remove(nic)
 
 

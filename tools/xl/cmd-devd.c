@@ -103,6 +103,7 @@ static bool own_script(const char *script, bool disk)
 /* Run it as Xen's scripts are; the exit status. What it prints goes to our log. */
 static int run_script(const char *script, const char *path, bool disk, const char *what, const char *vif)
 {
+	char *netdev = vif ? value(path, "gatewaydev") : NULL;
 	int status = -1;
 	pid_t pid = fork();
 
@@ -117,14 +118,17 @@ static int run_script(const char *script, const char *path, bool disk, const cha
 		setenv("XENBUS_TYPE", disk ? "vbd" : "vif", 1);
 		setenv("XENBUS_PATH", path, 1);
 		setenv("XENBUS_BASE_PATH", "backend", 1);
-		if (vif)
+		if (vif) {
 			setenv("vif", vif, 1);
+			setenv("netdev", netdev ? netdev : "", 1);
+		}
 		execl(script, script, what, disk ? NULL : "type_if=vif", NULL);
 		fprintf(stderr, "xl devd: %s: %s\n", script, strerror(errno));
 		_exit(127);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	free(netdev);
 	return status;
 }
 
