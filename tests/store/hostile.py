@@ -209,35 +209,27 @@ def transactions_that_remove(yard):
     return act
 
 
-def trees_built_and_removed(yard):
-    """A subtree of many nodes, removed by one request."""
+def removed_in_the_end(yard, requests):
+    """Each guest's requests(turn), and a removal of the whole tree at every 50th turn."""
     counts = [0] * len(yard.guests)
 
     def act():
         for n, g in enumerate(yard.guests):
             drain(g)
             counts[n] += 1
-            if counts[n] % 50:
-                for i in range(12):
-                    push(g, message(WRITE, b"tree/%d/%d\0v" % (counts[n], i)))
-            else:
-                push(g, message(RM, b"tree\0"))
+            for request in requests(counts[n]) if counts[n] % 50 else [message(RM, b"tree\0")]:
+                push(g, request)
     return act
+
+
+def trees_built_and_removed(yard):
+    """A subtree of many nodes, removed by one request."""
+    return removed_in_the_end(yard, lambda turn: [message(WRITE, b"tree/%d/%d\0v" % (turn, i)) for i in range(12)])
 
 
 def nodes_made_far_down(yard):
     """Each request makes as many nodes as a guest's may."""
-    counts = [0] * len(yard.guests)
-
-    def act():
-        for n, g in enumerate(yard.guests):
-            drain(g)
-            counts[n] += 1
-            if counts[n] % 50:
-                push(g, message(WRITE, b"tree/%d/a/b/c/d/e/f\0v" % counts[n]))
-            else:
-                push(g, message(RM, b"tree\0"))
-    return act
+    return removed_in_the_end(yard, lambda turn: [message(WRITE, b"tree/%d/a/b/c/d/e/f\0v" % turn)])
 
 
 def connections_begun_anew(yard):
