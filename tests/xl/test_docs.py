@@ -14,6 +14,7 @@ from examples import KINDS, Examples, blocks
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.[1-8].md"))
+STRICT_CC = ["cc", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-fsanitize=address,undefined"]
 
 
 def man():
@@ -143,8 +144,7 @@ def test_adding_an_xl_command():
         objects = [p for p in (BUILD / "san/xl/tools/xl").glob("*.o") if not (folder / p.with_suffix(".c").name) in sources]
         libraries = ["-Wl,--start-group", *(BUILD / "san").glob("lib*.a"), "-Wl,--end-group"]
         program = pathlib.Path(tmp) / "xl-new"
-        subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers",
-                        "-fsanitize=address,undefined", "-I.", "-Ilib", "-iquote", "abi", *sources, *objects, *libraries, "-ljson-c", "-lncurses",
+        subprocess.run([*STRICT_CC, "-D_GNU_SOURCE", "-I.", "-Ilib", "-iquote", "abi", *sources, *objects, *libraries, "-ljson-c", "-lncurses",
                         "-ltinfo", "-o", program], cwd=ROOT, check=True)
 
         class World(XlWorld):
@@ -156,6 +156,24 @@ def test_adding_an_xl_command():
         assert tests
         for name in tests:
             names[name]()
+
+
+def test_adding_a_hypercall():
+    """docs/how-to-add-a-hypercall.md: its lines in copies of the files they belong to, built with the objects there are; then the page's own test."""
+    with tempfile.TemporaryDirectory() as tmp:
+        for kind, words, lines, _ in blocks((DOCS / "how-to-add-a-hypercall.md").read_text()):
+            assert kind == "c"
+            path = pathlib.Path(tmp) / words[0]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() and len(words) > 1:
+                shutil.copy(ROOT / words[0], path)
+            insert(path, words[1:], lines)
+        program = pathlib.Path(tmp) / "test"
+        includes = [f"-I{d}" for d in (tmp, "hv/include", "hv/arch/host/include", ".", "hv/core", "hv/arch/x86", BUILD / "gen", "tests/unit")]
+        subprocess.run([*STRICT_CC, "-fvisibility=hidden", *includes, "-iquote", "abi", *pathlib.Path(tmp).glob("**/*.c"), BUILD / "host/libhv.a",
+                        "-lcmocka", "-o", program], cwd=ROOT, check=True)
+        done = subprocess.run([program], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_linux_configuration():
