@@ -171,12 +171,35 @@ static void test_bad_addresses(void **state)
 	assert_int_equal(get_element(v, x, 0xfffff000, 0x1000, LAYOUT(4, 4, "i")), -EFAULT);
 }
 
+/* What others read meanwhile ends without the mark, wherever in it the marked word lies; without memory it is not begun, or not ended. */
+static void test_marked(void **state)
+{
+	const uint64_t mark = 1UL << 63, src[] = { 1, 2, 3 };
+	uint64_t *area = gpa_ptr(d, ARG);
+
+	width(false);
+	for (size_t at = 0; at < sizeof(src); at += sizeof(*src))
+		for (unsigned marked = 0; marked < 2; marked++) {
+			memset(area, 0xee, sizeof(src) + 16);
+			assert_int_equal(copy_to_guest_marked(v, ARG + 8, src, sizeof(src), at, marked ? mark : 0), 0);
+			assert_memory_equal(area + 1, src, sizeof(src));
+			assert_int_equal(area[0], 0xeeeeeeeeeeeeeeee);
+			assert_int_equal(area[4], 0xeeeeeeeeeeeeeeee);
+		}
+	assert_int_equal(copy_to_guest_marked(v, 16 * PAGE_SIZE, src, sizeof(src), 8, mark), -EFAULT);
+	/* Its end is in no page: who reads what there is of it is warned. */
+	assert_int_equal(copy_to_guest_marked(v, 16 * PAGE_SIZE - 16, src, sizeof(src), 8, mark), -EFAULT);
+	area = gpa_ptr(d, 16 * PAGE_SIZE - 16);
+	assert_int_equal(area[0], 1);
+	assert_int_equal(area[1], 2 | mark);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_sizes, setup),	   cmocka_unit_test_setup(test_sizes_in_use, setup),
 		cmocka_unit_test_setup(test_convert, setup),	   cmocka_unit_test_setup(test_elements, setup),
-		cmocka_unit_test_setup(test_bad_addresses, setup),
+		cmocka_unit_test_setup(test_bad_addresses, setup), cmocka_unit_test_setup(test_marked, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
