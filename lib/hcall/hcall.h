@@ -43,7 +43,8 @@ long hcall_version(struct hcall *h, unsigned cmd, void *arg, size_t size);
 
 /*
  * What a device model does for domain @domid: operation @op (XEN_DMOP_*). Up to HCALL_AREAS areas, the first one the operation's own structure and
- * the others what it names, are copied in and back. -EOPNOTSUPP: the hypervisor has not that operation, or emulates nothing for that domain; -EPERM: one's own domain.
+ * the others what it names, are copied in and back. -EOPNOTSUPP: the hypervisor has not that operation, or emulates nothing for that domain;
+ * -EPERM: one's own domain.
  */
 #define HCALL_AREAS 3u
 struct hcall_area {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Debian's own hotplug scripts, unmodified, run by hospesd: with real interfaces, in namespaces of their own for network and files.
 
-vif-route, vif-nat, vif-bridge and block-dummy do their work by `ip`, `ifconfig` and the store; Open vSwitch is played by a program that writes down what it was asked for.
+vif-route, vif-nat, vif-bridge and block-dummy do their work by `ip`, `ifconfig` and the store; Open vSwitch is played by a program that writes down
+what it was asked for.
 """
 import os
 import pathlib
