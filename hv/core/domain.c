@@ -173,6 +173,8 @@ static void domain_setup(struct domain *d, const struct domain_config *cfg)
 	memcpy(d->handle, cfg->handle, sizeof(d->handle));
 	d->max_vcpus = cfg->max_vcpus;
 	domain_set_max_pages(d, cfg->max_pages);
+	if (cfg->overhead_max)
+		domain_set_overhead_max(d, cfg->overhead_max);
 	d->pause_count = 1;
 	d->controller_pause_count = 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)

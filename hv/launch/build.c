@@ -543,16 +543,13 @@ static int create(struct launch_instance *in, const struct plan *p, struct domai
 		.roles = desc->roles,
 		.max_vcpus = desc->cpus,
 		.max_pages = ram + extra + plan_scratch_pages(p),
+		.overhead_max = desc->overhead_max_kib << 10,
 	};
-	int rc;
 
 	(void)str_copy(cfg.name, desc->name, sizeof(cfg.name));
 	memcpy(cfg.handle, desc->uuid, sizeof(cfg.handle));
 	in->max_pages = ram + extra;
-	rc = domain_create(&cfg, out);
-	if (!rc && desc->overhead_max_kib)
-		domain_set_overhead_max(*out, desc->overhead_max_kib << 10);
-	return rc;
+	return domain_create(&cfg, out);
 }
 
 /* All that can be short of something. */

@@ -238,12 +238,39 @@ static int setup(void **state)
 	return 0;
 }
 
+/* A bound holds while the domain is made: whatever it is too small for, nothing of the domain is left. */
+static void test_bound_while_made(void **state)
+{
+	struct domain_config cfg = { .domid = 40, .name = "bounded", .max_vcpus = 2, .max_pages = 64 };
+	uint64_t heap = 0, frames = 0;
+	unsigned refused = 0;
+	struct domain *d;
+
+	cfg.overhead_max = 64;
+	while (domain_create(&cfg, &d) == -ENOMEM) {
+		assert_null(domain_get_by_id(40));
+		if (refused++) {
+			assert_int_equal(heap_bytes_used(), heap);
+			assert_int_equal(mm_free_frames(), frames);
+		}
+		heap = heap_bytes_used();
+		frames = mm_free_frames();
+		cfg.overhead_max += 64;
+		assert_true(cfg.overhead_max < 1 << 20);
+	}
+	assert_true(refused > 100);
+	assert_in_range(d->overhead.used, cfg.overhead_max - 63, cfg.overhead_max);
+	kill_domain(d);
+	assert_int_equal(mm_free_frames(), frames);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_enemy, setup),
 		cmocka_unit_test_setup(test_default, setup),
 		cmocka_unit_test_setup(test_call, setup),
+		cmocka_unit_test_setup(test_bound_while_made, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

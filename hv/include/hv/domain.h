@@ -48,6 +48,7 @@ struct domain_config {
 	uint8_t handle[16]; /* UUID */
 	unsigned max_vcpus;
 	uint64_t max_pages;
+	uint64_t overhead_max; /* bytes, 0: the default; it holds while the domain is made, too */
 	struct grant_limits grants;
 	unsigned max_evtchn_port; /* 0: the ABI's limit */
 	unsigned cpupool;
