@@ -116,17 +116,17 @@ int run(unsigned n, char *const *argv)
 
 /* --- randomness --- */
 
+#define SEED_WORDS 64
+
+/* struct rand_pool_info of random(4): bits of it, bytes that follow, and they. */
 void seed(void)
 {
-	struct {
-		struct rand_pool_info info;
-		uint32_t words[64];
-	} pool = { { sizeof(pool.words) * 8, sizeof(pool.words) }, { 0 } };
+	uint32_t pool[2 + SEED_WORDS] = { SEED_WORDS * 32, SEED_WORDS * 4 };
 	int fd = (int)ok(open("/dev/random", O_WRONLY), "/dev/random");
 
-	for (unsigned i = 0; i < sizeof(pool.words) / sizeof(pool.words[0]); i++)
-		pool.words[i] = i;
-	ok(ioctl(fd, RNDADDENTROPY, &pool), "RNDADDENTROPY");
+	for (unsigned i = 0; i < SEED_WORDS; i++)
+		pool[2 + i] = i;
+	ok(ioctl(fd, RNDADDENTROPY, pool), "RNDADDENTROPY");
 	close(fd);
 }
 
