@@ -30,6 +30,7 @@ test: setup
 	@sh scripts/images.sh $(IMAGES) debian
 	@sh scripts/pv-modules.sh $(IMAGES)
 	@sh scripts/store-oracle.sh $(IMAGES)
+	@sh scripts/qemu-root.sh $(IMAGES)
 	@sh scripts/xl-clients.sh $(IMAGES)
 	@sh scripts/lint.sh
 	@BUILD=$(BUILD) $(PYTHON) tests/run.py unit abi tools store sim fuzz boot system
@@ -48,6 +49,7 @@ soak: setup
 	@$(MAKE) --no-print-directory -j2 all guests tests fuzzers
 	@sh scripts/images.sh $(IMAGES) kernels
 	@sh scripts/images.sh $(IMAGES) debian
+	@sh scripts/qemu-root.sh $(IMAGES)
 	@BUILD=$(BUILD) FUZZ_RUNS=2000000 $(PYTHON) tests/run.py fuzz soak
 	@BUILD=$(BUILD) MODEL_OPERATIONS=10000000 $(PYTHON) tests/store/test_model.py
 

@@ -14,7 +14,11 @@ $(BUILD)/sim/preload.so: tests/sim/preload.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(TOOL_CFLAGS) -fPIC -shared $< -o $@
-SIM_BINS := $(BUILD)/hospes-sim $(BUILD)/sim/hcall_check $(BUILD)/sim/preload.so
+$(BUILD)/sim/qemu_preload.so: tests/sim/qemu_preload.c $(wildcard lib/hcall/*.c)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(LIB_CPPFLAGS) $(TOOL_CFLAGS) -fPIC -fvisibility=hidden -shared $^ -o $@
+SIM_BINS := $(BUILD)/hospes-sim $(BUILD)/sim/hcall_check $(BUILD)/sim/preload.so $(BUILD)/sim/qemu_preload.so
 .PHONY: sim
 sim: $(SIM_BINS)
 tests: $(SIM_BINS)

@@ -128,9 +128,20 @@ static void far_state_changed(void *arg, const char *path)
 	ask_state(arg);
 }
 
+/* Where the QEMU of an image says what is wrong. */
+static const char *qemu_advice(const struct plug *x, char advice[320])
+{
+	if (x->dev->backend_domid)
+		snprintf(advice, 320, "look at the end of /var/log/xen/qdisk-%u.log in that domain", x->dev->domid);
+	else
+		snprintf(advice, 320, "look at the end of %s/qemu-dm-%s.log", settings->log_dir, x->op.dom->name);
+	return advice;
+}
+
 static void too_late(void *arg)
 {
 	struct plug *x = arg;
+	char advice[320];
 	if (x->out && x->force) {
 		dom_log(x->op.dom, "the back end of %s %d does not let go: it is removed", x->dev->class,
 			x->dev->devid);
@@ -145,7 +156,7 @@ static void too_late(void *arg)
 		return;
 	}
 	problem_set(&x->op.problem, ETIMEDOUT, "no-backend", x->dev->class,
-		    x->dev->format ? "look at the end of the log of its QEMU (/var/log/xen/qemu-dm-NAME.log)" :
+		    x->dev->format		 ? qemu_advice(x, advice) :
 		    strcmp(x->dev->class, "vbd") ? "load the back end (modprobe xen-netback), and look at dmesg" :
 						   "load the back end (modprobe xen-blkback), and look at dmesg",
 		    "no back end in domain %u takes notice of %s %d", x->dev->backend_domid, x->dev->class,
@@ -157,6 +168,7 @@ static void too_late(void *arg)
 
 void plug_qemu_ended(uint32_t domid)
 {
+	char advice[320];
 	for (struct plug *x = plugs.waiting, *next; x; x = next) {
 		next = x->next;
 		if (!x->dev->format || x->dev->backend_domid || x->dev->domid != domid)
@@ -167,8 +179,7 @@ void plug_qemu_ended(uint32_t domid)
 				op_next(&x->op);
 			continue;
 		}
-		problem_set(&x->op.problem, EIO, "qemu-ended", x->dev->class,
-			    "look at the end of its log (/var/log/xen/qemu-dm-NAME.log)",
+		problem_set(&x->op.problem, EIO, "qemu-ended", x->dev->class, qemu_advice(x, advice),
 			    "the QEMU that was to serve %s has ended", x->dev->target);
 		if (!x->asked)
 			op_fail(&x->op);

@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Debian's QEMU, started by hospesd, serves an image to a guest whose front end the test plays."""
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import tap
+from lives import Lives, Problem
+from sim import PAGE_SIZE, PATIENCE
+
+QEMU = tap.BUILD / "images/qemu-root"
+SECTOR = 512
+RING, DATA, RING_REF, DATA_REF = 16, 17, 100, 101  # frames of the guest, entries of its grant table
+READ, WRITE, FLUSH = 0, 1, 3
+
+
+class Disk:
+    """The front end of a disk: one request at a time, of one page. The ring is that of 64-bit guests."""
+
+    HEAD, ENTRY, ENTRIES = 64, 112, 32
+
+    def __init__(self, world, domid, devid):
+        self.guest, self.store = world.attach(domid), world.store
+        self.front = f"/local/domain/{domid}/device/vbd/{devid}"
+        self.back = self.store.read(self.front + "/backend")
+        self.done = 0
+        g = self.guest
+        g.write(RING * PAGE_SIZE, bytes(PAGE_SIZE))
+        g.write(RING * PAGE_SIZE + 4, struct.pack("<III", 1, 0, 1))
+        g.grant(RING_REF, RING)
+        g.grant(DATA_REF, DATA)
+        self.port = g.alloc_port()
+        for name, value in (("ring-ref", RING_REF), ("event-channel", self.port), ("protocol", "x86_64-abi"), ("state", 3)):
+            self.store.write(f"{self.front}/{name}", value)
+        self.store.wait_for(self.back + "/state", "4")
+        self.store.write(self.front + "/state", 4)
+        self.sectors = int(self.store.read(self.back + "/sectors"))
+
+    def request(self, operation, sector, last=7, segments=1):
+        g, ring = self.guest, RING * PAGE_SIZE
+        entry = ring + self.HEAD + self.done % self.ENTRIES * self.ENTRY
+        g.write(entry, struct.pack("<BBHxxxxQQIBBxx", operation, segments, 0, 1000 + self.done, sector, DATA_REF, 0, last))
+        self.done += 1
+        g.write(ring + 12, struct.pack("<I", self.done))  # tell of the answer
+        g.write(ring, struct.pack("<I", self.done))
+        g.notify(self.port)
+        while struct.unpack("<I", g.read(ring + 8, 4))[0] != self.done:
+            assert g.wait_event(self.port), "no answer"
+        ident, _, status = struct.unpack("<QBxh", g.read(entry, 12))
+        assert (ident, status) == (999 + self.done, 0), (ident, status)
+
+    def read(self):
+        out = b""
+        for sector in range(0, self.sectors, 8):
+            self.request(READ, sector)
+            out += self.guest.read(DATA * PAGE_SIZE, PAGE_SIZE)
+        return out
+
+    def write(self, data):
+        for at in range(0, len(data), PAGE_SIZE):
+            self.guest.write(DATA * PAGE_SIZE, data[at:at + PAGE_SIZE])
+            self.request(WRITE, at // SECTOR)
+        self.request(FLUSH, 0, segments=0)
+
+
+def img(*words):
+    subprocess.run([QEMU / "qemu-img", *words], env=dict(os.environ, LD_LIBRARY_PATH=str(QEMU / "lib")), check=True)
+
+
+def world():
+    """QEMU in the place of what usually plays it, and of the hands at the back end of the first domain's first disk."""
+    if not QEMU.exists():
+        raise tap.Skip("no qemu-root: run scripts/qemu-root.sh")
+    w = Lives()
+    w.store.write("/local/domain/0/domid", "0")
+    w.hands.wedged.add("/local/domain/0/backend/qdisk/1/51712")
+    (w.folder / "qemu").write_text(f'#!/bin/sh\nexport LD_LIBRARY_PATH={QEMU}/lib LD_PRELOAD={(tap.BUILD / "sim/qemu_preload.so").resolve()}\n'
+                                   f'exec {QEMU}/xen-qemu-system-i386 "$@"\n')
+    return w
+
+
+def serves(word, kind, *options):
+    """What is in an image is read, what is written is there afterwards, whatever becomes of hospesd meanwhile."""
+    with world() as w:
+        before, after = os.urandom(16 * PAGE_SIZE), os.urandom(16 * PAGE_SIZE)
+        plain, image = w.folder / "disks/plain", w.folder / "disks/image"
+        plain.write_bytes(before)
+        img("convert", "-O", kind, *options, plain, image)
+        c = w.config("web", disks=1)
+        c["disks"][0].update(pdev_path=str(image), format=word)
+        domid = w.call("domain.create", config=c, file="web.cfg", paused=True)["domid"]
+        disk = Disk(w, domid, 51712)
+        assert disk.read()[:len(before)] == before
+        w.hospesd.kill(signal.SIGKILL)
+        w.start()
+        disk.write(after)
+        assert disk.read()[:len(after)] == after
+        w.call("domain.destroy", domain="web")
+        assert not w.leftovers(), w.leftovers()
+        img("convert", "-f", kind, "-O", "raw", image, plain)
+        assert plain.read_bytes()[:len(after)] == after
+
+
+def test_qcow2():
+    serves("qcow2", "qcow2")
+
+
+def test_vhd():
+    serves("vhd", "vpc", "-o", "force_size=on")
+
+
+def test_not_in_that_format():
+    """QEMU's refusal is in its log. The domain may be given up meanwhile."""
+    with world() as w:
+        w.again("qemu=3600000", "backend=300")
+        c = w.config("web", disks=1)
+        c["disks"][0]["format"] = "qcow2"
+        asked = w.rpc.send("domain.create", config=c, file="web.cfg", paused=True)
+        log, end = w.folder / "log/qemu-dm-web.log", time.time() + PATIENCE
+        while not log.exists() or "not in qcow2 format" not in log.read_text():
+            assert time.time() < end, "nothing is in the log"
+            time.sleep(0.05)
+        w.call("domain.destroy", domain="web")
+        try:
+            w.rpc.wait(asked)
+        except Problem as p:
+            assert p.data["code"] == "domain-destroyed", p.data
+        else:
+            raise AssertionError("it was created")
+        assert not w.leftovers(), w.leftovers()
+
+
+if __name__ == "__main__":
+    tap.main(sys.modules[__name__])
