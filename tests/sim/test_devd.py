@@ -32,13 +32,18 @@ class DriverDomain(SimWorld):
 
     def add(self, kind, domid, devid, **nodes):
         """As hospesd writes them, as far as a driver domain looks; the driver takes notice."""
+        path = self.publish(kind, domid, devid, **nodes)
+        self.store.write(path + "/state", "2")
+        return path
+
+    def publish(self, kind, domid, devid, **nodes):
+        """Only what hospesd does."""
         path = self.back(kind, domid, devid)
         usual = {"bridge": "br0", "hotplug-status": ""} if kind == "vif" else {"params": self.image, "mode": "w", "type": "phy"}
         tx = self.store.transaction()
         for name, value in {"online": "1", "state": "1", **usual, **nodes}.items():
             self.store.write(f"{path}/{name}", value, tx)
         self.store.commit(tx)
-        self.store.write(path + "/state", "2")
         return path
 
     def plugged(self, path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Debian's QEMU, started by hospesd, serves an image to a guest whose front end the test plays."""
+"""Debian's QEMU, started by hospesd or in a driver domain by xl devd, serves an image to a guest whose front end the test plays."""
 import os
 import signal
 import struct
@@ -10,6 +10,7 @@ import time
 import tap
 from lives import Lives, Problem
 from sim import PAGE_SIZE, PATIENCE
+from test_devd import DriverDomain
 
 QEMU = tap.BUILD / "images/qemu-root"
 SECTOR = 512
@@ -22,9 +23,9 @@ class Disk:
 
     HEAD, ENTRY, ENTRIES = 64, 112, 32
 
-    def __init__(self, world, domid, devid):
-        self.guest, self.store = world.attach(domid), world.store
-        self.front = f"/local/domain/{domid}/device/vbd/{devid}"
+    def __init__(self, guest, store, devid):
+        self.guest, self.store = guest, store
+        self.front = f"/local/domain/{guest.domid}/device/vbd/{devid}"
         self.back = self.store.read(self.front + "/backend")
         self.done = 0
         g = self.guest
@@ -70,15 +71,24 @@ def img(*words):
     subprocess.run([QEMU / "qemu-img", *words], env=dict(os.environ, LD_LIBRARY_PATH=str(QEMU / "lib")), check=True)
 
 
-def world():
-    """QEMU in the place of what usually plays it, and of the hands at the back end of the first domain's first disk."""
+def real_qemu(folder):
+    """In the place of what usually plays it."""
     if not QEMU.exists():
         raise tap.Skip("no qemu-root: run scripts/qemu-root.sh")
+    (folder / "qemu").write_text(f'#!/bin/sh\nexport LD_LIBRARY_PATH={QEMU}/lib LD_PRELOAD={(tap.BUILD / "sim/qemu_preload.so").resolve()}\n'
+                                 f'exec {QEMU}/xen-qemu-system-i386 "$@"\n')
+
+
+def world():
+    """QEMU instead of the hands at the back end of the first domain's first disk."""
     w = Lives()
-    w.store.write("/local/domain/0/domid", "0")
-    w.hands.wedged.add("/local/domain/0/backend/qdisk/1/51712")
-    (w.folder / "qemu").write_text(f'#!/bin/sh\nexport LD_LIBRARY_PATH={QEMU}/lib LD_PRELOAD={(tap.BUILD / "sim/qemu_preload.so").resolve()}\n'
-                                   f'exec {QEMU}/xen-qemu-system-i386 "$@"\n')
+    try:
+        real_qemu(w.folder)
+        w.store.write("/local/domain/0/domid", "0")
+        w.hands.wedged.add("/local/domain/0/backend/qdisk/1/51712")
+    except BaseException:
+        w.close()
+        raise
     return w
 
 
@@ -92,7 +102,7 @@ def serves(word, kind, *options):
         c = w.config("web", disks=1)
         c["disks"][0].update(pdev_path=str(image), format=word)
         domid = w.call("domain.create", config=c, file="web.cfg", paused=True)["domid"]
-        disk = Disk(w, domid, 51712)
+        disk = Disk(w.attach(domid), w.store, 51712)
         assert disk.read()[:len(before)] == before
         w.hospesd.kill(signal.SIGKILL)
         w.start()
@@ -110,6 +120,36 @@ def test_qcow2():
 
 def test_vhd():
     serves("vhd", "vpc", "-o", "force_size=on")
+
+
+def test_in_a_driver_domain():
+    """xl devd has it started there; the image goes with its nodes, and QEMU with the image."""
+    with DriverDomain() as w:
+        real_qemu(w.host)
+        plain, image = w.folder / "disks/plain", w.folder / "disks/image.qcow2"
+        plain.write_bytes(os.urandom(4 * PAGE_SIZE))
+        img("convert", "-O", "qcow2", plain, image)
+        guest = w.guest()
+        back, front = w.back("qdisk", guest.domid, 51712), f"/local/domain/{guest.domid}/device/vbd/51712"
+        for name, value in (("backend", back), ("backend-id", 0), ("virtual-device", 51712), ("device-type", "disk"), ("state", 1)):
+            w.store.write(f"{front}/{name}", value)
+        w.publish("qdisk", guest.domid, 51712, **{"frontend": front, "frontend-id": guest.domid, "params": f"qcow2:{image}", "dev": "xvda", "device-type": "disk",
+                                                  "removable": 0, "bootable": 1, "type": "qdisk"})
+        w.store.wait_for(back + "/state", "2")
+        disk = Disk(guest, w.store, 51712)
+        assert disk.read()[:4 * PAGE_SIZE] == plain.read_bytes()
+        w.again()
+        assert disk.read()[:4 * PAGE_SIZE] == plain.read_bytes()
+        tx = w.store.transaction()
+        w.store.write(back + "/online", 0, tx)
+        w.store.write(back + "/state", 5, tx)
+        w.store.rm(front, tx)
+        w.store.commit(tx)
+        w.store.wait_for(back, None)
+        end = time.time() + PATIENCE
+        while list(w.host.glob("xldevd.qemu-*")):
+            assert time.time() < end, "QEMU is there"
+            time.sleep(0.05)
 
 
 def test_not_in_that_format():
