@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/problem.h"
@@ -60,8 +61,8 @@ static _Noreturn void become(char *const *argv, const char *lock, const char *lo
 		_exit(1);
 	prctl(PR_SET_PDEATHSIG, 0);
 	setsid();
-	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-	dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0644), STDOUT_FILENO);
+	dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+	dup2(open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644), STDOUT_FILENO);
 	dup2(STDOUT_FILENO, STDERR_FILENO);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -103,9 +104,13 @@ int host_qemu_start(const char *program, uint32_t domid, const char *lock, const
 		become(argv, lock, log, parent);
 	/* Not reaped yet, so the number is still that of our child. */
 	fd = *pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, *pid, 0);
-	if (fd < 0)
-		return problem_set(p, errno, "out-of-memory", "disks", "free memory or processes",
-				   "no process for %s: %s", program, strerror(errno));
+	if (fd < 0) {
+		problem_set(p, errno, "out-of-memory", "disks", "free memory or processes", "no process for %s: %s",
+			    program, strerror(errno));
+		if (*pid > 0 && !kill(*pid, SIGKILL))
+			waitpid(*pid, NULL, 0);
+		return -p->err;
+	}
 	return fd;
 }
 
