@@ -113,11 +113,14 @@ static long run(struct domctl *c, const struct domctl_entry *e)
 /* Hypercall 36; @args[0] is the address of a struct xen_domctl, the same in both guest widths. */
 long do_domctl(struct vcpu *v, const uint64_t *args)
 {
-	struct domctl c = { .v = v };
 	uint64_t arg = args[0];
 	struct domctl_entry e;
+	struct domctl c;
 	long rc;
 
+	c.v = v;
+	c.d = NULL;
+	c.copyback = false;
 	if (copy_from_guest(v, &c.op, arg, sizeof(c.op)))
 		return err(-EFAULT);
 	if (c.op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)

@@ -195,10 +195,12 @@ static uint64_t walk_key(const struct guest_paging *p, uint64_t va)
 	return (va & PAGE_MASK) | (p->efer & EFER_NXE) | 1;
 }
 
-/* Where walks for @va are kept. */
-static struct guest_walk *walk_slot(struct vcpu *v, uint64_t va, uint32_t access)
+/* Where walks for @va are kept. A kernel's pages are asked for in the address spaces of several processes by turns. */
+static struct guest_walk *walk_slot(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access)
 {
-	return &v->arch.walks[access & PF_FETCH ? 1 : 0][(va >> PAGE_SHIFT) % GUEST_WALKS];
+	uint64_t n = (va ^ p->cr3) >> PAGE_SHIFT;
+
+	return access & PF_FETCH ? &v->arch.code_walks[n % CODE_WALKS] : &v->arch.data_walks[n % DATA_WALKS];
 }
 
 /* Walk and check the rights, inside a section: fills @w and *@gpa, or -EFAULT and *@pfec. */
@@ -264,7 +266,7 @@ int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32
 	m = walk_prepare(p, &va);
 	if (!m)
 		return -ERANGE;
-	w = walk_slot(v, va, access);
+	w = walk_slot(v, p, va, access);
 	for (unsigned i = 0; i < WALK_TRIES; i++) {
 		bool on = p2m_section_begin(v->domain);
 		int rc = walk_checked(v, p, m, va, access, w, gpa, pfec);
@@ -284,7 +286,7 @@ int guest_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32
  */
 static inline struct guest_walk *walk_known(struct vcpu *v, const struct guest_paging *p, uint64_t va, uint32_t access)
 {
-	struct guest_walk *w = walk_slot(v, va, access);
+	struct guest_walk *w = walk_slot(v, p, va, access);
 
 	if (unlikely(w->key != walk_key(p, va) || w->cr3 != p->cr3 || !w->page || walk_mode(p) != &mode_long ||
 		     w->epoch != __atomic_load_n(&v->domain->p2m.epoch, __ATOMIC_ACQUIRE)))
@@ -338,7 +340,7 @@ static int fetch_walk(struct vcpu *v, const struct guest_paging *p, uint64_t va,
 		m = walk_prepare(p, &va);
 		if (!m)
 			return -ERANGE;
-		w = walk_slot(v, va, access);
+		w = walk_slot(v, p, va, access);
 	}
 	on = p2m_section_begin(v->domain);
 	if (w)
@@ -429,7 +431,7 @@ static void *open_page(struct vcpu *v, const struct guest_paging *p, uint64_t va
 			return w->page + (va & ~PAGE_MASK);
 		}
 		m = walk_prepare(p, &va);
-		w = walk_slot(v, va, access);
+		w = walk_slot(v, p, va, access);
 	}
 	if (!w || (m && !walk_checked(v, p, m, va, access, w, gpa, &pfec) && accessed_set(w, access)))
 		mem = page_at(v, w, *gpa, access);

@@ -51,7 +51,8 @@ struct guest_walk {
 	char *page;	/* what is at the page of @key, NULL: not looked up, or no RAM */
 	bool writable;	/* that may be written without a fault */
 };
-#define GUEST_WALKS 4u
+#define DATA_WALKS 8u
+#define CODE_WALKS 4u
 
 /* Where a hypercall found a page of its arguments; see hvm/guest_walk.c. */
 struct argument_page {
@@ -67,7 +68,7 @@ struct arch_vcpu {
 	struct svm_vcpu *svm;
 	struct gpa_cache gpa_cache[1u << GPA_CACHE_BITS];
 	bool gpa_writable[1u << GPA_CACHE_BITS]; /* of each: the guest can write it without a fault */
-	struct guest_walk walks[2][GUEST_WALKS]; /* of data and of code, by the last bits of the page */
+	struct guest_walk data_walks[DATA_WALKS], code_walks[CODE_WALKS];
 	struct argument_page argument_page[ARGUMENT_PAGES];
 	uint64_t call, nr_calls; /* the hypercall that runs, 0: none; how many there were */
 	void *fpu;		 /* XSAVE/FXSAVE area of this vCPU */
