@@ -132,6 +132,18 @@ def test_cannot_start():
         assert not w.leftovers(), w.leftovers()
 
 
+def test_only_read():
+    """What QEMU would refuse a minute later."""
+    with Lives() as w:
+        try:
+            create(w, config(w, "web", readwrite=0))
+        except Problem as p:
+            assert p.data["code"] == "read-only-image" and "raw" in p.data["next"], p.data
+        else:
+            raise AssertionError("it was created")
+        assert not w.started.read_text() and not w.leftovers(), w.leftovers()
+
+
 def test_ends_at_once():
     """Nobody waits for one that is gone, nor for what it would have let go of."""
     with Lives(options=["--wait", "qemu=3600000", "--wait", "backend=3600000"]) as w:

@@ -155,6 +155,14 @@ struct device *device_from_disk(const struct disk_config *c, struct problem *p)
 		return NULL;
 	}
 	dev->format = image_format(c);
+	/* QEMU opens the file read-only but not the format over it, and refuses what it has made. */
+	if (dev->format && c->readonly) {
+		problem_set(p, ENOTSUP, "read-only-image", "disks",
+			    "let the guest write it (w), or convert it to raw: qemu-img convert -O raw",
+			    "disk %s: QEMU serves no image that is only to be read", c->vdev);
+		device_free(dev);
+		return NULL;
+	}
 	dev->script = dev->format ? NULL : own_script(c->script, "block");
 	dev->target = !dev->script && *c->target != '/' ? xasprintf("/dev/%s", c->target) : xstrdup(c->target);
 	dev->vdev = xstrdup(c->vdev);
