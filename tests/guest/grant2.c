@@ -4,18 +4,6 @@
 #define ME 0x7fff	   /* stands for this domain's number in tables of cases */
 #define STATUS 0x80000000u /* index of add_to_physmap: status frames */
 
-#define PERMIT 1u
-#define ACCEPT 2u
-#define TRANSITIVE 3u
-#define READONLY 4u
-#define SUB_PAGE 0x100u
-
-/* The form for whole pages and for parts; a transitive one has trans_dom in off, and its reference in the low half of frame. */
-struct entry2 {
-	uint16_t flags, dom, off, len;
-	uint64_t frame;
-};
-
 static void *table;
 static volatile uint16_t *status;
 

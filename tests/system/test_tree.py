@@ -6,6 +6,7 @@ import tempfile
 
 import machine
 from machine import Failed, Machine, boot_test, guest, launch
+from test_enemies import same
 
 
 def micro(name, program, extra="", **more):
@@ -155,3 +156,44 @@ def broken_tree():
     if wrong:
         (machine.BUILD / "broken_tree.log").write_text(m.text)
         raise Failed("\n".join(wrong) + "\n" + "\n".join(x for x in m.text.splitlines() if "launch:" in x) + check.stdout + check.stderr)
+
+
+def bounded(bounds):
+    """A tree of a domain that stays, and one for each of @bounds: the KiB Hospes may use for it beside its memory."""
+    props = 'compatible = "xen,domain"; mode = <4>; cpus = <1>; memory = <0 4096>; '
+    nodes = "".join(f"domain@{i} {{ {props} domid = <{i}>; hospes,overhead-max = <0 {kib}>; {KERNEL} }};\n" for i, kib in enumerate(bounds, 2))
+    return compile_tree('/dts-v1/; / { chosen { hypervisor { compatible = "hypervisor,xen"; config { compatible = "xen,config"; };\n'
+                        f'domain@1 {{ {props} domid = <1>; {KERNEL.replace("<1>", "<2>")} }};\n{nodes} }}; }}; }};')
+
+
+def made_with(bounds, expected=None):
+    """Boot that tree: for whom it was too little, the KiB that are used for the one that stays, and what memory is free when all others are gone."""
+    tree = bounded(bounds)
+    with Machine([tree, guest("hello64"), guest("quiet64")], memory="512M", append="guest_loglvl=all loglvl=all") as m:
+        ends = m.expect_all([rf"launch: .*\(d{i}\): .*: left out|Domain {i} \(.*\) has powered off" for i in range(2, len(bounds) + 2)])
+        m.to_hospes()
+        for _ in range(40):  # a domain is taken apart in slices after its end, between which the keys are served
+            free = m.memory_now()
+            if expected is None or same(free, expected):
+                break
+        m.send("q")
+        used = int(m.expect(r"^.*d1 .*\n.*uses (\d+) KiB of Hospes' memory")[1])
+        if bad := re.search(r"^.*(is gone, but for|WRONG).*$", m.text, re.M):
+            m.fail(bad[0])
+    tree.unlink()
+    return [e[0].endswith("left out") for e in ends.values()], used, free
+
+
+@boot_test("system", weight=15)
+def too_little_for_hospes():
+    """Forty domains for which Hospes may use from next to nothing to more than it takes: each allocation of their making is refused to somebody, who is left out with a
+    line and leaves nothing behind; the others run."""
+    out, used, free = made_with([16 << 10] * 40)
+    if any(out):
+        raise Failed(f"with all they need, {out.count(True)} domains are left out")
+    bounds = [1 + used * i // 34 for i in range(40)]
+    out, _, after = made_with(bounds, free)
+    if sorted(out, reverse=True) != out or not 25 <= out.count(True) <= 36:
+        raise Failed(f"one takes {used} KiB; with {bounds} they were left out: {out}")
+    if not same(after, free):
+        raise Failed(f"free frames and heap bytes {free} after all were made, {after} after {out.count(True)} were not")

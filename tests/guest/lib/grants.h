@@ -1,4 +1,4 @@
-/* grant_table_op of the micro-guests, in the guest's own width: its structures and a table's entries of version 1. */
+/* grant_table_op of the micro-guests, in the guest's own width: its structures and a table's entries. */
 #ifndef GRANTS_H
 #define GRANTS_H
 
@@ -29,6 +29,18 @@ struct copy {
 struct entry {
 	uint16_t flags, dom;
 	uint32_t frame;
+};
+
+#define PERMIT 1u
+#define ACCEPT 2u
+#define TRANSITIVE 3u
+#define READONLY 4u
+#define SUB_PAGE 0x100u
+
+/* The form for whole pages and for parts; a transitive one has trans_dom in off, and its reference in the low half of frame. */
+struct entry2 {
+	uint16_t flags, dom, off, len;
+	uint64_t frame;
 };
 
 #endif
