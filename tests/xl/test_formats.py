@@ -5,6 +5,7 @@ import re
 import sys
 
 import xl_lab
+from sim import SOFT_RESET, SUSPEND, WATCHDOG
 from xl_lab import XlWorld
 
 # Each line runs with both. What is printed under "usage" may differ in its sentences: they are ours, its first line is not.
@@ -80,8 +81,11 @@ def test_same_as_debians():
 def test_states():
     """Every state a domain can be listed in, against Debian's, and for Ganeti's sake never d beside r or b."""
     with world() as w:
+        for name, reason in (("asleep", SUSPEND), ("unwatched", WATCHDOG), ("kexec", SOFT_RESET)):
+            w.named(name).shutdown(reason)
         out = w.xl("list").stdout
-        assert re.search(r"^gone .*---s--", out, re.M) and re.search(r"^crashed .*---sc-", out, re.M), out
+        for name, letters in (("gone", "--"), ("crashed", "c-"), ("again", "r-"), ("asleep", "s-"), ("unwatched", "w-"), ("kexec", "S-")):
+            assert re.search(rf"^{name} .*---s{letters}", out, re.M), out
         assert out == w.oracle("list").stdout
 
 

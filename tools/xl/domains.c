@@ -162,7 +162,7 @@ const char *domain_label(const struct domain *d)
 /* A dying domain does not run nor wait: Ganeti takes no table in which one does. */
 void domain_state(const struct domain *d, char state[7])
 {
-	static const char reasons[] = "-rscw"; /* poweroff, reboot, suspend, crash, watchdog */
+	static const char reasons[] = "-rscwS"; /* poweroff, reboot, suspend, crash, watchdog, soft reset */
 	uint32_t f = d->info.flags;
 	bool dying = f & XEN_DOMINF_dying, down = f & XEN_DOMINF_shutdown;
 	unsigned code = f >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
