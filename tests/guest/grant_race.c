@@ -1,4 +1,4 @@
-/* guest: vcpus=2 timeout=60 oracle=no */
+/* guest: vcpus=2 timeout=60 */
 /*
  * Every grant operation races with every other: two vCPUs grant, map, unmap, copy, swap, change versions and memory at random, all that the domain grants to itself or, with
  * "peer" on the command line, to the domain other=N, which does the same. "dies": in the midst of it. In the end nothing is in use and no mark is left: what
@@ -12,8 +12,8 @@
 #define DATA 0x340ul /* gfns of what is granted */
 #define NR_DATA 8u
 #define WINDOW 0x360ul /* gfns where it is mapped; memory is 4 MiB */
-#define NR_WINDOW 8u
-#define MINE 8u			 /* mappings each vCPU remembers */
+#define MINE 8u	       /* mappings each vCPU remembers, each at a place of its own */
+#define NR_WINDOW (2 * MINE)
 #define PATIENCE 120000000000ull /* ns until the other domain must have let go */
 
 enum operation { MAP, UNMAP, COPY, SWAP, SET_VERSION, GET_VERSION, QUERY, SETUP_TABLE, STATUS_FRAMES, NR_OPERATIONS };
@@ -85,15 +85,25 @@ static void grant(struct racer *r)
 	}
 }
 
+static void end(struct racer *r, const volatile struct mapping *mapping)
+{
+	struct unmap u = { mapping->addr, 0, mapping->handle, 77 };
+
+	gnt(1, &u);
+	r->came[UNMAP] += u.status == 0;
+}
+
+/* Map at a place of this vCPU's own; what is there has gone before, by whomever. */
 static void map(struct racer *r)
 {
-	volatile struct mapping *mine = &r->map[chance(r, MINE)];
-	struct map m = {
-		(WINDOW + chance(r, NR_WINDOW)) << 12, 2 | (chance(r, 2) ? 4 : 0), some_ref(r), other, 77, 0, 0
-	};
+	unsigned i = chance(r, MINE);
+	volatile struct mapping *mine = &r->map[i];
+	unsigned long gfn = WINDOW + i + (r == &racers[1] ? MINE : 0);
+	struct map m = { gfn << 12, 2 | (chance(r, 2) ? 4 : 0), some_ref(r), other, 77, 0, 0 };
 
 	if (mine->addr)
-		return;
+		end(r, mine);
+	mine->addr = 0;
 	gnt(0, &m);
 	if (m.status)
 		return;
@@ -104,17 +114,13 @@ static void map(struct racer *r)
 	r->came[MAP]++;
 }
 
-/* One of either vCPU's. The other one may just be at it, so that what is remembered of a mapping may be wrong. */
-static void unmap(struct racer *r, volatile struct mapping *mapping)
+/* End a mapping of either vCPU, if it is still what is remembered. */
+static void unmap(struct racer *r)
 {
-	struct unmap u = { mapping->addr, 0, mapping->handle, 77 };
+	const volatile struct mapping *mapping = &racers[chance(r, 2)].map[chance(r, MINE)];
 
-	if (!u.host_addr)
-		return;
-	gnt(1, &u);
-	if (u.status == 0)
-		r->came[UNMAP]++;
-	mapping->addr = 0;
+	if (mapping->addr)
+		end(r, mapping);
 }
 
 static void copy(struct racer *r)
@@ -176,7 +182,7 @@ static void ask(struct racer *r)
 		q.swap.a = some_ref(r);
 		q.swap.b = some_ref(r);
 		q.swap.status = 77;
-		gnt(7, &q);
+		gnt(11, &q);
 		r->came[SWAP] += q.swap.status == 0;
 		break;
 	case 1:
@@ -232,7 +238,7 @@ static void race(struct racer *r)
 			map(r);
 			break;
 		case 8 ... 9:
-			unmap(r, &racers[chance(r, 2)].map[chance(r, MINE)]);
+			unmap(r);
 			break;
 		case 10 ... 12:
 			copy(r);

@@ -4,6 +4,7 @@ HOSPESD_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/tool/hospesd/%.o)
 HOSPESD_SAN_OBJS := $(HOSPESD_SRCS:%.c=$(BUILD)/san/hospesd/%.o)
 HOSPESD_LIBS := guest domain hcall store host base
 $(BUILD)/tool/hospesd/tools/hospesd/settings.o $(BUILD)/san/hospesd/tools/hospesd/settings.o: LIB_CPPFLAGS += -DQEMU_XEN='"$(QEMU_XEN)"'
+$(BUILD)/fuzz/store/tools/hospesd/settings.o: FUZZ_STORE_CFLAGS += -DQEMU_XEN='"$(QEMU_XEN)"'
 
 $(BUILD)/tool/hospesd/%.o: %.c
 	@mkdir -p $(@D)
