@@ -43,6 +43,17 @@ static void read_version(struct cpu_features *f, uint32_t eax)
 	f->stepping = eax & 15;
 }
 
+/* Does QEMU emulate this processor itself? By the signature it gives as a hypervisor. */
+static bool is_tcg(const struct cpu_features *f)
+{
+	struct cpuid_regs r;
+
+	if (!f->hypervisor)
+		return false;
+	r = cpuid(0x40000000u);
+	return !memcmp(&r.b, "TCGT", 4) && !memcmp(&r.c, "CGTC", 4) && !memcmp(&r.d, "GTCG", 4);
+}
+
 /* Boot CPU, once. */
 void cpu_features_init(void)
 {
@@ -61,6 +72,7 @@ void cpu_features_init(void)
 	f->hypervisor = bit(r.c, 31);
 	f->pge = bit(r.d, 13);
 	f->pat = bit(r.d, 16);
+	f->tcg = is_tcg(f);
 	if (f->max_leaf >= 6)
 		f->arat = bit(cpuid(6).a, 2);
 	if (f->max_leaf >= 7) {

@@ -137,14 +137,22 @@ void arch_cpu_kick(unsigned cpu)
 		apic_send(p->arch.apic_id, ICR_FIXED | ICR_ASSERT | VECTOR_KICK);
 }
 
-/* See hv/arch.h. STI takes effect after the next instruction, so nothing comes between the look and HLT. */
+/*
+ * See hv/arch.h. STI takes effect after the next instruction, so nothing comes between the look and HLT.
+ *
+ * QEMU's emulated processor (7.2) may lose the word of an interrupt: VMRUN and #VMEXIT change what is requested of it without the lock that its other thread holds while it
+ * adds a timer's interrupt. The local APIC holds that one then, and the processor would halt beside it until another one comes, which may be never.
+ */
 void arch_idle(void)
 {
 	irq_disable();
-	if (__atomic_load_n(&this_pcpu()->softirqs, __ATOMIC_SEQ_CST))
+	if (__atomic_load_n(&this_pcpu()->softirqs, __ATOMIC_SEQ_CST)) {
 		irq_enable();
-	else
-		asm volatile("sti; hlt" : : : "memory");
+		return;
+	}
+	if (unlikely(cpu_features.tcg))
+		apic_look_again();
+	asm volatile("sti; hlt" : : : "memory");
 }
 
 /* See asm/smp.h. Any context; the others may be anywhere, even in the console. */

@@ -13,6 +13,8 @@ void apic_cpu_init(void);
 void apic_timer_calibrate(void);
 uint32_t apic_id(void);
 void apic_eoi(void);
+/* Let the local APIC look once more whether it holds an interrupt for this CPU. */
+void apic_look_again(void);
 /* @icr_low: delivery mode and vector. */
 void apic_send(uint32_t apic_id, uint32_t icr_low);
 bool apic_is_x2(void);

@@ -30,6 +30,7 @@ struct cpu_features {
 	unsigned phys_bits, virt_bits;
 	bool nx, page1g, smep, smap, umip, fsgsbase, pge, pat, xsave, xsaves, x2apic, tsc_deadline, invariant_tsc,
 		rdtscp, svm, vmx, hypervisor, arat, ibpb, restores_fp_pointers;
+	bool tcg; /* QEMU's emulation of a processor, which forgets interrupts: see arch_idle() */
 };
 
 extern struct cpu_features cpu_features; /* written once at boot */
