@@ -705,7 +705,8 @@ static void switch_to(struct pcpu *p, struct vcpu *prev, struct vcpu *next)
 {
 	struct sched_cpu *c = p->sched;
 
-	if (prev && prev != next)
+	/* Who is alone in its domain reads its area only while it runs, and finds it up to date when it does. */
+	if (prev && prev != next && prev->domain->max_vcpus > 1)
 		vcpu_runstate_publish(prev);
 	if (c->loaded && c->loaded != next && (next || !may_stay_loaded(c->loaded))) {
 		p->current = NULL;

@@ -470,7 +470,10 @@ static void test_runstates(void **state)
 	sim_end();
 }
 
-/* The registered area follows each switch, in either width, with the update flag only when asked for. */
+/*
+ * The registered area follows each switch, in either width, with the update flag only when asked for. That of a vCPU alone in its domain does when it comes,
+ * for nobody reads it before.
+ */
 static void test_runstate_area(void **state)
 {
 	struct domain *d;
@@ -479,11 +482,15 @@ static void test_runstate_area(void **state)
 	int32_t rs;
 	uint64_t entry;
 
-	for (unsigned guest32 = 0; guest32 < 2; guest32++) {
-		unsigned at = guest32 ? 4 : 8, size = guest32 ? 44 : 48;
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned guest32 = i & 1, vcpus = 1 + i / 2, at = guest32 ? 4 : 8, size = guest32 ? 44 : 48;
 
 		sim_start(1);
-		d = sim_domain(1, 1, 256, 0);
+		d = sim_domain(1, vcpus, 256, 0);
+		if (vcpus > 1) {
+			__atomic_fetch_or(&d->vcpu[1]->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST);
+			vcpu_sleep_nosync(d->vcpu[1]);
+		}
 		sim_add(d, 0, MILLISECS(1), MILLISECS(3));
 		v = d->vcpu[0];
 		d->vm_assist = guest32 ? 0 : 1u << 5;
@@ -500,7 +507,13 @@ static void test_runstate_area(void **state)
 		assert_int_equal(area[8 + size], 0xee);
 		sim_run(MILLISECS(1));
 		memcpy(&rs, area + 8, 4);
-		assert_int_equal(rs, RUNSTATE_BLOCKED);
+		assert_int_equal(rs, vcpus > 1 ? RUNSTATE_BLOCKED : RUNSTATE_RUNNING);
+		sim_run(MILLISECS(3));
+		memcpy(&rs, area + 8, 4);
+		memcpy(&entry, area + 8 + at, 8);
+		assert_int_equal(rs, RUNSTATE_RUNNING);
+		assert_int_equal(entry, v->runstate_entry);
+		assert_true(entry > MILLISECS(3));
 		sim_end();
 	}
 }
