@@ -25,7 +25,8 @@ UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/unit/%)
 UNIT_LIBS_test_launch_tree := -lfdt
 UNIT_LIBS_test_launch_build := -lfdt
 # Calls of the allocator come by the test, which lets them fail.
-UNIT_LIBS_test_no_memory := -Wl,--wrap=heap_alloc,--wrap=heap_alloc_array,--wrap=alloc_frames,--wrap=alloc_frames_at,--wrap=alloc_page,--wrap=overhead_alloc,--wrap=overhead_alloc_array,--wrap=overhead_page
+NO_MEMORY_WRAP := $(foreach f,heap_alloc heap_alloc_array alloc_frames alloc_frames_at alloc_page overhead_alloc overhead_alloc_array overhead_page,-Xlinker --wrap=$f)
+UNIT_LIBS_test_no_memory := $(NO_MEMORY_WRAP)
 # Who takes which lock, and who disturbs whom, is noted by the test.
 UNIT_LIBS_test_sched_strangers := -Wl,--wrap=spin_lock,--wrap=spin_trylock,--wrap=softirq_raise
 # Code the fake machine has a stand-in for, and the test of it the real one.

@@ -1,12 +1,4 @@
-/*
- * Every place that allocates fails once, and again at each of its first uses, while a toolstack makes a domain, drives it through everything that needs memory, and destroys
- * it: the call that needed it says so, nothing falls over, and when the same is done again in peace, as much is in use as without the failure.
- *
- * The places are the call instructions in this very program (found by objdump), so one that is new is either reached by the work below or listed with a reason.
- */
-#include <stdio.h>
-#include <stdlib.h>
-
+/* Memory lacks while a toolstack makes a domain, drives it through everything that needs memory, and destroys it. See no_memory.h. */
 #include "abi/event_channel.h"
 #include "abi/grant_table.h"
 #include "abi/memory.h"
@@ -14,16 +6,18 @@
 #include "hv/console.h"
 #include "hv/memory.h"
 #include "hv/trace.h"
+#include "no_memory.h"
 
-#define MAX_PLACES 256u
-#define USES 4u /* of one place that each fail in turn */
-
-/* Places the work below does not reach. */
-static const struct {
-	const char *function, *why;
-} excused[] = {
+static const struct no_memory_excuse excused[] = {
 	{ "host_take_memory", "the fake machine's" },
 	{ "lock_waits_init", "when a CPU starts, which then counts nothing" },
+	/* -ENOMEM, at which cpu_join() stops the machine with a line that names the CPU. */
+	{ "timer_cpu_init", "when a CPU starts" },
+	{ "task_cpu_init", "when a CPU starts" },
+	{ "sched_cpu_init", "when a CPU starts" },
+	{ "fair_queue_alloc", "when a CPU starts" },
+	{ "null_queue_alloc", "when a CPU starts" },
+	{ "rt_queue_alloc", "when a CPU starts" },
 	{ "console_init_ring", "at boot, which goes on with the small ring" },
 	/* A launch without memory is one line and a domain that is not there: test_launch_build. */
 	{ "plan_hw_map", "launch" },
@@ -35,122 +29,6 @@ static const struct {
 	{ "take_over", "launch" },
 	{ "launch_bounce_args", "launch" },
 };
-
-static const char *program; /* this one, on disk */
-
-/* The allocator's ways in, wrapped by the linker --------------------------------------------------- */
-
-struct place {
-	uintptr_t address; /* after the call */
-	unsigned uses;	   /* in one run of the work */
-};
-
-static struct {
-	struct place place[MAX_PLACES];
-	unsigned nr;
-	uintptr_t target;   /* this one fails ... */
-	unsigned countdown; /* ... at its use of this number; 0: never */
-	bool fired, answered;
-} trial;
-
-static bool fails(void *caller)
-{
-	uintptr_t at = (uintptr_t)caller;
-	unsigned i;
-
-	for (i = 0; i < trial.nr && trial.place[i].address != at; i++)
-		;
-	if (i == trial.nr) {
-		assert_true(i < MAX_PLACES);
-		trial.place[trial.nr++] = (struct place){ at, 0 };
-	}
-	trial.place[i].uses++;
-	if (!trial.countdown || at != trial.target || --trial.countdown)
-		return false;
-	trial.fired = true;
-	return true;
-}
-
-#define CALLER __builtin_return_address(0)
-
-void *__real_heap_alloc(size_t size, const char *what);
-void *__wrap_heap_alloc(size_t size, const char *what);
-void *__real_heap_alloc_array(size_t size, size_t n, const char *what);
-void *__wrap_heap_alloc_array(size_t size, size_t n, const char *what);
-struct frame *__real_alloc_frames(struct domain *owner, unsigned order, unsigned flags);
-struct frame *__wrap_alloc_frames(struct domain *owner, unsigned order, unsigned flags);
-struct frame *__real_alloc_frames_at(struct domain *owner, mfn_t m, unsigned order, unsigned flags);
-struct frame *__wrap_alloc_frames_at(struct domain *owner, mfn_t m, unsigned order, unsigned flags);
-void *__real_alloc_page(void);
-void *__wrap_alloc_page(void);
-
-void *__real_overhead_alloc(struct overhead *o, enum overhead_kind kind, size_t size, const char *what);
-void *__wrap_overhead_alloc(struct overhead *o, enum overhead_kind kind, size_t size, const char *what);
-void *__real_overhead_alloc_array(struct overhead *o, enum overhead_kind kind, size_t size, size_t n, const char *what);
-void *__wrap_overhead_alloc_array(struct overhead *o, enum overhead_kind kind, size_t size, size_t n, const char *what);
-void *__real_overhead_page(struct overhead *o, enum overhead_kind kind);
-void *__wrap_overhead_page(struct overhead *o, enum overhead_kind kind);
-
-void *__wrap_overhead_alloc(struct overhead *o, enum overhead_kind kind, size_t size, const char *what)
-{
-	return fails(CALLER) ? NULL : __real_overhead_alloc(o, kind, size, what);
-}
-
-void *__wrap_overhead_alloc_array(struct overhead *o, enum overhead_kind kind, size_t size, size_t n, const char *what)
-{
-	return fails(CALLER) ? NULL : __real_overhead_alloc_array(o, kind, size, n, what);
-}
-
-void *__wrap_overhead_page(struct overhead *o, enum overhead_kind kind)
-{
-	return fails(CALLER) ? NULL : __real_overhead_page(o, kind);
-}
-
-void *__wrap_heap_alloc(size_t size, const char *what)
-{
-	return fails(CALLER) ? NULL : __real_heap_alloc(size, what);
-}
-
-void *__wrap_heap_alloc_array(size_t size, size_t n, const char *what)
-{
-	return fails(CALLER) ? NULL : __real_heap_alloc_array(size, n, what);
-}
-
-struct frame *__wrap_alloc_frames(struct domain *owner, unsigned order, unsigned flags)
-{
-	return fails(CALLER) ? NULL : __real_alloc_frames(owner, order, flags);
-}
-
-struct frame *__wrap_alloc_frames_at(struct domain *owner, mfn_t m, unsigned order, unsigned flags)
-{
-	return fails(CALLER) ? NULL : __real_alloc_frames_at(owner, m, order, flags);
-}
-
-void *__wrap_alloc_page(void)
-{
-	return fails(CALLER) ? NULL : __real_alloc_page();
-}
-
-/* The work -------------------------------------------------------------------------------------------- */
-
-enum without { MUST_SAY, MAY_DO_WITHOUT }; /* a call that lacked memory */
-
-/* A call answered @rc: 0, or @bad once if it was the one that lacked memory. true: go on. */
-static bool good(const char *what, long rc, long bad, enum without without)
-{
-	bool lacked = trial.fired && !trial.answered;
-
-	if (lacked)
-		trial.answered = true;
-	if (rc == 0 && (!lacked || without == MAY_DO_WITHOUT))
-		return true;
-	if (!lacked || rc != bad)
-		fail_msg("%s: %ld%s", what, rc, lacked ? " for want of memory" : "");
-	return false;
-}
-
-#define NEEDS(call) good(#call, call, -ENOMEM, MUST_SAY)
-#define LIKES(call) good(#call, call, -ENOMEM, MAY_DO_WITHOUT)
 
 static struct domain *d; /* the domain under construction */
 
@@ -417,9 +295,6 @@ static void work(void)
 {
 	domid_t id;
 
-	for (unsigned i = 0; i < trial.nr; i++)
-		trial.place[i].uses = 0;
-	trial.answered = false;
 	if (!NEEDS(trace_size(2)) || !with_pools() || !NEEDS(create_domain(&id)))
 		return;
 	d = domain_get_by_id(id);
@@ -443,123 +318,22 @@ static void begin(void)
 	e[20] = (struct grant_entry_v1){ GTF_permit_access, 3000, 5 };
 }
 
-/* What is in use after two runs of the work, the first with @use of the place failing, 0: none. */
-static void in_use(uintptr_t place, unsigned use, uint64_t *heap, uint64_t *frames)
+static void each_place(void **state)
 {
-	trial.countdown = 0;
-	trial.fired = false;
-	begin();
-	trial.target = place;
-	trial.countdown = use;
-	work();
-	assert_int_equal(trial.fired, use != 0);
-	assert_int_equal(trial.answered, use != 0);
-	trial.fired = false;
-	work();
-	*heap = heap_bytes_used();
-	*frames = mm_free_frames();
+	static const struct no_memory_work toolstack = { "toolstack", begin, work, NULL };
+
+	each_place_fails(&toolstack);
 }
 
-static const char *excuse(const char *function)
+static void all_places(void **state)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(excused); i++)
-		if (!strcmp(excused[i].function, function))
-			return excused[i].why;
-	return NULL;
-}
-
-/* Name of the function and line of @place, by the debug information. */
-static void name_of(uintptr_t place, char *name, size_t size)
-{
-	extern const char __executable_start[];
-	char command[512];
-	FILE *f;
-
-	snprintf(command, sizeof(command), "addr2line -s -p -f -e %s %#lx", program,
-		 (unsigned long)(place - 1 - (uintptr_t)__executable_start));
-	f = popen(command, "r");
-	if (!f || !fgets(name, (int)size, f))
-		snprintf(name, size, "? ");
-	if (f)
-		pclose(f);
-}
-
-static void test_each_place(void **state)
-{
-	uint64_t heap, frames, h, f;
-	struct place *p;
-	unsigned nr;
-
-	in_use(0, 0, &heap, &frames);
-	nr = trial.nr;
-	assert_true(nr > 30);
-	for (unsigned i = 0; i < nr; i++) {
-		char name[256];
-
-		/* How often the first run of the work comes by. */
-		trial.countdown = 0;
-		begin();
-		trial.fired = false;
-		work();
-		p = &trial.place[i];
-		for (unsigned use = 1, uses = p->uses < USES ? p->uses : USES; use <= uses; use++) {
-			in_use(p->address, use, &h, &f);
-			if (h == heap && f == frames)
-				continue;
-			name_of(p->address, name, sizeof(name));
-			fail_msg("%sat use %u: %ld bytes and %ld frames more in use", name, use, (long)(h - heap),
-				 (long)(frames - f));
-		}
-	}
-}
-
-/* The call instructions of this program against those that were come by. */
-static void test_all_places(void **state)
-{
-	extern const char __executable_start[];
-	char line[512], name[256], command[512];
-	unsigned long at, wrong = 0, found = 0;
-	bool after = false;
-	FILE *f;
-
-	snprintf(command, sizeof(command), "objdump -d --no-show-raw-insn %s", program);
-	f = popen(command, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		char *end;
-
-		at = strtoul(line, &end, 16);
-		if (*end != ':' || end == line)
-			continue;
-		if (after) { /* where the call before it returns to */
-			uintptr_t place = at + (uintptr_t)__executable_start;
-			unsigned i;
-
-			found++;
-			for (i = 0; i < trial.nr && trial.place[i].address != place; i++)
-				;
-			name_of(place, name, sizeof(name));
-			*strchr(name, ' ') = '\0';
-			if ((i == trial.nr) != (excuse(name) != NULL)) {
-				print_error("%s: %s (%#lx)\n", i == trial.nr ? "never fails" : "fails, yet is excused",
-					    name, at);
-				wrong++;
-			}
-		}
-		after = strstr(end, "<__wrap_") != NULL && strstr(end, "call") != NULL;
-	}
-	assert_int_equal(pclose(f), 0);
-	assert_true(found > 40);
-	assert_int_equal(wrong, 0);
+	all_places_failed(excused, ARRAY_SIZE(excused));
 }
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_place),
-		cmocka_unit_test(test_all_places),
-	};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(each_place), cmocka_unit_test(all_places) };
 
-	program = argv[0];
+	no_memory_init(argv[0]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
