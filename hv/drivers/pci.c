@@ -55,17 +55,22 @@ static struct pci_bus *bus_find(struct pci_sbdf s)
 	return seg ? __atomic_load_n(&seg->bus[s.bus], __ATOMIC_ACQUIRE) : NULL;
 }
 
-/* The bus, made known and reachable. NULL without memory or segment. pci.lock held, or at boot. */
-static struct pci_bus *bus_open(uint16_t segment, uint8_t bus)
+/* Make the bus known and reachable, in *@b. -ENODEV: there is no such; -ENOMEM. pci.lock held, or at boot. */
+static int bus_open(uint16_t segment, uint8_t bus, struct pci_bus **b)
 {
 	struct pci_segment *seg = segment_find(segment);
+	int rc;
 
+	if (!seg)
+		return -ENODEV;
+	rc = pci_open_bus(segment, bus);
 	/* Of segment 0 most is reached even without memory for the rest. */
-	if (!seg || (pci_open_bus(segment, bus) && segment))
-		return NULL;
+	if (rc && segment)
+		return rc;
 	if (!seg->bus[bus])
 		__atomic_store_n(&seg->bus[bus], xzalloc(struct pci_bus), __ATOMIC_RELEASE);
-	return seg->bus[bus];
+	*b = seg->bus[bus];
+	return *b ? 0 : -ENOMEM;
 }
 
 /* See hv/pci.h. */
@@ -84,11 +89,10 @@ struct pci_dev *pci_next(struct pci_dev *after)
 	return n == &pci.devices ? NULL : container_of(n, struct pci_dev, list);
 }
 
-/* Enter the device that answers at @s. NULL without memory. pci.lock held, or at boot. */
-static struct pci_dev *device_add(struct pci_sbdf s)
+/* Enter the device that answers at @s on the open bus @b. NULL without memory. pci.lock held, or at boot. */
+static struct pci_dev *device_add(struct pci_bus *b, struct pci_sbdf s)
 {
-	struct pci_bus *b = bus_open(s.segment, s.bus);
-	struct pci_dev *dev = b ? xzalloc(struct pci_dev) : NULL;
+	struct pci_dev *dev = xzalloc(struct pci_dev);
 	uint32_t id;
 
 	if (!dev)
@@ -109,7 +113,9 @@ static struct pci_dev *device_add(struct pci_sbdf s)
 
 static void found(struct pci_sbdf s, void *ctx)
 {
-	if (!pci_find(s) && !device_add(s))
+	struct pci_bus *b;
+
+	if (!pci_find(s) && (bus_open(s.segment, s.bus, &b) || !device_add(b, s)))
 		panic("no memory for the list of PCI devices");
 }
 
@@ -131,14 +137,23 @@ static void found_with_bridges(struct pci_sbdf s, void *ctx)
 static void scan_segment(const struct pci_segment *seg)
 {
 	uint8_t reached[256 / 8] = { 0 };
+	struct pci_bus *b;
 
 	for (unsigned i = 0; i < acpi_info.nr_mcfg; i++)
 		if (acpi_info.mcfg[i].segment == seg->nr)
 			reached[acpi_info.mcfg[i].bus_start / 8] |= (uint8_t)(1u << acpi_info.mcfg[i].bus_start % 8);
 	for (unsigned bus = 0; bus < 256; bus++) {
-		if (seg->nr && (!(reached[bus / 8] & 1u << bus % 8) || !bus_open(seg->nr, (uint8_t)bus)))
+		int rc = 0;
+
+		if (seg->nr && !(reached[bus / 8] & 1u << bus % 8))
 			continue;
-		pci_scan_bus(seg->nr, (uint8_t)bus, found_with_bridges, reached);
+		if (seg->nr)
+			rc = bus_open(seg->nr, (uint8_t)bus, &b);
+		if (!rc)
+			pci_scan_bus(seg->nr, (uint8_t)bus, found_with_bridges, reached);
+		else if (rc == -ENOMEM)
+			printk(LOG_WARN, "PCI: no memory to reach bus %04x:%02x: its devices are not looked for\n",
+			       seg->nr, bus);
 	}
 }
 
@@ -198,17 +213,38 @@ static int assign(struct domain *d, struct pci_dev *dev)
 	return rc;
 }
 
-/* See hv/pci.h. Also -ENOMEM. */
+/*
+ * The device at @s, entered if it came late: in *@dev. -ENODEV; -ENOMEM, also where memory is needed to see whether there is one.
+ * pci.lock held.
+ */
+static int meet(struct pci_sbdf s, struct pci_dev **dev)
+{
+	struct pci_bus *b;
+	int rc;
+
+	*dev = pci_find(s);
+	if (*dev)
+		return 0;
+	if (!s.segment && !pci_present(s))
+		return -ENODEV;
+	rc = bus_open(s.segment, s.bus, &b);
+	if (rc)
+		return rc;
+	if (s.segment && !pci_present(s))
+		return -ENODEV;
+	*dev = device_add(b, s);
+	return *dev ? 0 : -ENOMEM;
+}
+
+/* See hv/pci.h. */
 int pci_assign_device(struct domain *d, struct pci_sbdf s)
 {
 	struct pci_dev *dev;
-	int rc = -ENODEV;
+	int rc;
 
 	spin_lock(&pci.lock);
-	dev = pci_find(s);
-	if (!dev && segment_find(s.segment) && (!s.segment || bus_open(s.segment, s.bus)) && pci_present(s))
-		dev = device_add(s);
-	if (dev)
+	rc = meet(s, &dev);
+	if (!rc)
 		rc = assign(d, dev);
 	spin_unlock(&pci.lock);
 	return rc ? err(rc) : 0;

@@ -310,16 +310,16 @@ static int place_acpi(struct domain *d, const struct plan *p)
 {
 	uint8_t *buf = xzalloc_bytes(GUEST_ACPI_MAX);
 	int rc = buf ? 0 : err(-ENOMEM);
-	size_t len;
+	long len;
 
 	if (rc)
 		return rc;
 	len = p->hw ? hwdom_acpi(d, buf, GUEST_ACPI_MAX, p->acpi_gpa) :
-		      acpi_build(buf, GUEST_ACPI_MAX, p->acpi_gpa, d->max_vcpus);
-	if (len == 0)
-		rc = err(-ENOSPC);
+		      (long)acpi_build(buf, GUEST_ACPI_MAX, p->acpi_gpa, d->max_vcpus);
+	if (len <= 0)
+		rc = len ? (int)len : err(-ENOSPC);
 	if (!rc)
-		rc = copy_to_gpa(d, p->acpi_gpa, buf, len);
+		rc = copy_to_gpa(d, p->acpi_gpa, buf, (size_t)len);
 	if (!rc && !p->hw && p->low_end > RSDP_COPY)
 		rc = copy_to_gpa(d, RSDP_COPY, buf, ACPI_RSDP_LEN);
 	xfree(buf);

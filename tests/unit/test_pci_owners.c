@@ -146,7 +146,7 @@ static void failures_leave_nothing(void **state)
 	assert_int_equal(t.detached, 1);
 	assert_int_equal(pci_find(at(0, 0, 0))->owner, DOMID_INVALID);
 	t.open_error = -ENOMEM; /* a new bus, of a segment without CF8 */
-	assert_int_equal(pci_assign_device(d, (struct pci_sbdf){ 3, 11, 0 }), -ENODEV);
+	assert_int_equal(pci_assign_device(d, (struct pci_sbdf){ 3, 11, 0 }), -ENOMEM);
 }
 
 static void late_arrivals(void **state)

@@ -1,44 +1,49 @@
-/* The hardware domain of the fake machine, which has no devices. */
+/* The hardware domain of the fake machine, which has no devices. Weak, for tests of what it would do with some link the real one. */
 #include "hv/hwdom.h"
 
 #include "hv/arch.h"
+#include "hv/errno.h"
 #include "hv/launch/acpi.h"
+#include "hv/printk.h"
 #include "hv/string.h"
 
-struct domain *hardware_domain;
+#define WEAK __attribute__((weak))
 
-bool hwdom_identity(void)
+WEAK struct domain *hardware_domain;
+
+WEAK bool hwdom_identity(void)
 {
 	return false;
 }
 
-int hwdom_init(struct domain *d)
+WEAK int hwdom_init(struct domain *d)
 {
 	return 0;
 }
 
-size_t hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa)
+WEAK long hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa)
 {
 	static const struct acpi_info none;
 	struct acpi_machine m = { .info = &none };
+	size_t len = acpi_build_hwdom(buf, size, gpa, d->max_vcpus, &m);
 
-	return acpi_build_hwdom(buf, size, gpa, d->max_vcpus, &m);
+	return len ? (long)len : err(-ENOSPC);
 }
 
-int hwdom_ready(struct domain *d)
+WEAK int hwdom_ready(struct domain *d)
 {
 	return 0;
 }
 
-void hwdom_destroy(struct domain *d)
+WEAK void hwdom_destroy(struct domain *d)
 {
 }
 
-void hwdom_withhold(paddr_t start, uint64_t size)
+WEAK void hwdom_withhold(paddr_t start, uint64_t size)
 {
 }
 
-void hwdom_withhold_ports(uint16_t first, uint16_t last)
+WEAK void hwdom_withhold_ports(uint16_t first, uint16_t last)
 {
 }
 

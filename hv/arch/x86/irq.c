@@ -97,29 +97,40 @@ static void open_vectors(void)
 	irqs.ready = true;
 }
 
-/* The tables of @cpu, if it can be named in a message and has a free vector. Lock held. */
-static struct cpu_irqs *usable(unsigned cpu)
+/* Can @cpu, which now has tables, be named in a message, and has it a free vector? -ENOSPC, -ENOMEM. Lock held. */
+static int usable(unsigned cpu)
 {
 	struct pcpu *p = pcpu_get(cpu);
 
 	if (!p || p->arch.apic_id > MAX_XAPIC_ID)
-		return NULL;
+		return -ENOSPC;
 	if (!irqs.cpu[cpu])
 		__atomic_store_n(&irqs.cpu[cpu], xzalloc(struct cpu_irqs), __ATOMIC_RELEASE);
-	return irqs.cpu[cpu] && irqs.cpu[cpu]->used < NR_GUEST_VECTORS ? irqs.cpu[cpu] : NULL;
+	if (!irqs.cpu[cpu])
+		return -ENOMEM;
+	return irqs.cpu[cpu]->used < NR_GUEST_VECTORS ? 0 : -ENOSPC;
 }
 
-/* The CPU wanted, or the one with the fewest vectors in use; NR_CPUS: none. Lock held. */
-static unsigned choose_cpu(unsigned want)
+/* The CPU wanted, or the one with the fewest vectors in use. -ENOSPC; -ENOMEM: there may be one, but for its tables. Lock held. */
+static int choose_cpu(unsigned want, unsigned *best)
 {
-	unsigned cpu, best = NR_CPUS;
+	int rc = -ENOSPC, no_memory = 0;
+	unsigned cpu;
 
-	if (want < NR_CPUS && usable(want))
-		return want;
-	for_each_cpu(cpu, cpu_online())
-		if (usable(cpu) && (best == NR_CPUS || irqs.cpu[cpu]->used < irqs.cpu[best]->used))
-			best = cpu;
-	return best;
+	*best = want;
+	if (want < NR_CPUS && !usable(want))
+		return 0;
+	for_each_cpu(cpu, cpu_online()) {
+		int why = usable(cpu);
+
+		if (why == -ENOMEM)
+			no_memory = why;
+		if (why || (!rc && irqs.cpu[cpu]->used >= irqs.cpu[*best]->used))
+			continue;
+		*best = cpu;
+		rc = 0;
+	}
+	return rc && no_memory ? no_memory : rc;
 }
 
 /* See asm/irq.h. */
@@ -127,13 +138,14 @@ int host_irq_alloc(struct host_irq *irq, unsigned cpu)
 {
 	struct cpu_irqs *c;
 	unsigned i = 0;
+	int rc;
 
 	spin_lock(&irqs.lock);
 	open_vectors();
-	cpu = choose_cpu(cpu);
-	if (cpu == NR_CPUS) {
+	rc = choose_cpu(cpu, &cpu);
+	if (rc) {
 		spin_unlock(&irqs.lock);
-		return err(-ENOSPC);
+		return err(rc);
 	}
 	c = irqs.cpu[cpu];
 	while (c->by_vector[i])

@@ -156,7 +156,7 @@ int amd_ioapic(uint8_t ioapic_id, unsigned pin, uint64_t *rte)
 	struct amd_unit *u = s ? amd_unit_number(s->unit) : NULL;
 	struct remap_target to = remap_from_rte(*rte);
 	struct amd_interrupts *t;
-	int i = -1;
+	int i = -1, rc = 0;
 
 	if (!u || !iommu_unit_ok(&u->u))
 		return err(-ENODEV);
@@ -166,11 +166,13 @@ int amd_ioapic(uint8_t ioapic_id, unsigned pin, uint64_t *rte)
 	t = table_make(u, s->bdf);
 	if (t)
 		i = line_of(t, ioapic_id, (uint8_t)pin, to.vector);
+	else
+		rc = iommu_unit_ok(&u->u) ? -ENOMEM : -EIO;
 	if (i >= 0)
 		entry_write(u, t, (unsigned)i, &to);
 	spin_unlock(&u->u.lock);
 	if (i < 0)
-		return err(-ENOSPC);
+		return err(rc ? rc : -ENOSPC);
 	*rte = (*rte & RTE_KEPT) | (unsigned)i;
 	return 0;
 }

@@ -312,13 +312,14 @@ static void tell_once(struct iommu_context *c, uint64_t dfn)
 	c->told = true;
 }
 
-/* Make [dfn, dfn + nr) say this. What cannot be followed is out of devices' reach. */
-static void context_set(struct iommu_context *c, uint64_t dfn, mfn_t m, uint64_t nr, unsigned access)
+/* Make [dfn, dfn + nr) say this. False: for want of memory part of it, or of what is beside it, is out of devices' reach. */
+static bool context_set(struct iommu_context *c, uint64_t dfn, mfn_t m, uint64_t nr, unsigned access)
 {
 	uint64_t frames = io_table_frames(&c->table);
+	bool done = true;
 
 	if (dfn >= frames)
-		return;
+		return true;
 	nr = min_u64(nr, frames - dfn);
 	/* As many as the map itself may have, twice: it folds tables that stay apart here. */
 	c->table.max_tables = read_once(c->domain->max_pages) / 32 + 1024;
@@ -327,25 +328,31 @@ static void context_set(struct iommu_context *c, uint64_t dfn, mfn_t m, uint64_t
 	if (access && io_table_map(&c->table, dfn, m, nr, access)) {
 		tell_once(c, dfn);
 		access = 0;
+		done = false;
 	}
 	if (!access && !io_table_unmap(&c->table, dfn, nr)) {
 		/* A large entry had to go whole, beyond the range. */
 		tell_once(c, dfn);
 		c->first = 0;
 		c->last = frames - 1;
+		done = false;
 	}
+	return done;
 }
 
-/* Firmware's ranges win over the map. */
-static void context_pin(struct iommu_context *c, uint64_t dfn, uint64_t nr)
+/* Firmware's ranges win over the map. False as context_set(). */
+static bool context_pin(struct iommu_context *c, uint64_t dfn, uint64_t nr)
 {
+	bool done = true;
+
 	for (unsigned i = 0; i < c->nr_pinned; i++) {
 		uint64_t from = max_u64(c->pinned[i].start >> PAGE_SHIFT, dfn);
 		uint64_t to = min_u64(c->pinned[i].end >> PAGE_SHIFT, dfn + nr);
 
 		if (from < to)
-			context_set(c, from, mfn(from), to - from, IOMMU_READ | IOMMU_WRITE);
+			done &= context_set(c, from, mfn(from), to - from, IOMMU_READ | IOMMU_WRITE);
 	}
+	return done;
 }
 
 static void context_changed(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned order, enum p2m_type type)
@@ -355,9 +362,9 @@ static void context_changed(struct p2m_listener *l, gfn_t g, mfn_t m, unsigned o
 
 	if (type == P2M_MMIO_DIRECT && order == 0 && iommu_owns_frame(m))
 		access = 0;
-	context_set(c, g.v, m, 1UL << order, access);
+	(void)!context_set(c, g.v, m, 1UL << order, access);
 	if (unlikely(c->nr_pinned))
-		context_pin(c, g.v, 1UL << order);
+		(void)!context_pin(c, g.v, 1UL << order);
 }
 
 /* The smallest aligned block of 2^order frames that holds both. */
@@ -410,7 +417,7 @@ static void id_free(uint16_t id)
 	spin_unlock(&iommu.lock);
 }
 
-/* See hv/iommu.h. 0 also if there is one already; -ENOSPC: units tell no more domains apart. */
+/* See hv/iommu.h. 0 also if there is one already; -ENOSPC: units tell no more domains apart; -ENOMEM: nor if a part of the map lacks tables. */
 int iommu_domain_init(struct domain *d)
 {
 	struct iommu_context *c;
@@ -438,6 +445,10 @@ int iommu_domain_init(struct domain *d)
 		goto err_id;
 	d->iommu = c;
 	p2m_listen(d, &c->listener);
+	if (c->told) {
+		iommu_domain_destroy(d);
+		return err(-ENOMEM);
+	}
 	return 0;
 err_id:
 	id_free(c->id);
@@ -563,7 +574,7 @@ static void detach(struct iommu_device *x)
 	spin_unlock(&c->domain->p2m.lock);
 }
 
-/* Give @c the ranges that firmware wants @x to see. Lock of the map held. -ENOSPC. */
+/* Give @c the ranges that firmware wants @x to see. Lock of the map held. -ENOSPC, -ENOMEM. */
 static int pin_ranges(struct iommu_context *c, const struct iommu_device *x)
 {
 	for (unsigned i = 0; i < iommu.nr_reserved; i++) {
@@ -578,7 +589,10 @@ static int pin_ranges(struct iommu_context *c, const struct iommu_device *x)
 		if (c->nr_pinned == IOMMU_MAX_RESERVED)
 			return err(-ENOSPC);
 		c->pinned[c->nr_pinned++] = *r;
-		context_pin(c, r->start >> PAGE_SHIFT, (r->end - r->start) >> PAGE_SHIFT);
+		if (!context_pin(c, r->start >> PAGE_SHIFT, (r->end - r->start) >> PAGE_SHIFT)) {
+			c->nr_pinned--;
+			return err(-ENOMEM);
+		}
 	next:;
 	}
 	return 0;
@@ -829,6 +843,7 @@ static const char *start(void)
 	const char *why = read_options();
 	const void *table = NULL;
 	size_t len;
+	int rc;
 
 	if (why)
 		return why;
@@ -842,9 +857,10 @@ static const char *start(void)
 	task_init(&iommu.lost_task, stop_lost_devices, NULL, 0);
 	timer_init(&iommu.poll, poll_faults, NULL, 0);
 	find_bridges();
-	if (iommu.driver->init(table, len, &iommu.intremap)) {
+	rc = iommu.driver->init(table, len, &iommu.intremap);
+	if (rc) {
 		iommu.driver = NULL;
-		return "the table that describes it cannot be used";
+		return rc == -ENOMEM ? "no memory for its tables" : "the table that describes it cannot be used";
 	}
 	common_denominator();
 	return NULL;

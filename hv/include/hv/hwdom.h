@@ -14,8 +14,8 @@ extern struct domain *hardware_domain;
 bool hwdom_identity(void);
 /* Give the fresh @d, without vCPUs, the machine's ports and interrupt controllers. -ENOMEM; hwdom_destroy() undoes it. */
 int hwdom_init(struct domain *d) must_check;
-/* Write the tables it gets to see into @buf, which it will find at @gpa, page aligned, RSDP first. Bytes used, 0: they do not fit. */
-size_t hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa) must_check;
+/* Write the tables it gets to see into @buf, which it will find at @gpa, page aligned, RSDP first. Bytes used; -ENOMEM, -ENOSPC: they do not fit. */
+long hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa) must_check;
 /* Its kernel starts next and its map is final: hand over the devices. -ENOMEM: then it must not start. */
 int hwdom_ready(struct domain *d) must_check;
 /* No vCPU of @d exists any more: interrupts are silent when this returns. Nothing for other domains. */

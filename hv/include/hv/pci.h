@@ -41,7 +41,7 @@ unsigned pci_find_ext_cap(struct pci_sbdf s, uint16_t id);
 
 /*
  * The hardware domain reports a device (PHYSDEVOP_pci_device_add): it becomes the domain's, with an IOMMU context and vPCI.
- * Also called for every device found at boot when a hardware domain is built. 0, -ENODEV, -EBUSY another's, or the IOMMU's error.
+ * Also called for every device found at boot when a hardware domain is built. 0, -ENODEV, -EBUSY another's, -ENOMEM, or the IOMMU's error.
  */
 int pci_assign_device(struct domain *d, struct pci_sbdf s) must_check;
 /* @d gives it back (PHYSDEVOP_pci_device_remove): it is silenced and quarantined, and stays known. -ENODEV it is not @d's. */

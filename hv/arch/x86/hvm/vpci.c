@@ -114,13 +114,15 @@ int vpci_trap_pages(struct vpci_domain *vd, uint64_t first, uint64_t end)
 {
 	uint64_t start = first << PAGE_SHIFT, size = (end - first) << PAGE_SHIFT;
 	const struct hvm_handler *h = hvm_find_handler(&vd->d->arch.mmio, start, (unsigned)size);
+	int rc;
 
 	if (h && h->ops == &table_ops)
 		return 0;
 	if (vd->nr_traps == MAX_TRAPS)
 		return err(-ENOSPC);
-	vd->nr_traps++;
-	return hvm_mmio_handler(vd->d, start, size, &table_ops, vd);
+	rc = hvm_mmio_handler(vd->d, start, size, &table_ops, vd);
+	vd->nr_traps += !rc;
+	return rc;
 }
 
 /* Accesses ---------------------------------------------------------------------------------- */

@@ -48,7 +48,7 @@ static void bind(struct vioapic *io, unsigned pin, bool level, bool low)
 	uint32_t gsi = io->gsi_base + pin;
 	int rc = 0;
 
-	if (p->refused || (p->irq.vector && p->level == level && p->low == low))
+	if (p->refused || (p->bound && p->level == level && p->low == low))
 		return;
 	if (!ioapic_gsi_usable(gsi)) {
 		p->refused = true;
@@ -62,6 +62,7 @@ static void bind(struct vioapic *io, unsigned pin, bool level, bool low)
 	}
 	if (!rc)
 		rc = ioapic_bind_gsi(gsi, &p->irq, level, low);
+	p->bound = !rc;
 	if (rc) {
 		printk(LOG_WARN, "d%u: interrupt %u cannot be bound: error %d\n", h->d->id, gsi, -rc);
 		return;

@@ -121,7 +121,7 @@ int hwdom_init(struct domain *d)
 }
 
 /* See hv/hwdom.h. Tables in memory the domain gets as its RAM could not be read there: firmware has them elsewhere. */
-size_t hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa)
+long hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gpa)
 {
 	struct acpi_machine *m = xzalloc(struct acpi_machine);
 	size_t len;
@@ -129,7 +129,7 @@ size_t hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gp
 	paddr_t at;
 
 	if (!m)
-		return 0;
+		return err(-ENOMEM);
 	m->info = &acpi_info;
 	for (unsigned i = 0; acpi_table_at(i, sig, &at) && m->nr_pass < ARRAY_SIZE(m->pass); i++)
 		if (acpi_may_pass(sig) &&
@@ -137,7 +137,7 @@ size_t hwdom_acpi(const struct domain *d, uint8_t *buf, size_t size, uint64_t gp
 			m->pass[m->nr_pass++] = at;
 	len = acpi_build_hwdom(buf, size, gpa, d->max_vcpus, m);
 	xfree(m);
-	return len;
+	return len ? (long)len : err(-ENOSPC);
 }
 
 /* Memory that firmware and its devices share, which must be there before any of them is touched. */

@@ -10,9 +10,10 @@
 
 /* A pin of the machine and what is known of it. */
 struct hwdom_pin {
-	struct host_irq irq; /* vector 0: not bound */
+	struct host_irq irq; /* vector 0: never bound */
 	struct hwdom *owner;
 	bool refused; /* Hospes uses it: said once */
+	bool bound;   /* as level and low say; else tried again when the guest next unmasks it */
 	bool level, low;
 };
 

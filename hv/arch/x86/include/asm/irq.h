@@ -23,7 +23,7 @@ struct host_irq {
 	struct host_irq *next; /* chain of pending ones of a CPU */
 };
 
-/* Give @irq a vector on @cpu (or a less loaded one); deliver and ctx are set by the caller. -ENOSPC. RANK_IRQ. */
+/* Give @irq a vector on @cpu (or a less loaded one); deliver and ctx are set by the caller. -ENOSPC, -ENOMEM. RANK_IRQ. */
 int host_irq_alloc(struct host_irq *irq, unsigned cpu) must_check;
 /* Take it back: when this returns no deliver() runs or will run. Its source is silent already. */
 void host_irq_free(struct host_irq *irq);
