@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "domain/config.h"
@@ -22,9 +23,9 @@
 #include "store/wire.h"
 #include "tools/hospesd/dom.h"
 #include "tools/hospesd/hv.h"
-#include "tools/hospesd/loop.h"
 #include "tools/hospesd/methods.h"
 #include "tools/hospesd/ops.h"
+#include "tools/hospesd/qemu.h"
 #include "tools/hospesd/script.h"
 #include "tools/hospesd/server.h"
 #include "tools/hospesd/settings.h"
@@ -568,6 +569,7 @@ void world_open(unsigned fail, const char *error)
 	world.nr_domains = 1;
 	if (loop_open())
 		abort();
+	qemu_open();
 	dom_open();
 	world.backends = xs_watch("/local/domain/0/backend", backend_changed, NULL);
 	xs_open();

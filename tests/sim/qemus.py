@@ -1,10 +1,12 @@
 """A program in place of QEMU: it tells that it was started, and stays; back ends are somebody else's part."""
+import os
 import pathlib
+import signal
 import time
 
 from sim import PATIENCE
 
-__all__ = ["fake_qemu", "served", "serving"]
+__all__ = ["fake_qemu", "is_stopped", "served", "serving", "stop"]
 
 
 def fake_qemu(folder):
@@ -35,3 +37,16 @@ def served(started, domids):
         assert time.time() < end, serving(started)
         time.sleep(0.01)
     return serving(started)
+
+
+def is_stopped(number):
+    return pathlib.Path(f"/proc/{number}/stat").read_text().rsplit(") ", 1)[1][0] == "T"
+
+
+def stop(number):
+    """From when this returns the process takes no notice of SIGTERM; one that has not stopped yet would."""
+    end = time.time() + PATIENCE
+    os.kill(number, signal.SIGSTOP)
+    while not is_stopped(number):
+        assert time.time() < end, f"{number} does not stop"
+        time.sleep(0.01)

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """xl devd on the simulated hypervisor: the test is the toolstack, the back ends' drivers and, by a directory, the kernel of the driver domain."""
+import os
 import signal
 import sys
+import time
 
 import tap
-from qemus import fake_qemu, served
+from qemus import fake_qemu, served, serving, stop
+from sim import PATIENCE
 from world import SimWorld
 
 ROUNDS = 50
+AN_HOUR = 3600 * 1000  # as milliseconds
 
 
 class DriverDomain(SimWorld):
@@ -15,14 +19,15 @@ class DriverDomain(SimWorld):
 
     HOME = "/local/domain/0"
 
-    def __init__(self):
+    def __init__(self, end_ms=20000):
+        """@end_ms: what a QEMU has for its end before it is killed."""
         super().__init__(tap.BUILD)
         self.host = self.folder / "host"
         for d in ("host/loop", "host/net/br0", "disks"):
             (self.folder / d).mkdir(parents=True)
         self.image = self.folder / "disks" / "image"
         self.image.write_bytes(bytes(4096))
-        self.env.update(XL_DEVD_FAKE_HOST=str(self.host), ASAN_OPTIONS="detect_leaks=0:exitcode=99")
+        self.env.update(XL_DEVD_FAKE_HOST=str(self.host), XL_DEVD_FAKE_END_MS=str(end_ms), ASAN_OPTIONS="detect_leaks=0:exitcode=99")
         self.store.write(self.HOME + "/domid", "0")
         self.started = fake_qemu(self.host)
         self.devd = self.daemon("xl-san", "devd", "-F", notify=False)
@@ -49,9 +54,12 @@ class DriverDomain(SimWorld):
     def plugged(self, path):
         self.store.wait_for(path + "/hotplug-status", "connected")
 
-    def remove(self, path):
+    def close_device(self, path):
         self.store.write(path + "/online", "0")
         self.store.write(path + "/state", "6")
+
+    def remove(self, path):
+        self.close_device(path)
         self.store.wait_for(path + "/state", None)
 
     def loops(self):
@@ -62,6 +70,20 @@ class DriverDomain(SimWorld):
 
     def nothing_left(self):
         assert not self.loops() and not self.ports(), (self.loops(), self.ports())
+
+    def seen(self):
+        """Wait until devd has done what it does at once for all that happened until now: a disk of somebody else comes and goes."""
+        disk = self.add("vbd", 99, 51712)
+        self.plugged(disk)
+        self.remove(disk)
+
+    def no_qemu(self):
+        """None runs, and its file is gone as well: that is the last that is done."""
+        served(self.started, [])
+        end = time.time() + PATIENCE
+        while list(self.host.glob("xldevd.qemu-*")):
+            assert time.time() < end, "its file is there"
+            time.sleep(0.01)
 
     def again(self):
         self.devd.kill(signal.SIGKILL)
@@ -109,8 +131,7 @@ def test_killed():
         w.plugged(nic)
         w.devd.kill()
         late = w.add("vbd", 2, 51712)
-        w.store.write(disk + "/online", "0")
-        w.store.write(disk + "/state", "6")
+        w.close_device(disk)
         w.devd.start()
         w.plugged(late)
         w.store.wait_for(disk + "/state", None)
@@ -169,9 +190,95 @@ def test_images():
         w.remove(other)
         assert served(w.started, [1]) == {1: before[1]}
         w.remove(two)
-        served(w.started, [])
+        w.no_qemu()
         assert len(w.started.read_text().splitlines()) == 2
+
+
+def stopped_qemu(w):
+    """One that was asked to end, for its domain's only image is closed, and cannot: the image, and its number."""
+    image = w.add("qdisk", 1, 51712)
+    number = served(w.started, [1])[1]
+    stop(number)
+    w.close_device(image)
+    w.seen()
+    return image, number
+
+
+def test_qemu_does_not_end():
+    """Others are served while one refuses to end, with disks and images; who waits for its image is not told yet that it is free."""
+    with DriverDomain(AN_HOUR) as w:
+        image, number = stopped_qemu(w)
+        others = [w.add("vbd", 2, 51712), w.add("vif", 2, 0), w.add("qdisk", 3, 51712)]
+        w.plugged(others[0])
+        w.plugged(others[1])
+        assert served(w.started, [1, 3])[1] == number
+        w.remove(others[0])
+        w.remove(others[1])
+        w.nothing_left()
+        w.remove(others[2])
+        assert served(w.started, [1])[1] == number and w.store.read(image + "/state") == "6"
+        os.kill(number, signal.SIGCONT)
+        w.store.wait_for(image + "/state", None)
+        w.no_qemu()
+
+
+def test_qemu_is_killed():
+    """One that has not ended when its time is over; the next devd does the same to one that it finds."""
+    with DriverDomain(300) as w:
+        image, _ = stopped_qemu(w)
+        w.store.wait_for(image + "/state", None)
+        w.no_qemu()
+    with DriverDomain(AN_HOUR) as w:
+        image, number = stopped_qemu(w)
+        w.devd.kill()
+        assert serving(w.started) == {1: number}
+        w.devd.start({"XL_DEVD_FAKE_END_MS": "300"})
+        w.store.wait_for(image + "/state", None)
+        assert not serving(w.started), "its image was free before it had ended"
+        w.no_qemu()
+
+
+def test_image_comes_while_qemu_ends():
+    """The one that is on its way out may have shut its ears: another serves the image, when it is gone."""
+    with DriverDomain(AN_HOUR) as w:
+        first, number = stopped_qemu(w)
+        second = w.add("qdisk", 1, 51728)
+        w.seen()
+        assert serving(w.started) == {1: number} and len(w.started.read_text().splitlines()) == 1
+        os.kill(number, signal.SIGCONT)
+        w.store.wait_for(first + "/state", None)
+        assert served(w.started, [1])[1] != number
+        w.remove(second)
+        w.no_qemu()
+        assert len(w.started.read_text().splitlines()) == 2
+
+
+def test_same_image_comes_while_qemu_ends():
+    with DriverDomain(AN_HOUR) as w:
+        image, number = stopped_qemu(w)
+        w.add("qdisk", 1, 51712)
+        w.seen()
+        os.kill(number, signal.SIGCONT)
+        end = time.time() + PATIENCE
+        while len(w.started.read_text().splitlines()) < 2:
+            assert time.time() < end, "it is not served"
+            time.sleep(0.01)
+        assert served(w.started, [1])[1] != number
+        w.remove(image)
+        w.no_qemu()
+
+
+def test_qemu_ends_by_itself():
+    """The toolstack is told at once; the image is tried again when it has gone and come."""
+    with DriverDomain() as w:
+        image = w.add("qdisk", 1, 51712)
+        os.kill(served(w.started, [1])[1], signal.SIGKILL)
+        w.store.wait_for(image + "/hotplug-status", "error")
+        assert "QEMU" in w.store.read(image + "/hotplug-error")
         assert not list(w.host.glob("xldevd.qemu-*"))
+        w.remove(image)
+        w.add("qdisk", 1, 51712)
+        served(w.started, [1])
 
 
 def test_last_image_goes_unseen():

@@ -6,7 +6,7 @@ import sys
 
 import tap
 from lives import Lives, Problem
-from qemus import served, serving
+from qemus import served, serving, stop
 
 
 def config(w, name, fmt="qcow2", **more):
@@ -170,7 +170,7 @@ def test_does_not_end():
         domid = create(w, config(w, "web"))
         w.again("qemu=300")
         number = served(w.started, [domid])[domid]
-        os.kill(number, signal.SIGSTOP)
+        stop(number)
         w.call("domain.destroy", domain="web")
         assert not serving(w.started) and not w.leftovers(), w.leftovers()
 

@@ -9,8 +9,9 @@ import time
 
 import tap
 from lives import Lives, Problem
+from qemus import is_stopped, stop
 from sim import PAGE_SIZE, PATIENCE
-from test_devd import DriverDomain
+from test_devd import AN_HOUR, DriverDomain
 
 QEMU = tap.BUILD / "images/qemu-root"
 SECTOR = 512
@@ -72,10 +73,10 @@ def img(*words):
 
 
 def real_qemu(folder):
-    """In the place of what usually plays it."""
+    """In the place of what usually plays it, and like that it tells of its start."""
     if not QEMU.exists():
         raise tap.Skip("no qemu-root: run scripts/qemu-root.sh")
-    (folder / "qemu").write_text(f'#!/bin/sh\nexport LD_LIBRARY_PATH={QEMU}/lib LD_PRELOAD={(tap.BUILD / "sim/qemu_preload.so").resolve()}\n'
+    (folder / "qemu").write_text(f'#!/bin/sh\necho "$$ $*" >>{folder}/qemu.started\nexport LD_LIBRARY_PATH={QEMU}/lib LD_PRELOAD={(tap.BUILD / "sim/qemu_preload.so").resolve()}\n'
                                  f'exec {QEMU}/xen-qemu-system-i386 "$@"\n')
 
 
@@ -122,34 +123,64 @@ def test_vhd():
     serves("vhd", "vpc", "-o", "force_size=on")
 
 
+class DriverImage:
+    """An image that a driver domain serves to a new guest: .disk, .back, and what was in it, .content."""
+
+    def __init__(self, w):
+        self.w, self.guest = w, w.guest()
+        domid = self.guest.domid
+        plain, image = w.folder / f"disks/plain{domid}", w.folder / f"disks/image{domid}.qcow2"
+        self.content = os.urandom(4 * PAGE_SIZE)
+        plain.write_bytes(self.content)
+        img("convert", "-O", "qcow2", plain, image)
+        self.back, self.front = w.back("qdisk", domid, 51712), f"/local/domain/{domid}/device/vbd/51712"
+        for name, value in (("backend", self.back), ("backend-id", 0), ("virtual-device", 51712), ("device-type", "disk"), ("state", 1)):
+            w.store.write(f"{self.front}/{name}", value)
+        w.publish("qdisk", domid, 51712, **{"frontend": self.front, "frontend-id": domid, "params": f"qcow2:{image}", "dev": "xvda", "device-type": "disk",
+                                            "removable": 0, "bootable": 1, "type": "qdisk"})
+        w.store.wait_for(self.back + "/state", "2")
+        self.disk = Disk(self.guest, w.store, 51712)
+
+    def check(self):
+        assert self.disk.read()[:len(self.content)] == self.content
+
+    def remove(self):
+        """As hospesd asks for it."""
+        tx = self.w.store.transaction()
+        self.w.store.write(self.back + "/online", 0, tx)
+        self.w.store.write(self.back + "/state", 5, tx)
+        self.w.store.rm(self.front, tx)
+        self.w.store.commit(tx)
+        self.w.store.wait_for(self.back, None)
+
+
 def test_in_a_driver_domain():
     """xl devd has it started there; the image goes with its nodes, and QEMU with the image."""
     with DriverDomain() as w:
         real_qemu(w.host)
-        plain, image = w.folder / "disks/plain", w.folder / "disks/image.qcow2"
-        plain.write_bytes(os.urandom(4 * PAGE_SIZE))
-        img("convert", "-O", "qcow2", plain, image)
-        guest = w.guest()
-        back, front = w.back("qdisk", guest.domid, 51712), f"/local/domain/{guest.domid}/device/vbd/51712"
-        for name, value in (("backend", back), ("backend-id", 0), ("virtual-device", 51712), ("device-type", "disk"), ("state", 1)):
-            w.store.write(f"{front}/{name}", value)
-        w.publish("qdisk", guest.domid, 51712, **{"frontend": front, "frontend-id": guest.domid, "params": f"qcow2:{image}", "dev": "xvda", "device-type": "disk",
-                                                  "removable": 0, "bootable": 1, "type": "qdisk"})
-        w.store.wait_for(back + "/state", "2")
-        disk = Disk(guest, w.store, 51712)
-        assert disk.read()[:4 * PAGE_SIZE] == plain.read_bytes()
+        image = DriverImage(w)
+        image.check()
         w.again()
-        assert disk.read()[:4 * PAGE_SIZE] == plain.read_bytes()
-        tx = w.store.transaction()
-        w.store.write(back + "/online", 0, tx)
-        w.store.write(back + "/state", 5, tx)
-        w.store.rm(front, tx)
-        w.store.commit(tx)
-        w.store.wait_for(back, None)
-        end = time.time() + PATIENCE
-        while list(w.host.glob("xldevd.qemu-*")):
-            assert time.time() < end, "QEMU is there"
-            time.sleep(0.05)
+        image.check()
+        image.remove()
+        w.no_qemu()
+
+
+def test_one_does_not_end():
+    """Another domain's image is served in the driver domain while the QEMU of one whose nodes were taken away refuses to end."""
+    with DriverDomain(AN_HOUR) as w:
+        real_qemu(w.host)
+        wedged = DriverImage(w)
+        wedged.check()
+        number = int(w.started.read_text().split()[0])
+        stop(number)
+        w.store.rm(wedged.back)
+        other = DriverImage(w)
+        other.check()
+        other.remove()
+        assert is_stopped(number)
+        os.kill(number, signal.SIGCONT)
+        w.no_qemu()
 
 
 def test_not_in_that_format():

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "device.h"
@@ -13,7 +14,6 @@
 #include "domain/config.h"
 #include "hcall/hcall.h"
 #include "hv.h"
-#include "loop.h"
 #include "ops.h"
 #include "server.h"
 #include "settings.h"

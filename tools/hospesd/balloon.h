@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "loop.h"
+#include "base/loop.h"
 
 /* Lies in a larger structure, which must live until done() was called or balloon_cancel(). */
 struct balloon {

@@ -10,9 +10,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "balloon.h"
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
-#include "balloon.h"
 #include "device.h"
 #include "dom.h"
 #include "domain/config.h"
@@ -23,7 +24,6 @@
 #include "hvm_op.h"
 #include "hvm_params.h"
 #include "lock.h"
-#include "loop.h"
 #include "ops.h"
 #include "records.h"
 #include "server.h"

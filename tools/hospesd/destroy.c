@@ -9,16 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
 #include "domain/config.h"
+#include "host/host_qemus.h"
 #include "hv.h"
 #include "life.h"
-#include "loop.h"
 #include "ops.h"
-#include "qemu.h"
 #include "server.h"
 #include "settings.h"
 #include "userdata.h"
@@ -202,7 +202,7 @@ static void served(void *arg)
 
 static void end_qemu(struct op *op)
 {
-	qemu_end(op->dom->id, served, op);
+	host_qemus_end(op->dom->id, served, op);
 }
 
 static void kill_run(struct work *w, struct hcall *h)

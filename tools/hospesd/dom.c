@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/text.h"
 #include "hv.h"
 #include "life.h"
-#include "loop.h"
 #include "server.h"
 #include "settings.h"
 #include "sharing.h"

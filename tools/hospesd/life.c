@@ -10,16 +10,16 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
 #include "drivers.h"
 #include "host/host.h"
+#include "host/host_qemus.h"
 #include "hv.h"
-#include "loop.h"
 #include "ops.h"
-#include "qemu.h"
 #include "records.h"
 #include "sched.h"
 #include "sharing.h"
@@ -572,7 +572,7 @@ static void got_images(void *arg, int err, struct xs_node *images)
 {
 	(void)arg;
 	for (const struct xs_node *dom = images ? images->children : NULL; dom; dom = dom->next) {
-		qemu_learn((uint32_t)strtoul(dom->name, NULL, 10));
+		host_qemus_learn((uint32_t)strtoul(dom->name, NULL, 10));
 		for (const struct xs_node *disk = dom->children; disk; disk = disk->next) {
 			const char *params = xs_node_value(disk, "params"), *mode = xs_node_value(disk, "mode");
 			const char *file = params ? strchr(params, ':') : NULL;

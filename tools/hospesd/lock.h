@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "loop.h"
+#include "base/loop.h"
 
 struct problem;
 

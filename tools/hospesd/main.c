@@ -10,16 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/service.h"
 #include "base/text.h"
 #include "dom.h"
 #include "hv.h"
 #include "life.h"
-#include "loop.h"
 #include "methods.h"
 #include "op.h"
 #include "ops.h"
+#include "qemu.h"
 #include "server.h"
 #include "settings.h"
 #include "sharing.h"
@@ -191,6 +192,7 @@ int main(int argc, char **argv)
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	signals = loop_add(signal_fd, EPOLLIN, signalled, &signal_fd);
 	work_open();
+	qemu_open();
 	xs_on_up(store_up, NULL);
 	dom_open();
 	daemon_state.backends = xs_watch("/local/domain/0/backend", backend_changed, NULL);

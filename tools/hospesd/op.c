@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "dom.h"
-#include "loop.h"
 #include "server.h"
 #include "settings.h"
 #include "xs.h"

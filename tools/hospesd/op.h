@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
-#include "loop.h"
 
 struct caller;
 struct dom;

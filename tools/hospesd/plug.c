@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "device.h"
 #include "dom.h"
 #include "host/host.h"
-#include "loop.h"
+#include "host/host_qemus.h"
 #include "ops.h"
 #include "qemu.h"
 #include "script.h"
@@ -189,7 +190,7 @@ void plug_qemu_ended(uint32_t domid)
 /* A disk of ours whose QEMU has ended; another toolstack has its own. */
 static bool qemu_is_gone(const struct plug *x)
 {
-	return x->dev->format && !x->dev->backend_domid && x->op.dom->ours && !qemu_runs(x->dev->domid);
+	return x->dev->format && !x->dev->backend_domid && x->op.dom->ours && !host_qemus_runs(x->dev->domid);
 }
 
 static void wait_backend(struct op *op)

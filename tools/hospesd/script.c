@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
-#include "loop.h"
 
 #define MAX_OUTPUT 16384 /* what comes after that is read and forgotten */
 #define MAX_WORDS 16

@@ -12,9 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
-#include "loop.h"
 
 #define MAX_CLIENTS 128
 #define MAX_LINE (1u << 20)   /* of a request: a large configuration is some 20 KiB */

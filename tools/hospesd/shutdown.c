@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "dom.h"
 #include "hv.h"
-#include "loop.h"
 #include "ops.h"
 #include "server.h"
 #include "settings.h"

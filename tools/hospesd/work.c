@@ -10,8 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "hcall/hcall.h"
-#include "loop.h"
 
 #define THREADS 4 /* builds at a time: they share the machine's memory bandwidth and dom0's CPUs */
 

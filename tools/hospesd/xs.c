@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/text.h"
-#include "loop.h"
 #include "store/async.h"
 
 #define RETRY_MS 100

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/loop.h"
 #include "base/text.h"
-#include "loop.h"
 #include "store/wire.h"
 #include "xs.h"
 

@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/loop.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -29,6 +31,8 @@
 #define LOG_FILE "/var/log/xen/xldevd.log"
 #define SCRIPT_SECONDS 40
 #define INTERFACE_TRIES 200 /* of 10 ms: the driver makes an interface right after it tells of its state */
+
+static void take_events(void *arg);
 
 /* The kinds of devices, by the name of their directory. */
 enum kind { DISK, NIC, IMAGE, NR_KINDS };
@@ -42,11 +46,13 @@ struct plugged {
 	char *node, *target;
 	char *netdev;
 	char *script;
+	bool leaving; /* the last image of its domain: it is let go of when QEMU has ended */
 };
 
 static struct {
 	struct store *store;
 	struct plugged *devices;
+	int rc; /* what the command returns */
 } devd;
 
 static char *value(const char *path, const char *name)
@@ -235,30 +241,55 @@ static unsigned served_domain(const char *path)
 	return domid;
 }
 
-/* An image, which QEMU finds by itself. */
-static void plug_image(const char *path)
+static struct plugged *add_image(const char *path)
 {
 	struct plugged *d = xcalloc(1, sizeof(*d));
-	struct problem p;
 
-	problem_init(&p);
 	d->kind = IMAGE;
 	d->path = xstrdup(path);
 	d->next = devd.devices;
 	devd.devices = d;
+	return d;
+}
+
+/* An image, which QEMU finds by itself. */
+static void plug_image(const char *path)
+{
+	struct problem p;
+
+	problem_init(&p);
+	add_image(path);
 	if (devd_qemu_have(served_domain(path), &p))
 		complain(path, &p);
 	else
 		printf("xl devd: %s has its QEMU\n", path);
 }
 
+static bool is_closed(const char *state, const char *online)
+{
+	return state && atoi(state) == 6 && online && !strcmp(online, "0");
+}
+
+/* Is an image to be served to that domain? By the store: not all that is there may have been seen yet. Where it cannot be asked, none is ended. */
 static bool has_images(unsigned domid)
 {
-	const struct plugged *d = devd.devices;
+	char *dir = xasprintf("backend/%s/%u", kind_names[IMAGE], domid);
+	unsigned nr = 0;
+	char **ids = store_list(devd.store, 0, dir, &nr);
+	bool any = !ids && errno != ENOENT;
 
-	while (d && (d->kind != IMAGE || served_domain(d->path) != domid))
-		d = d->next;
-	return d;
+	for (unsigned i = 0; ids && i < nr && !any; i++) {
+		char *path = xasprintf("%s/%s", dir, ids[i]), *online = value(path, "online"),
+		     *state = value(path, "state");
+
+		any = state ? !is_closed(state, online) : errno != ENOENT;
+		free(path);
+		free(online);
+		free(state);
+	}
+	free(ids);
+	free(dir);
+	return any;
 }
 
 /* @adopt: an earlier devd did the work; only learn what there is to be taken away. */
@@ -298,13 +329,28 @@ static void plug(const char *path, enum kind kind, bool adopt)
 		printf("xl devd: %s %s\n", path, adopt ? "was plugged before" : "plugged");
 }
 
-static void unplug(struct plugged *d)
+/* Is it the last image that its QEMU had? Then that is ended, and until it is nobody else may use the file. */
+static bool ends_with_qemu(struct plugged *d)
 {
-	bool disk = d->kind == DISK, image = d->kind == IMAGE;
 	unsigned domid = served_domain(d->path);
+
+	if (d->kind != IMAGE || d->leaving)
+		return d->leaving;
+	d->leaving = !has_images(domid);
+	if (d->leaving)
+		devd_qemu_end(domid);
+	return d->leaving;
+}
+
+/* Take away what it has. False: that goes on, and qemu_gone() does the rest. */
+static bool unplug(struct plugged *d)
+{
+	bool disk = d->kind == DISK;
 	char vif[48];
 	int rc = 0;
 
+	if (ends_with_qemu(d))
+		return false;
 	if (d->script)
 		run_script(d->script, d->path, disk, disk ? "remove" : "offline", disk ? NULL : vif_name(d->path, vif));
 	if (d->node)
@@ -315,26 +361,30 @@ static void unplug(struct plugged *d)
 		host_port_remove(d->netdev);
 	printf("xl devd: %s unplugged\n", d->path);
 	forget(d);
-	if (image && !has_images(domid))
-		devd_qemu_end(domid);
+	return true;
 }
 
 /* What is to be done for the device at @path now. */
 static void look_at(const char *path, enum kind kind)
 {
-	char *state = value(path, "state"), *online = value(path, "online"), *status = value(path, "hotplug-status");
+	char *online = value(path, "online"), *status = value(path, "hotplug-status"), *state = value(path, "state");
+	bool gone = !state && errno == ENOENT, closed = is_closed(state, online);
 	struct plugged *d = find(path);
 	int n = state ? atoi(state) : 0;
 
 	if (kind != IMAGE && state && !d && status && !strcmp(status, "connected")) {
 		plug(path, kind, true);
 		d = find(path);
+	} else if (closed && !d && kind == IMAGE) {
+		d = add_image(path); /* an earlier devd's */
 	}
-	if (!state || (n == 6 && online && !strcmp(online, "0"))) {
-		if (d)
-			unplug(d);
-		if (state)
+	if (gone || closed) {
+		if ((!d || unplug(d)) && closed)
 			store_rm(devd.store, 0, path);
+	} else if (!state) {
+		; /* the store did not tell, and will not */
+	} else if (d && d->leaving) {
+		d->leaving = false; /* it came again meanwhile */
 	} else if (!d && kind == IMAGE) {
 		plug_image(path); /* again after a death of ours: QEMU knows what is plugged */
 	} else if (!d && (n == 2 || (kind == DISK && n == 1))) {
@@ -343,6 +393,52 @@ static void look_at(const char *path, enum kind kind)
 	free(state);
 	free(online);
 	free(status);
+}
+
+static struct plugged *leaving_image(unsigned domid)
+{
+	struct plugged *d = devd.devices;
+
+	while (d && (!d->leaving || served_domain(d->path) != domid))
+		d = d->next;
+	return d;
+}
+
+/* Nobody has the image any more: whoever waits for that may know. */
+static void let_go(struct plugged *d)
+{
+	char *path = xstrdup(d->path), *state = value(path, "state"), *online = value(path, "online");
+
+	printf("xl devd: %s unplugged\n", path);
+	forget(d);
+	if (is_closed(state, online))
+		store_rm(devd.store, 0, path);
+	else
+		look_at(path, IMAGE);
+	free(path);
+	free(state);
+	free(online);
+}
+
+/* A domain's QEMU has ended. Where it was not to, its images are told of it, and not tried again until they have gone. */
+static void qemu_gone(unsigned domid, bool asked)
+{
+	struct plugged *d;
+	struct problem p;
+	int rc = 0;
+
+	problem_init(&p);
+	while ((d = leaving_image(domid)))
+		let_go(d);
+	if (!asked)
+		rc = problem_set(&p, EIO, "qemu-ended", "disks", "look at the end of its log",
+				 "the QEMU that serves it has ended");
+	else if (has_images(domid)) /* they came while it was on its way out */
+		rc = devd_qemu_have(domid, &p);
+	for (d = devd.devices; d && rc; d = d->next)
+		if (d->kind == IMAGE && served_domain(d->path) == domid)
+			complain(d->path, &p);
+	loop_defer(take_events, NULL);
 }
 
 /* The devices of one class, each as a path with three more parts. */
@@ -405,35 +501,58 @@ static void happened(const char *path)
 			look_at(one, kind);
 }
 
-static int serve(void)
+/* All that the store has told. Events also come with its answers, so whoever asked it anything from outside takes them then. */
+static void take_events(void *arg)
 {
-	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	const char *token;
-	sigset_t ends;
 	char *event;
+
+	(void)arg;
+	while ((event = store_event(devd.store, 0, &token))) {
+		happened(event);
+		free(event);
+	}
+	if (errno != EAGAIN && !devd.rc) {
+		devd.rc = xl_fail(errno, "no-store", "devd",
+				  "look at the store's daemon: this one is to be started again",
+				  "the store is gone: %s", strerror(errno));
+		loop_stop();
+	}
+	fflush(stdout);
+}
+
+static void store_ready(void *arg, uint32_t events)
+{
+	(void)events;
+	take_events(arg);
+}
+
+static void told_to_end(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+	loop_stop();
+}
+
+static int serve(const char *fake)
+{
+	sigset_t ends;
+	int rc;
 
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	fds[0].fd = store_fd(devd.store);
-	fds[1].fd = signalfd(-1, &ends, SFD_CLOEXEC);
-	for (;;) {
-		while ((event = store_event(devd.store, 0, &token))) {
-			happened(event);
-			free(event);
-		}
-		fflush(stdout);
-		if (errno != EAGAIN)
-			return xl_fail(errno, "no-store", "devd",
-				       "look at the store's daemon: this one is to be started again",
-				       "the store is gone: %s", strerror(errno));
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return xl_fail(errno, "internal", "devd", "start it again", "cannot wait: %s", strerror(errno));
-		if (fds[1].revents)
-			return 0;
-	}
+	rc = loop_open();
+	if (rc)
+		return xl_fail(-rc, "internal", "devd", "start it again", "cannot wait: %s", strerror(-rc));
+	devd_qemu_open(fake, qemu_gone);
+	loop_add(signalfd(-1, &ends, SFD_CLOEXEC), EPOLLIN, told_to_end, NULL);
+	loop_add(store_fd(devd.store), EPOLLIN, store_ready, NULL);
+	loop_defer(take_events, NULL);
+	loop_run();
+	return devd.rc;
 }
 
 /* 0 in the daemon; does not return in the one that was started. */
@@ -471,10 +590,8 @@ int cmd_devd(int argc, char **argv)
 		if (opt == 'p')
 			pidfile = optarg;
 	}
-	if (fake) {
+	if (fake)
 		host_fake(fake);
-		devd_qemu_fake(fake);
-	}
 	rc = foreground ? 0 : become_daemon(pidfile);
 	if (rc)
 		return rc;
@@ -486,5 +603,5 @@ int cmd_devd(int argc, char **argv)
 	rc = store_watch(devd.store, "backend", "devd");
 	if (rc)
 		return xl_fail(rc, "no-store", "devd", "look at the store's daemon", "cannot watch: %s", strerror(rc));
-	return serve();
+	return serve(fake);
 }

@@ -1,83 +1,73 @@
 #include "devd-qemu.h"
 
-#include <glob.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/problem.h"
 #include "base/text.h"
-#include "host/host_qemu.h"
+#include "host/host_qemus.h"
 
 #define END_MS 20000 /* until one that does not end by itself is killed */
 
 static struct {
-	const char *program, *run_dir, *log_dir;
-} at = { QEMU_XEN, "/run", "/var/log/xen" };
+	struct host_qemus how;
+	const char *log_dir;
+	void (*gone)(unsigned domid, bool asked);
+	bool (*needed)(unsigned domid); /* during a sweep */
+} qemu = { .how = { QEMU_XEN, "/run/xldevd.qemu", END_MS, NULL }, .log_dir = "/var/log/xen" };
 
-void devd_qemu_fake(const char *folder)
+static void ended_by_itself(unsigned domid)
 {
-	static char *program;
-
-	program = xasprintf("%s/qemu", folder);
-	at.program = program;
-	at.run_dir = at.log_dir = folder;
+	qemu.gone(domid, false);
 }
 
-static char *lock_file(unsigned domid)
+static void tell_end(void *domid)
 {
-	return xasprintf("%s/xldevd.qemu-%u", at.run_dir, domid);
+	qemu.gone((unsigned)(uintptr_t)domid, true);
+}
+
+static void ended_when_asked(void *domid)
+{
+	loop_defer(tell_end, domid); /* where none ran, who asked is still at it */
+}
+
+void devd_qemu_open(const char *fake, void (*gone)(unsigned domid, bool asked))
+{
+	const char *end_ms = getenv("XL_DEVD_FAKE_END_MS");
+
+	if (fake) {
+		qemu.how.program = xasprintf("%s/qemu", fake);
+		qemu.how.locks = xasprintf("%s/xldevd.qemu", fake);
+		qemu.how.end_ms = end_ms ? (unsigned)strtoul(end_ms, NULL, 10) : END_MS;
+		qemu.log_dir = fake;
+	}
+	qemu.gone = gone;
+	qemu.how.ended = ended_by_itself;
+	host_qemus_open(&qemu.how);
 }
 
 int devd_qemu_have(unsigned domid, struct problem *p)
 {
-	char *lock = lock_file(domid), *log = xasprintf("%s/qdisk-%u.log", at.log_dir, domid);
+	char *log = xasprintf("%s/qdisk-%u.log", qemu.log_dir, domid);
 	pid_t pid;
-	int fd = host_qemu_find(lock, &pid);
+	int rc = host_qemus_have(domid, log, &pid, p);
 
-	if (fd < 0)
-		fd = host_qemu_start(at.program, domid, lock, log, &pid, p);
-	free(lock);
 	free(log);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 ? fd : 0;
+	return rc < 0 ? rc : 0;
 }
 
 void devd_qemu_end(unsigned domid)
 {
-	char *lock = lock_file(domid);
-	pid_t pid;
-	struct pollfd ended = { .fd = host_qemu_find(lock, &pid), .events = POLLIN };
+	host_qemus_end(domid, ended_when_asked, (void *)(uintptr_t)domid);
+}
 
-	if (ended.fd >= 0) {
-		host_qemu_signal(ended.fd, SIGTERM);
-		if (poll(&ended, 1, END_MS) < 1) {
-			host_qemu_signal(ended.fd, SIGKILL);
-			poll(&ended, 1, END_MS);
-		}
-		waitpid(pid, NULL, WNOHANG); /* it may be an earlier one's child */
-		close(ended.fd);
-	}
-	unlink(lock);
-	free(lock);
+static void end_if_not_needed(unsigned domid)
+{
+	if (!qemu.needed(domid))
+		devd_qemu_end(domid);
 }
 
 void devd_qemu_sweep(bool (*needed)(unsigned domid))
 {
-	char *pattern = xasprintf("%s/xldevd.qemu-*", at.run_dir);
-	glob_t found;
-	unsigned domid;
-
-	if (!glob(pattern, 0, NULL, &found)) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			if (sscanf(strrchr(found.gl_pathv[i], '-'), "-%u", &domid) == 1 && !needed(domid))
-				devd_qemu_end(domid);
-		globfree(&found);
-	}
-	free(pattern);
+	qemu.needed = needed;
+	host_qemus_each(end_if_not_needed);
 }

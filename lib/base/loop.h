@@ -1,6 +1,6 @@
-/* The daemon's one event loop: descriptors, timers, deferred calls. Everything here is for the loop's own thread. */
-#ifndef HOSPESD_LOOP_H
-#define HOSPESD_LOOP_H
+/* The one event loop of a daemon: descriptors, timers, deferred calls. Everything here is for the thread that runs it. */
+#ifndef BASE_LOOP_H
+#define BASE_LOOP_H
 
 #include <stdbool.h>
 #include <stdint.h>

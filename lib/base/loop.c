@@ -64,7 +64,7 @@ static void control(int op, struct loop_fd *f, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = f };
 	if (epoll_ctl(loop.epoll, op, f->fd, &e)) {
-		perror("hospesd: epoll_ctl");
+		perror("epoll_ctl");
 		abort();
 	}
 }
