@@ -414,6 +414,11 @@ def test_limits():
         fails("above-maximum", w.call, "domain.memory_set", domain="lim", kib=1 << 20)
         fails("below-target", w.call, "domain.memory_max", domain="lim", kib=1024)
         w.call("domain.memory_max", domain="lim", kib=8192)
+        w.store.write("/local/domain/0/memory/target", "262144")
+        for kib in (0, 10 << 10, (128 << 10) - 1):  # domain 0 would not live to be given more
+            fails("below-minimum", w.call, "domain.memory_set", domain=0, kib=kib)
+        assert w.store.read("/local/domain/0/memory/target") == "262144"
+        assert w.call("domain.memory_set", domain=0, kib=128 << 10) == {"target": 128 << 10}
         fails("above-maximum", w.call, "domain.vcpus_set", domain="lim", vcpus=2)
         w.call("domain.vcpus_set", domain="lim", vcpus=1)
         w.call("domain.rename", domain="lim", name="other")

@@ -34,7 +34,9 @@ vcpu-list web | vcpu-pin web 5 1 | vcpu-pin web 0 foo | vcpu-pin web x 1 | vcpu-
 mem-set web x | mem-max web 5q | mem-set web | trigger web nmi | trigger web foo | trigger web nmi x | button-press web foo
 block-list web | network-list web | block-list nosuch | channel-list web
 destroy 0 | destroy nosuch | shutdown nosuch | shutdown | reboot | console nosuch | pause nosuch | unpause nosuch | rename nosuch x | rename web
-create | create /nonexistent | create --dryrun /nonexistent
+create | create /nonexistent | create --dryrun /nonexistent | create /nonexistent /nonexistent | create -n memory=8 /nonexistent | create x=1 -f /nonexistent y
+config-update | config-update nosuch | config-update web
+cpupool-create /nonexistent /nonexistent | cpupool-create x=1 /nonexistent | console -t foo web | channel-list nosuch | network-list nosuch
 xentop -b -i 1 | xentop -f -b -i 1 | xentop -b -i 1 -v | xentop -b -i 1 -r | xentop -b -i 1 -n -x
 """
 FAILS = {"list 99": 1, "list nosuch": 1, "domid nosuch": 1}
@@ -100,6 +102,32 @@ def test_of_one_world():
                      "domid web", "domname 1", "list -l web"):
             a, b = show(w.oracle(*step.split())), show(w.xl(*step.split()))
             assert a == b, f"{step}:\n{a}\n{b}"
+
+
+def test_guests_words():
+    """What a guest writes into its own part of the store changes no more of our lists than of Debian's, and does not reach the terminal."""
+    evil = "\x1b[31mEVIL\n9 9"
+    with XlWorld() as w:
+        disk = w.folder / "disks/a"
+        disk.write_bytes(bytes(4096))
+        assert w.xl("create", "-q", w.file("web", f'disk=["{disk},raw,xvda,w"]\nvif=["bridge=br0,mac=00:16:3e:00:00:01"]')).returncode == 0
+        for nr, kind in ((1, "pty"), (2, "socket")):  # channels, as libxl records them
+            front, back, record = f"/local/domain/1/device/console/{nr}", f"/local/domain/0/backend/console/1/{nr}", f"/libxl/1/device/console/{nr}"
+            for path, value in (("frontend", front), ("backend", back), ("frontend-id", "1"), ("connection", kind), ("name", "c")):
+                w.store.write(f"{record}/{path}", value)
+            for path, value in (("state", "4"), ("connection", kind), ("name", "c")):
+                w.store.write(f"{back}/{path}", value)
+            for path, value in (("state", "3"), ("port", "5"), ("ring-ref", "9"), ("tty", "/dev/pts/7")):
+                w.store.write(f"{front}/{path}", value)
+        for what in ("vif/0", "vbd/51712", "console/1", "console/2"):
+            for name in ("mac", "handle", "backend-id", "virtual-device", "type", "connection"):
+                w.store.write(f"/local/domain/1/device/{what}/{name}", "7" if name == "backend-id" else evil)
+        for step in ("network-list web", "block-list web", "channel-list web", "channel-list nosuch", "channel-list web nosuch web", "network-list nosuch web"):
+            a, b = show(w.oracle(*step.split())), show(w.xl(*step.split()))
+            assert a == b, f"{step}:\n{a}\n{b}"
+            assert "EVIL" not in w.xl("--json", *step.split()).stdout, step
+        w.store.write("/local/domain/1/device/console/1/tty", evil)
+        assert "\x1b" not in w.xl("channel-list", "web").stdout
 
 
 def test_help():

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "hv.h"
+#include "limits.h"
 #include "settings.h"
 #include "xs.h"
 
 #define TARGET "/local/domain/0/memory/target"
-#define LEAST (128u << 10) /* KiB domain 0 keeps, as with libxl */
-#define LOOK_MS 50	   /* nothing tells of free memory */
+#define LOOK_MS 50 /* nothing tells of free memory */
 
 static void finish(struct balloon *b)
 {
@@ -60,7 +60,7 @@ static void got_target(void *arg, int err, const char *body, size_t len)
 	b->before = info.tot_pages * 4;
 	if (!err && strtoull(body, NULL, 10) && strtoull(body, NULL, 10) < b->before)
 		b->before = strtoull(body, NULL, 10);
-	if (b->before < missing + LEAST) {
+	if (b->before < missing + DOM0_LEAST) {
 		finish(b);
 		return;
 	}

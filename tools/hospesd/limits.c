@@ -114,6 +114,12 @@ void limits_memory_set(struct caller *caller, struct dom *d, struct json_object 
 		limit_end(l);
 		return;
 	}
+	if (!d->id && l->value < DOM0_LEAST) {
+		problem_set(&l->problem, EINVAL, "below-minimum", "memory", "leave it more",
+			    "%" PRIu64 " KiB are less than the %u KiB domain 0 needs to go on", l->value, DOM0_LEAST);
+		limit_end(l);
+		return;
+	}
 	snprintf(path, sizeof(path), "/local/domain/%u/memory/static-max", d->id);
 	xs_read(path, got_maximum, l);
 }

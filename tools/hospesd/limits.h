@@ -2,6 +2,9 @@
 #ifndef HOSPESD_LIMITS_H
 #define HOSPESD_LIMITS_H
 
+/* KiB domain 0 is left with at least, as with libxl: without memory it could not even be asked for more. */
+#define DOM0_LEAST (128u << 10)
+
 struct caller;
 struct dom;
 struct json_object;

@@ -55,7 +55,7 @@ int cmd_console(int argc, char **argv)
 	if (strcmp(type, "pv") && strcmp(type, "serial") && strcmp(type, "vuart")) {
 		xl_refuse(EINVAL, "bad-value", "console", "use one of them",
 			  "console type supported are: pv, serial, vuart");
-		return XL_USAGE;
+		return XL_FAILED;
 	}
 	if (log) { /* also of a domain that is gone, so by what was written */
 		int64_t domid = domain_lookup(argv[optind]);

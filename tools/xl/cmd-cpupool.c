@@ -242,6 +242,7 @@ int cmd_cpupool_create(int argc, char **argv)
 	struct xlcfg cfg = { 0 };
 	struct wanted w = { 0 };
 	const char *file = NULL;
+	char **settings;
 	bool dry = xl_dry_run();
 	int opt, rc;
 
@@ -250,9 +251,9 @@ int cmd_cpupool_create(int argc, char **argv)
 		if (opt == 'f')
 			file = optarg;
 	}
-	if (!file && optind < argc && !strchr(argv[optind], '='))
-		file = argv[optind++];
-	rc = read_wanted(&cfg, file, argv + optind, &w);
+	if (!xl_config_words(argc, argv, &file, &settings))
+		return XL_FAILED;
+	rc = read_wanted(&cfg, file, settings, &w);
 	if (rc == XL_OK) {
 		if (!w.cpus.bits) { /* one that nobody has */
 			struct cpu_list l = machine_free_cpus();

@@ -232,13 +232,6 @@ static const struct option longs[] = { { "defconfig", 1, NULL, 'f' },
 				       { "help", 0, NULL, 'h' },
 				       { 0 } };
 
-static void take_words(struct create *r, int argc, char **argv, int at)
-{
-	if (!r->file && at < argc && !strchr(argv[at], '='))
-		r->file = argv[at++];
-	r->overrides = argv + at;
-}
-
 int cmd_create(int argc, char **argv)
 {
 	struct create r = { .dry = xl_dry_run() };
@@ -259,7 +252,8 @@ int cmd_create(int argc, char **argv)
 			r.file = optarg;
 		/* -d and -e change nothing: hospesd writes the log, and nobody stays in the background. */
 	}
-	take_words(&r, argc, argv, optind);
+	if (!xl_config_words(argc, argv, &r.file, &r.overrides))
+		return XL_USAGE;
 	if (!r.file && !*r.overrides) {
 		xl_refuse(EINVAL, "no-such-file", "configuration", "give the path of the domain's configuration",
 			  "Config file not specified and none in save file");
@@ -284,16 +278,23 @@ int cmd_config_update(int argc, char **argv)
 	uint32_t domid;
 	int opt, rc;
 
-	while ((opt = xl_option(xl_command(), argc, argv, "dqf:", longs, 1)) >= 0) {
+	while ((opt = xl_option(xl_command(), argc, argv, "dqf:", longs, 0)) >= 0) {
 		r.quiet |= opt == 'q';
 		if (opt == 'f')
 			r.file = optarg;
 	}
+	if (optind == argc) {
+		if (!xl_json())
+			command_help(xl_command());
+		return xl_refuse(EINVAL, "bad-request", "config-update", "name a domain: see xl list",
+				 "xl config-update requires a domain argument");
+	}
 	if (!xl_json())
 		fprintf(stderr, "WARNING: xl now has better capability to manage domain configuration, "
 				"avoid using this command when possible\n");
-	domid = domain_find(argv[optind]);
-	take_words(&r, argc, argv, optind + 1);
+	domid = domain_find(argv[optind++]);
+	if (!xl_config_words(argc, argv, &r.file, &r.overrides))
+		return XL_USAGE;
 	if (!r.file) {
 		return xl_refuse(EINVAL, "no-such-file", "configuration", "give the path of the domain's configuration",
 				 "Config file not specified");

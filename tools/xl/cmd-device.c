@@ -15,10 +15,13 @@
 #include "store/store.h"
 #include "xl.h"
 
-/* What the store has of a device, by libxl's layout: /libxl/<id>/device/<kind>/<devid> points to both ends. */
+/*
+ * What the store has of a device, by libxl's layout: /libxl/<id>/device/<kind>/<devid> points to both ends. The front end's directory is the guest's: only
+ * numbers are shown from there, and nothing of which the record knows better.
+ */
 struct device {
 	unsigned devid;
-	char *backend, *frontend; /* paths, "" where missing */
+	char *record, *backend, *frontend; /* paths, "" where missing */
 };
 
 static char *read_under(const char *path, const char *name)
@@ -58,13 +61,13 @@ static struct device *devices(uint32_t domid, const char *kind, unsigned *nr)
 		char *own = xasprintf("%s/%s", path, names[i]);
 
 		d[i].devid = (unsigned)strtoul(names[i], NULL, 10);
+		d[i].record = own;
 		d[i].backend = read_under(own, "backend");
 		d[i].frontend = read_under(own, "frontend");
 		if (!d[i].backend)
 			d[i].backend = xstrdup("");
 		if (!d[i].frontend)
 			d[i].frontend = xstrdup("");
-		free(own);
 	}
 	qsort(d, *nr, sizeof(*d), compare);
 	free(names);
@@ -75,10 +78,19 @@ static struct device *devices(uint32_t domid, const char *kind, unsigned *nr)
 static void devices_free(struct device *d, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
+		free(d[i].record);
 		free(d[i].backend);
 		free(d[i].frontend);
 	}
 	free(d);
+}
+
+/* Whose directory its back end's is in; -1: it has none. */
+static int backend_id(const struct device *d)
+{
+	int id;
+
+	return sscanf(d->backend, "/local/domain/%d/", &id) == 1 ? id : -1;
 }
 
 static void put_number(struct json_object *o, const char *name, int n)
@@ -92,7 +104,7 @@ static struct json_object *base_json(const struct device *d, uint32_t domid)
 
 	json_object_object_add(o, "domid", json_object_new_int64(domid));
 	json_object_object_add(o, "devid", json_object_new_int64(d->devid));
-	put_number(o, "backend_id", number_under(d->frontend, "backend-id"));
+	put_number(o, "backend_id", backend_id(d));
 	put_number(o, "state", number_under(d->frontend, "state"));
 	put_number(o, "event_channel", number_under(d->frontend, "event-channel"));
 	json_object_object_add(o, "backend_path", json_object_new_string(d->backend));
@@ -114,14 +126,14 @@ static void show_disk(const struct device *d, uint32_t domid, struct json_object
 		json_object_array_add(a, o);
 		return;
 	}
-	printf("%-5d %-3d %-6d %-5d %-6d %-8d %-30s\n", d->devid, number_under(d->frontend, "backend-id"), (int)domid,
+	printf("%-5d %-3d %-6d %-5d %-6d %-8d %-30s\n", d->devid, backend_id(d), (int)domid,
 	       number_under(d->frontend, "state"), number_under(d->frontend, "event-channel"),
 	       number_under(d->frontend, "ring-ref"), d->backend);
 }
 
 static void show_nic(const struct device *d, uint32_t domid, struct json_object *a)
 {
-	char *mac = read_under(d->frontend, "mac");
+	char *mac = read_under(d->record, "mac");
 
 	if (xl_json()) {
 		struct json_object *o = base_json(d, domid);
@@ -132,26 +144,43 @@ static void show_nic(const struct device *d, uint32_t domid, struct json_object 
 		json_object_array_add(a, o);
 		free(bridge);
 	} else {
-		printf("%-3d %-2d %-17s%6d %5d %6d %5d/%-11d %-30s\n", d->devid,
-		       number_under(d->frontend, "backend-id"), mac ? mac : "00:00:00:00:00:00",
-		       number_under(d->frontend, "handle"), number_under(d->frontend, "state"),
+		printf("%-3d %-2d %-17s%6d %5d %6d %5d/%-11d %-30s\n", d->devid, backend_id(d),
+		       mac ? mac : "00:00:00:00:00:00", (int)d->devid, number_under(d->frontend, "state"),
 		       number_under(d->frontend, "event-channel"), number_under(d->frontend, "tx-ring-ref"),
 		       number_under(d->frontend, "rx-ring-ref"), d->backend);
 	}
 	free(mac);
 }
 
+/* The terminal's name lies in the guest's directory: it may not speak to ours. */
+static char *terminal_of(const struct device *d)
+{
+	char *tty = read_under(d->frontend, "tty");
+
+	for (char *c = tty; c && *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return tty;
+}
+
 static void show_channel(const struct device *d, uint32_t domid, struct json_object *a)
 {
-	char *type = read_under(d->frontend, "type"), *tty = read_under(d->frontend, "tty");
+	char *connection, *tty;
 
-	if (xl_json())
+	if (xl_json()) {
 		json_object_array_add(a, base_json(d, domid));
-	else
-		printf("%-3d %-2d %-5d %-6d %8d %-10s %-30s\n", d->devid, number_under(d->frontend, "backend-id"),
-		       number_under(d->frontend, "state"), number_under(d->frontend, "port"),
-		       number_under(d->frontend, "ring-ref"), type ? type : "pty", tty ? tty : "");
-	free(type);
+		return;
+	}
+	connection = read_under(d->record, "connection");
+	tty = !connection || strcmp(connection, "pty") == 0 ? terminal_of(d) : NULL;
+	/* Debian's counts channels from 0; the first console, which is none, is device 0. */
+	printf("%-3d %-2d %-5d %-6d %-8d %-10s ", d->devid - 1, backend_id(d), number_under(d->frontend, "state"),
+	       number_under(d->frontend, "port"), number_under(d->frontend, "ring-ref"),
+	       connection ? connection : "pty");
+	if (tty)
+		printf("%-30s ", tty);
+	printf("\n");
+	free(connection);
 	free(tty);
 }
 
@@ -166,14 +195,15 @@ static int list(int argc, char **argv, const char *kind, const char *header,
 		printf("%s\n", header);
 	fflush(stdout);
 	for (; optind < argc; optind++) {
-		int64_t domid = domain_lookup(argv[optind]);
+		/* As Debian's: the disks of others are still shown, and nothing else. */
+		int64_t domid = show == show_disk ? domain_lookup(argv[optind]) : domain_find(argv[optind]);
 		struct device *d;
 		unsigned nr;
 
 		if (domid < 0) {
 			xl_refuse(ESRCH, "no-such-domain", "name", "see xl list for the domains there are",
 				  "%s is an invalid domain identifier", argv[optind]);
-			continue; /* as Debian's: the others are shown */
+			continue;
 		}
 		d = devices((uint32_t)domid, kind, &nr);
 		for (unsigned i = 0; i < nr; i++)

@@ -363,6 +363,29 @@ int xl_option(const struct command *c, int argc, char **argv, const char *shorts
 	return opt;
 }
 
+bool xl_config_words(int argc, char **argv, const char **file, char ***settings)
+{
+	int n = optind;
+
+	*settings = argv + optind;
+	for (int i = optind; i < argc; i++) {
+		if (strchr(argv[i], '=')) {
+			argv[n++] = argv[i];
+		} else if (!*file) {
+			*file = argv[i];
+		} else {
+			if (!xl_json())
+				command_help(xl_command());
+			xl_fail(EINVAL, "bad-request", xl_command()->name,
+				"name one file; what is added to it is written key=value",
+				"'%s' is neither a setting nor the only configuration file", argv[i]);
+			return false;
+		}
+	}
+	argv[n] = NULL;
+	return true;
+}
+
 bool xl_parse_size(const char *s, uint64_t *kib)
 {
 	char *end;

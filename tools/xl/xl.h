@@ -78,6 +78,11 @@ int xl_print_json(struct json_object *o);
 struct option;
 int xl_option(const struct command *c, int argc, char **argv, const char *shorts, const struct option *longs,
 	      int nr_words);
+/*
+ * What is left of the words of a command that takes a configuration, in any order: @file, if no option gave it, and settings, which end with NULL. False:
+ * there is another word, which was said.
+ */
+bool xl_config_words(int argc, char **argv, const char **file, char ***settings);
 /* The command that runs. */
 const struct command *xl_command(void);
 #define XL_NO_LONG ((const struct option *)0)
