@@ -29,6 +29,8 @@ NO_MEMORY_WRAP := $(foreach f,heap_alloc heap_alloc_array alloc_frames alloc_fra
 UNIT_LIBS_test_no_memory := $(NO_MEMORY_WRAP)
 # Who takes which lock, and who disturbs whom, is noted by the test.
 UNIT_LIBS_test_sched_strangers := -Wl,--wrap=spin_lock,--wrap=spin_trylock,--wrap=softirq_raise
+# A test steps in between two holds of a lock.
+UNIT_LIBS_test_frame_race := -Wl,--wrap=spin_lock
 # Code the fake machine has a stand-in for, and the test of it the real one.
 UNIT_OBJS_test_pci_owners := $(BUILD)/host/hv/drivers/pci.o
 $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)
@@ -36,6 +38,10 @@ $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)
 UNIT_OBJS_test_svm_event := $(BUILD)/host-x86/hv/arch/x86/svm/event.o
 $(BUILD)/unit/test_svm_event: $(UNIT_OBJS_test_svm_event)
 $(BUILD)/unit/test_svm_event $(UNIT_OBJS_test_svm_event): private HOST_CPPFLAGS := -Ihv/arch/x86/include $(HOST_CPPFLAGS)
+UNIT_OBJS_test_svm_exit := $(addprefix $(BUILD)/host-x86/hv/arch/x86/svm/,event.o exit.o state.o)
+UNIT_LIBS_test_svm_exit := -Wl,--wrap=domain_crash
+$(BUILD)/unit/test_svm_exit: $(UNIT_OBJS_test_svm_exit)
+$(BUILD)/unit/test_svm_exit $(UNIT_OBJS_test_svm_exit): private HOST_CPPFLAGS := -Ihv/arch/x86/include $(HOST_CPPFLAGS)
 # With memory of the test's own behind its sections.
 UNIT_OBJS_test_guest_walk := $(BUILD)/host-x86/hv/arch/x86/hvm/guest_walk.o
 $(BUILD)/unit/test_guest_walk: $(UNIT_OBJS_test_guest_walk) tests/unit/fake_memory/hvm/section.h
@@ -58,7 +64,7 @@ include tests/tools/domain/domain.mk
 .PHONY: unit
 unit: $(UNIT_BINS)
 	@for t in $(UNIT_BINS); do $$t || exit 1; done
--include $(HOST_OBJS:.o=.d) $(UNIT_OBJS_test_svm_event:.o=.d) $(UNIT_OBJS_test_guest_walk:.o=.d) $(UNIT_BINS:=.d)
+-include $(HOST_OBJS:.o=.d) $(UNIT_OBJS_test_svm_exit:.o=.d) $(UNIT_OBJS_test_guest_walk:.o=.d) $(UNIT_BINS:=.d)
 -include tests/abi/abi.mk
 -include tests/fuzz/fuzz.mk
 -include tests/store/lab.mk

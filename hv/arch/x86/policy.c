@@ -28,13 +28,14 @@
 
 /*
  * Features a guest may have when the host has them. Missing on purpose: MONITOR, SVM, VMX, PCID and INVPCID, performance
- * counters, IBS, LWP, MPX, TSX, XSAVES, thermal and speculation controls: nothing here would switch or emulate them.
+ * counters, IBS, LWP, MPX, TSX, XSAVES, address masks of breakpoints, thermal and speculation controls: nothing here would switch or emulate
+ * them.
  */
 static const uint32_t hvm_allowed[NR_FEAT_WORDS] = {
 	[FW_1D] = BITS(0, 9) | BITS(11, 17) | BIT(19) | BITS(23, 26) | BIT(28),
 	[FW_1C] = BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BITS(19, 26) | BITS(28, 31),
 	[FW_E1D] = COMMON_1D | BIT(11) | BIT(20) | BIT(22) | BITS(25, 27) | BITS(29, 31),
-	[FW_E1C] = BIT(0) | BIT(1) | BITS(4, 8) | BIT(11) | BIT(16) | BIT(21) | BIT(22) | BIT(26),
+	[FW_E1C] = BIT(0) | BIT(1) | BITS(4, 8) | BIT(11) | BIT(16) | BIT(21) | BIT(22),
 	[FW_DA1] = BITS(0, 2),
 	[FW_7B0] = BIT(0) | BIT(3) | BITS(5, 9) | BIT(13) | BITS(16, 21) | BIT(23) | BIT(24) | BITS(26, 31),
 	[FW_7C0] = BITS(1, 3) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22) | BIT(25) | BIT(27) | BIT(28),

@@ -161,6 +161,7 @@ static exit_fn *const exits[NR_LOW_EXITS] = {
 	[EXIT_MWAIT] = exit_ud,
 	[EXIT_MWAIT_ARMED] = exit_ud,
 	[EXIT_XSETBV] = exit_xsetbv,
+	[EXIT_RDPRU] = exit_ud,
 };
 
 void svm_exit(struct vcpu *v)

@@ -158,6 +158,18 @@ bool svm_set_msr(struct vcpu *v, uint32_t msr, uint64_t val)
 	return f;
 }
 
+/* What a guest may not do by itself. What is not offered counts too: processors run it whether or not CPUID tells a guest of it. */
+void svm_set_intercepts(struct vmcb *b)
+{
+	b->intercept_exceptions = 1u << TRAP_DB | 1u << TRAP_AC | 1u << TRAP_MC;
+	b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC |
+			INTERCEPT_CPUID | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IOIO |
+			INTERCEPT_MSR | INTERCEPT_TASK_SWITCH | INTERCEPT_SHUTDOWN;
+	b->intercept2 = INTERCEPT2_VMRUN | INTERCEPT2_VMMCALL | INTERCEPT2_VMLOAD | INTERCEPT2_VMSAVE |
+			INTERCEPT2_STGI | INTERCEPT2_CLGI | INTERCEPT2_SKINIT | INTERCEPT2_WBINVD | INTERCEPT2_MONITOR |
+			INTERCEPT2_MWAIT | INTERCEPT2_MWAIT_ARMED | INTERCEPT2_XSETBV | INTERCEPT2_RDPRU;
+}
+
 /*
  * Contents after reset (APM vol. 2, table 14-1), except that CR0 leaves caches on: guests of Xen start so, and with caches
  * off the whole start of an AP would crawl.

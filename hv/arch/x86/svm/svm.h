@@ -63,6 +63,8 @@ unsigned svm_get_cpl(struct vcpu *v);
 void svm_get_paging(struct vcpu *v, struct guest_paging *p);
 bool svm_get_msr(struct vcpu *v, uint32_t msr, uint64_t *val);
 bool svm_set_msr(struct vcpu *v, uint32_t msr, uint64_t val);
+/* What exits, for ever; windows for interrupts come and go beside it (event.c). */
+void svm_set_intercepts(struct vmcb *b);
 void svm_reset(struct vcpu *v);
 /* event.c */
 void svm_inject_exception(struct vcpu *v, unsigned vector, int error_code);
