@@ -60,6 +60,16 @@ static void structure_free(struct domain *d)
 	xfree(d);
 }
 
+/* Global virtual interrupts that went to @d go to the control domains again. Before its id is free: whoever gets that has not asked for them. */
+static void forget_handler(const struct domain *d)
+{
+	for (unsigned virq = 0; virq < NR_VIRQS; virq++) {
+		uint32_t mine = d->id + 1u;
+
+		__atomic_compare_exchange_n(&virqs.handler[virq], &mine, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	}
+}
+
 /* The last reference of @d went: nothing is left but memory. */
 static void domain_free(struct domain *d)
 {
@@ -71,6 +81,7 @@ static void domain_free(struct domain *d)
 	evtchn_free(d);
 	grant_free(d); /* not earlier: others' mappings of this domain's pages count here to the end */
 	sched_domain_destroy(d);
+	forget_handler(d);
 	domain_table_remove(d);
 	if (d->dead)
 		domain_global_virq_later(
@@ -115,6 +126,15 @@ static int shared_info_alloc(struct domain *d)
 	d->shared_info = mfn_to_virt(frame_to_mfn(f));
 	wallclock_publish(d);
 	return 0;
+}
+
+/* See hv/domain.h. A dying domain gets no other page, so what has references and is its own is still that one. */
+struct frame *shared_info_get(struct domain *d)
+{
+	void *page = read_once(d->shared_info);
+	struct frame *f = page ? mfn_to_frame(virt_to_mfn(page)) : NULL;
+
+	return f && frame_get(f, d) ? f : NULL;
 }
 
 void shared_info_free(struct domain *d)
@@ -312,7 +332,7 @@ void domain_unpause(struct domain *d)
 			vcpu_wake(d->vcpu[i]);
 }
 
-/* See hv/domain.h. A handler that is gone is forgotten. No lock held. */
+/* See hv/domain.h. No lock held. */
 void domain_global_virq(unsigned virq, const struct domain *but)
 {
 	uint32_t chosen = __atomic_load_n(&virqs.handler[virq], __ATOMIC_RELAXED);

@@ -69,16 +69,19 @@ static int relocate(struct p2m_batch *b, struct domain *d, mfn_t m, gfn_t from, 
 	return rc;
 }
 
-/* Map the Hospes-owned page @m of @d at @g; what was there is given back, where the page was before becomes a hole. */
-static int place_special(struct domain *d, mfn_t m, gfn_t g)
+/* Map @f, which Hospes shares with @d, at @g; what was there is given back, where the page was before becomes a hole. Drops the caller's reference. */
+static int place_special(struct domain *d, struct frame *f, gfn_t g)
 {
 	struct p2m_batch b = p2m_begin(d);
+	mfn_t m = frame_to_mfn(f);
+	int rc = 0;
 
-	if (mfn_eq(p2m_lookup(d, g, NULL, NULL), m)) {
+	if (mfn_eq(p2m_lookup(d, g, NULL, NULL), m))
 		p2m_end(&b);
-		return 0;
-	}
-	return relocate(&b, d, m, special_place(mfn_to_frame(m)), g);
+	else
+		rc = relocate(&b, d, m, special_place(f), g);
+	frame_put(f);
+	return rc;
 }
 
 /* See hv/memory.h. */
@@ -158,14 +161,11 @@ int physmap_add(struct domain *d, unsigned space, uint64_t idx, gfn_t g)
 		return err(-EINVAL);
 	switch (space) {
 	case XENMAPSPACE_shared_info:
-		return idx ? err(-EINVAL) : place_special(d, virt_to_mfn(d->shared_info), g);
+		f = idx ? NULL : shared_info_get(d);
+		return f ? place_special(d, f, g) : err(-EINVAL);
 	case XENMAPSPACE_grant_table:
 		rc = grant_map_space_frame(d, idx, &f);
-		if (rc)
-			return rc;
-		rc = place_special(d, frame_to_mfn(f), g);
-		frame_put(f);
-		return rc;
+		return rc ? rc : place_special(d, f, g);
 	case XENMAPSPACE_gmfn:
 		return idx > MAX_GFN ? err(-EINVAL) : move_gmfn(d, gfn(idx), g);
 	case XENMAPSPACE_dev_mmio: /* the hardware domain has its devices where they are */

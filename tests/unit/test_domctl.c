@@ -304,6 +304,27 @@ static void test_virq_handler(void **state)
 	assert_int_equal(domctl(&op), 0);
 }
 
+/* Who comes after a dead handler, and has its number, has not asked for anything. */
+static void test_virq_handler_dies(void **state)
+{
+	evtchn_port_t port = bind_virq(tools, VIRQ_DOM_EXC), stranger;
+	struct domain *d = create(1), *next;
+	struct xen_domctl op = domctl_of(XEN_DOMCTL_set_virq_handler, d->id);
+	domid_t id = d->id;
+
+	op.u.set_virq_handler.virq = VIRQ_DOM_EXC;
+	assert_int_equal(domctl(&op), 0);
+	assert_int_equal(simple(XEN_DOMCTL_destroydomain, id), 0);
+	host_run_softirqs(0);
+	(void)take_event(tools, port);
+	next = host_domain(id, 1, 16, 0);
+	stranger = bind_virq(next, VIRQ_DOM_EXC);
+	assert_int_equal(simple(XEN_DOMCTL_destroydomain, 1), 0);
+	host_run_softirqs(0);
+	assert_true(take_event(tools, port));
+	assert_false(take_event(next, stranger));
+}
+
 static void test_memory_limits(void **state)
 {
 	struct xen_domctl op = domctl_of(XEN_DOMCTL_max_mem, 1);
@@ -870,6 +891,7 @@ int main(void)
 		cmocka_unit_test_setup(test_destroy_zombie, control_setup),
 		cmocka_unit_test_setup(test_end_told_twice, control_setup),
 		cmocka_unit_test_setup(test_virq_handler, control_setup),
+		cmocka_unit_test_setup(test_virq_handler_dies, control_setup),
 		cmocka_unit_test_setup(test_memory_limits, control_setup),
 		cmocka_unit_test_setup(test_mempool, control_setup),
 		cmocka_unit_test_setup(test_page_info, control_setup),

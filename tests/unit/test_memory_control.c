@@ -192,6 +192,25 @@ static void test_foreign_deaths(void **state)
 	kill_domain(domu);
 }
 
+/* What others still use keeps a dead domain's number, so a toolstack may name it: what Hospes shared with it is gone. */
+static void test_shared_page_of_the_dead(void **state)
+{
+	struct xen_add_to_physmap x = { 1, 0, XENMAPSPACE_shared_info, 0, ABOVE };
+	mfn_t m = virt_to_mfn(domu->shared_info);
+
+	list_put(0, 0, 3);
+	list_put(1, 0, ABOVE);
+	assert_int_equal(map_foreign(1, 1), 0);
+	assert_int_equal(call_arg(v, HC_memory_op, XENMEM_add_to_physmap, &x, sizeof(x)), 0);
+	assert_true(mfn_eq(at(domu, ABOVE, NULL), m));
+	assert_int_equal(mfn_to_frame(m)->refs, 1);
+	kill_domain(domu);
+	assert_int_equal(call_arg(v, HC_memory_op, XENMEM_add_to_physmap, &x, sizeof(x)), -EINVAL);
+	assert_int_equal(mfn_to_frame(m)->refs, 0);
+	assert_int_equal(unmap(ABOVE), 0);
+	assert_int_equal(mm_free_frames(), free_before);
+}
+
 static long acquire(uint16_t dom, uint16_t type, uint32_t id, uint32_t nr, uint64_t frame, uint64_t list, uint32_t *got)
 {
 	uint8_t arg[32] = { 0 };
@@ -458,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup(test_foreign, setup),
 		cmocka_unit_test_setup(test_foreign_refused, setup),
 		cmocka_unit_test_setup(test_foreign_deaths, setup),
+		cmocka_unit_test_setup(test_shared_page_of_the_dead, setup),
 		cmocka_unit_test_setup(test_acquire, setup),
 		cmocka_unit_test_setup(test_acquire_roles, setup),
 		cmocka_unit_test_setup(test_populate_on_behalf, setup),

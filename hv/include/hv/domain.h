@@ -221,7 +221,9 @@ void domains_init(void);
 void domain_set_max_pages(struct domain *d, uint64_t pages);
 /* The bound of what Hospes uses for @d, 0: none, or OVERHEAD_DEFAULT. */
 void domain_set_overhead_max(struct domain *d, uint64_t bytes);
-/* The page shared with the guest goes. For domain_kill.c. */
+/* The page shared with the guest, with a reference; NULL when it has gone with the dying domain. No lock. */
+struct frame *shared_info_get(struct domain *d) must_check;
+/* It goes. For domain_kill.c. */
 void shared_info_free(struct domain *d);
 /* Free @v, stopped and unreachable, with all it holds. For domain.c's last put and failed creation. */
 void vcpu_free(struct vcpu *v);
