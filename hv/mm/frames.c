@@ -106,17 +106,18 @@ static bool list_block(struct domain *d, struct frame *f, unsigned order)
 	return alive;
 }
 
-static void block_release(struct domain *d, struct frame *f, unsigned order, bool charged)
+/*
+ * The published block is not on its owner's list: drop the owner's references. Somebody who looks up a translation that is just going away may hold
+ * one of his own for a moment, and frees the page when he lets go.
+ */
+static void block_disown(struct frame *f, unsigned order)
 {
-	bool last;
-
 	spin_lock(&mm.lock);
-	block_unpublish(f, order);
-	last = uncharge(d, 1UL << order, charged);
-	block_free(f, order);
+	for (uint64_t i = 0; i < 1UL << order; i++)
+		f[i].flags &= (uint8_t) ~(FRAME_F_ALLOCATED | FRAME_F_LISTED);
 	spin_unlock(&mm.lock);
-	if (last)
-		domain_put(d);
+	for (uint64_t i = 0; i < 1UL << order; i++)
+		frame_put(f + i);
 }
 
 static struct frame *alloc(struct domain *owner, uint64_t at, unsigned order, unsigned flags)
@@ -138,7 +139,7 @@ static struct frame *alloc(struct domain *owner, uint64_t at, unsigned order, un
 		block_scrub(f, order);
 	block_publish(f, order, owner, flags);
 	if (owner && charge && !list_block(owner, f, order)) {
-		block_release(owner, f, order, true);
+		block_disown(f, order);
 		return NULL;
 	}
 	return f;
@@ -182,7 +183,11 @@ void free_frames(struct frame *f, unsigned order)
 {
 	for (uint64_t i = 0; i < 1UL << order; i++)
 		ASSERT(f[i].refs == 1 && f[i].owner == DOMID_INVALID && f[i].order == order);
-	block_release(NULL, f, order, false);
+	spin_lock(&mm.lock);
+	block_unpublish(f, order);
+	mm.free += 1UL << order;
+	block_free(f, order);
+	spin_unlock(&mm.lock);
 }
 
 /* One zeroed page of Hospes, or NULL. */
@@ -281,6 +286,16 @@ bool frame_release_allocation(struct frame *f)
 		return false;
 	frame_put(f);
 	return true;
+}
+
+/* See mm.h. */
+void frames_return(struct domain *d, struct frame *f, unsigned order)
+{
+	for (uint64_t i = 0; i < 1UL << order; i++)
+		if (frame_get(f + i, d)) {
+			(void)frame_release_allocation(f + i);
+			frame_put(f + i);
+		}
 }
 
 /* See mm.h. */

@@ -524,12 +524,6 @@ int p2m_remove(struct domain *d, gfn_t g, mfn_t m)
 
 /* Pages of the domain ---------------------------------------------------------------------------------- */
 
-static void release_block(struct frame *f, unsigned order)
-{
-	for (uint64_t i = 0; i < 1UL << order; i++)
-		(void)frame_release_allocation(f + i);
-}
-
 /* The entry that says what @g is, and its level. NULL: no map. Lock held. */
 static const pte_t *leaf_of(const struct p2m *p, gfn_t g, unsigned *level)
 {
@@ -586,7 +580,7 @@ int p2m_populate(struct domain *d, gfn_t g, unsigned order, unsigned alloc_flags
 						   err(-EEXIST);
 	p2m_end(&b);
 	if (rc)
-		release_block(f, order);
+		frames_return(d, f, order);
 	return rc;
 }
 

@@ -52,8 +52,8 @@ static int back(struct domain *d, gfn_t g, unsigned order)
 	rc = is_pod(d, g, &now) && now >= order ? p2m_set_locked(&b, first, frame_to_mfn(f), order, P2M_RAM_RW) :
 						  -EAGAIN;
 	p2m_end(&b);
-	for (uint64_t i = 0; rc && i < 1UL << order; i++)
-		(void)frame_release_allocation(f + i); /* back to the promise */
+	if (rc)
+		frames_return(d, f, order); /* back to the promise */
 	return rc;
 }
 

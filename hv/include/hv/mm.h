@@ -94,6 +94,11 @@ void frame_put(struct frame *f);
 /* Drop the owner's own reference once (balloon-out, destroy). false if it was already dropped. */
 bool frame_release_allocation(struct frame *f);
 /*
+ * The same for what alloc_frames(@d, @order) gave and nothing leads to yet. If @d, to which the caller has a reference, died meanwhile it has lost it already,
+ * and the frames may be somebody else's.
+ */
+void frames_return(struct domain *d, struct frame *f, unsigned order);
+/*
  * Drop the owner's reference of up to @max pages of @d, for preemptible teardown; how many, 0: none is left. Pages of ALLOC_NO_CHARGE
  * are not among them. Takes RANK_FRAMES inside.
  */
