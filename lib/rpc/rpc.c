@@ -66,18 +66,33 @@ static int try_connect(const char *path)
 	return rc;
 }
 
-/* The daemon's process: a session of its own, nothing of ours open. It says READY=1 to the socket in NOTIFY_SOCKET. */
-static _Noreturn void run_daemon(const char *notify)
+/* Everything of ours but @keep: a caller's pipe or lock would never be let go of. */
+static void close_others(int keep)
+{
+	if (keep > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, (unsigned)keep - 1, 0);
+	(void)close_range((unsigned)keep + 1, ~0u, 0);
+}
+
+/*
+ * The daemon's process: a session of its own, nothing of ours open but @end, in no directory that somebody may want to unmount. It says READY=1 to the
+ * socket in NOTIFY_SOCKET.
+ */
+static _Noreturn void run_daemon(const char *notify, int end)
 {
 	const char *program = getenv("HOSPESD");
-	int null = open("/dev/null", O_RDWR);
+	int null;
 
+	close_others(end);
+	null = open("/dev/null", O_RDWR);
 	setsid();
 	if (null >= 0) {
 		dup2(null, 0);
 		dup2(null, 1);
 		dup2(null, 2);
 	}
+	if (chdir("/"))
+		_exit(127);
 	setenv("NOTIFY_SOCKET", notify, 1);
 	if (program && *program)
 		execl(program, program, (char *)NULL);
@@ -137,7 +152,7 @@ static int start_daemon(struct problem *p)
 	if (child == 0) {
 		if (fork() == 0) {
 			fcntl(end[1], F_SETFD, 0);
-			run_daemon(notify);
+			run_daemon(notify, end[1]);
 		}
 		_exit(0);
 	}
@@ -157,6 +172,40 @@ static int start_daemon(struct problem *p)
 	return 0;
 }
 
+/* Is there a hospesd that may not listen yet? It holds the lock beside its socket from its first moment. */
+static bool is_locked(const char *path)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char *name = xasprintf("%s.lock", path);
+	int fd = open(name, O_RDWR | O_CLOEXEC);
+	bool yes = fd >= 0 && !fcntl(fd, F_GETLK, &l) && l.l_type != F_UNLCK;
+
+	if (fd >= 0)
+		close(fd);
+	free(name);
+	return yes;
+}
+
+/* A descriptor, or -1 with the problem. */
+static int start_and_connect(const char *path, struct problem *p)
+{
+	int64_t until = now_ms() + START_MS;
+	struct problem own;
+	int fd, rc;
+
+	problem_init(&own);
+	rc = start_daemon(&own);
+	fd = try_connect(path);
+	/* Ours ended, as somebody else has started one at the same time: that one will listen. */
+	while (fd < 0 && rc && is_locked(path) && now_ms() < until) {
+		poll(NULL, 0, 20);
+		fd = try_connect(path);
+	}
+	if (fd < 0 && rc)
+		*p = own;
+	return fd;
+}
+
 struct rpc *rpc_connect(bool start, struct problem *p)
 {
 	const char *path = socket_path();
@@ -164,9 +213,9 @@ struct rpc *rpc_connect(bool start, struct problem *p)
 	struct rpc *r;
 
 	if ((fd == -ENOENT || fd == -ECONNREFUSED) && start) {
-		if (start_daemon(p))
+		fd = start_and_connect(path, p);
+		if (fd < 0 && p->err)
 			return NULL;
-		fd = try_connect(path);
 	}
 	if (fd == -EACCES || fd == -EPERM) {
 		problem_set(p, -fd, "not-permitted", "hospesd", "run it as root", "%s may not be opened", path);
@@ -309,10 +358,45 @@ static struct json_object *lost(int rc, const char *method, struct problem *p)
 	return NULL;
 }
 
+/* JSON has no other bytes than those of UTF-8, and the daemon takes no other. */
+static int check_text(const char *text, const char *method, struct problem *p)
+{
+	struct json_tokener *t = json_tokener_new();
+	struct json_object *o;
+	size_t at, from;
+	int rc = 0;
+
+	if (!t)
+		abort();
+	json_tokener_set_flags(t, JSON_TOKENER_VALIDATE_UTF8);
+	o = json_tokener_parse_ex(t, text, (int)strlen(text) + 1);
+	if (json_tokener_get_error(t) == json_tokener_error_parse_utf8_string) {
+		at = json_tokener_get_parse_end(t);
+		from = at > 40 ? at - 40 : 0;
+		while (from < at && (text[from] & 0xc0) == 0x80) /* not in the middle of a character */
+			from++;
+		rc = problem_set(p, EILSEQ, "not-utf-8", method, "rename it, or write it in UTF-8",
+				 "a byte that is no UTF-8 comes after: %.*s", (int)(at - from), text + from);
+	}
+	json_object_put(o);
+	json_tokener_free(t);
+	return rc;
+}
+
+/* Is it the answer to that request, or one to a line that was not understood? There is but one under way. */
+static bool is_answer(struct json_object *message, int64_t own)
+{
+	struct json_object *id;
+
+	if (!json_object_object_get_ex(message, "id", &id))
+		return false;
+	return id ? json_object_get_int64(id) == own : json_object_object_get_ex(message, "error", NULL);
+}
+
 struct json_object *rpc_call(struct rpc *r, const char *method, struct json_object *params, int timeout_ms,
 			     rpc_notified *notified, void *arg, struct problem *p)
 {
-	struct json_object *request = json_object_new_object(), *message, *id, *v;
+	struct json_object *request = json_object_new_object(), *message, *v;
 	int64_t until = timeout_ms < 0 ? -1 : now_ms() + timeout_ms, own = ++r->next_id;
 	const char *text;
 	int rc;
@@ -323,6 +407,10 @@ struct json_object *rpc_call(struct rpc *r, const char *method, struct json_obje
 	if (params)
 		json_object_object_add(request, "params", params);
 	text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
+	if (check_text(text, method, p)) {
+		json_object_put(request);
+		return NULL;
+	}
 	rc = r->dead ? -EPIPE : send_all(r, text, strlen(text));
 	if (rc == 0)
 		rc = send_all(r, "\n", 1);
@@ -331,7 +419,7 @@ struct json_object *rpc_call(struct rpc *r, const char *method, struct json_obje
 		rc = read_message(r, until, &message);
 		if (rc)
 			break;
-		if (json_object_object_get_ex(message, "id", &id) && json_object_get_int64(id) == own) {
+		if (is_answer(message, own)) {
 			if (json_object_object_get_ex(message, "error", &v) && v) {
 				take_error(v, p);
 				v = NULL;

@@ -271,13 +271,57 @@ def test_progress():
         assert "\x1b" not in w.xl("create", w.file("three")).stderr
 
 
+def starter(w):
+    """What xl is to run in place of hospesd."""
+    run = w.folder / "hospesd.sh"
+    words = " ".join(f"'{o}'" for o in map(str, w.options) if o != "--foreground")
+    run.write_text(f"#!/bin/sh\nexec {(w.build / 'hospesd').resolve()} --foreground {words} 2>>{w.folder}/hospesd.log\n")
+    run.chmod(0o755)
+    return run
+
+
+def test_odd_bytes_and_paths():
+    """Bytes that JSON does not have are refused, with the place; a path of a kernel begins where xl was called."""
+    with XlWorld() as w:
+        for line in (b'extra = "x=caf\xe9"', b'disk = ["/srv/\xe4.img,raw,xvda,w"]', b'name = "\xff"'):
+            file = w.file("odd")
+            file.write_bytes(file.read_bytes() + line + b"\n")
+            r = subprocess.run([str(XL), "create", "-q", str(file)], env=w.env, capture_output=True, timeout=60)
+            assert r.returncode == 3 and b"(not-utf-8)" in r.stderr and b"next: " in r.stderr, r
+        file.write_bytes(w.file("odd").read_bytes() + '# caf\xe9\nextra = "x=caf\u00e9"\n'.encode("latin-1").replace(b"x=caf\xe9", "x=caf\u00e9".encode()))
+        good(w.xl("create", "-q", file))
+        relative = w.file("relative", 'kernel = "kernel"\nramdisk = "ramdisk"')
+        (w.folder / "ramdisk").write_bytes(bytes(4096))
+        r = subprocess.run([str(XL), "create", "-q", relative.name], env=w.env, capture_output=True, text=True, cwd=w.folder, timeout=60)
+        assert r.returncode == 0, r
+        kept = w.call("domain.config", domain="relative")["b_info"]
+        assert (kept["kernel"], kept["ramdisk"]) == (str(w.kernel), str(w.folder / "ramdisk")), kept
+
+
+def test_two_start_the_daemon():
+    """Several at the same time, and no daemon: one is started, and all are served by it. It keeps nothing of who started it."""
+    with XlWorld(start=False) as w:
+        env = dict(w.env, HOSPESD=str(starter(w)))
+        files = [w.file(f"d{i}") for i in range(4)]
+        end, theirs = os.pipe()
+        ps = [subprocess.Popen([str(XL), "create", "-q", str(f)], env=env, stderr=subprocess.PIPE, text=True, cwd=w.folder, pass_fds=[theirs]) for f in files]
+        os.close(theirs)
+        try:
+            assert [(p.communicate(timeout=60)[1], p.returncode) for p in ps] == [("", 0)] * len(ps), (w.folder / "hospesd.log").read_text()
+            assert os.read(end, 1) == b""  # the end of file: nobody has the other end
+            pid = w.client().call("daemon.status")["pid"]
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"
+            for i in range(len(files)):
+                good(w.xl("destroy", f"d{i}"))
+        finally:
+            os.close(end)
+            os.kill(w.client().call("daemon.status")["pid"], 15)
+
+
 def test_starts_the_daemon():
     """Nobody listens: xl starts hospesd, and says what is wrong when that cannot be."""
     with XlWorld(start=False) as w:
-        run = w.folder / "hospesd.sh"
-        words = " ".join(f"'{o}'" for o in map(str, w.options) if o != "--foreground")
-        run.write_text(f"#!/bin/sh\nexec {(w.build / 'hospesd').resolve()} --foreground {words} 2>>{w.folder}/hospesd.log\n")
-        run.chmod(0o755)
+        run = starter(w)
         r = w.xl("create", w.file("web"), env={"HOSPESD": "/nonexistent", "PATH": "/nonexistent"})
         assert r.returncode and "(no-daemon)" in r.stderr and "next: " in r.stderr, r
         r = w.xl("create", w.file("web"), env={"HOSPESD": str(run)})

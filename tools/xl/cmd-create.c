@@ -94,6 +94,29 @@ static void print_config(const struct domain_config *c)
 	json_object_put(o);
 }
 
+/* From where we are; hospesd is somewhere else. */
+static void make_absolute(char **path)
+{
+	char *dir, *old = *path;
+
+	if (!old || !*old || *old == '/')
+		return;
+	dir = getcwd(NULL, 0);
+	if (!dir) /* the directory is gone: whoever looks will find nothing */
+		return;
+	*path = xasprintf("%s/%s", dir, old);
+	free(dir);
+	free(old);
+}
+
+/* The configuration as hospesd gets it. */
+static struct json_object *config_to_send(struct domain_config *c)
+{
+	make_absolute(&c->kernel);
+	make_absolute(&c->ramdisk);
+	return domain_config_json(c);
+}
+
 static void print_timings(struct json_object *result)
 {
 	struct json_object *a, *step, *v;
@@ -193,7 +216,7 @@ static int make(const struct create *r, struct domain_config *c)
 	}
 	if (r->foreground && xl_events(on_event, &death))
 		return CREATE_FAILED;
-	json_object_object_add(params, "config", domain_config_json(c));
+	json_object_object_add(params, "config", config_to_send(c));
 	if (r->file) {
 		char *path = realpath(r->file, NULL);
 
@@ -306,7 +329,7 @@ int cmd_config_update(int argc, char **argv)
 		if (!xl_json())
 			printf("setting dom%u configuration\n", domid);
 		params = xl_domain_params(domid);
-		json_object_object_add(params, "config", domain_config_json(&c));
+		json_object_object_add(params, "config", config_to_send(&c));
 		result = xl_ask("domain.config_update", params, NULL);
 		json_object_put(result);
 		rc = result ? XL_OK : XL_FAILED;
