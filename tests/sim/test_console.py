@@ -131,6 +131,41 @@ def test_terminal_log_and_history():
         assert f"{g.domid} 0 alive 17 web" in w.listed()
 
 
+def test_odd_questions():
+    """Names other toolstacks give have blanks; a question may be about nobody."""
+    with Consoles() as w:
+        g = w.guest("my vm 7")
+        w.say(g, b"hello")
+        w.until("the log", lambda: w.log(g) == b"hello")
+        assert w.history("my vm 7 0") == b"hello"
+        assert w.history("my vm 7") == "error nothing is kept of console 7 of a domain 'my vm'"
+        assert w.history("") == "error nothing is kept of console 0 of a domain ''"
+
+
+def test_no_room():
+    """The history's room is there before it is needed, or it is kept in memory: a full file system ends nothing."""
+    with Consoles() as w:
+        g = w.guest("first")
+        file = w.folder / "history" / f"{g.domid}.0"
+        assert file.stat().st_blocks * 512 >= file.stat().st_size > 64 << 10
+        w.consoled.kill(signal.SIGTERM)
+        small = w.folder / "small"
+        small.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "none", small], capture_output=True).returncode:
+            raise tap.Skip("nothing can be mounted here")
+        try:
+            w.consoled.args[w.consoled.args.index(str(w.folder / "history"))] = str(small)
+            w.consoled.start()
+            g = w.guest("second")
+            text = bytes(range(32, 127)) * 700
+            w.say(g, text)
+            w.until("the log", lambda: w.log(g) == text)
+            assert w.history("second") == text[-(64 << 10):]
+            w.consoled.stop()
+        finally:
+            subprocess.run(["umount", "-l", small], check=True)
+
+
 def test_prints_and_dies():
     """All in one tick, without even telling of it: nothing is lost."""
     with Consoles() as w:

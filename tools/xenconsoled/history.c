@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "die.h"
+#include "options.h"
 #include "ring.h"
 
 #define MAGIC 0x31485343534f4800ull
@@ -107,8 +108,11 @@ static struct history *create(const char *path, const struct history_id *id)
 	if (path) {
 		unlink(path);
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd >= 0 && ftruncate(fd, (off_t)(HEADER + setup.size))) {
+		/* All of it now: where there is no room left, the first write to the mapping would end the daemon. */
+		if (fd >= 0 && posix_fallocate(fd, 0, (off_t)(HEADER + setup.size))) {
+			notice("no room for %s: what this domain says is kept in memory alone", path);
 			close(fd);
+			unlink(path);
 			fd = -1;
 		}
 	}

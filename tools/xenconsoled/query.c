@@ -40,25 +40,40 @@ static void leave(struct asker *a)
 		loop_want(&query.listener, LOOP_IN);
 }
 
+/* "NAME" or "NAME NUMBER", to its parts. Other toolstacks give names that have blanks. */
+static const char *console_of(char *words, unsigned *nr)
+{
+	char *last = strrchr(words, ' ');
+
+	*nr = 0;
+	if (!last || !last[1] || last[1 + strspn(last + 1, "0123456789")])
+		return words;
+	*nr = (unsigned)strtoul(last + 1, NULL, 10);
+	*last = '\0';
+	return words;
+}
+
 static void answer(struct asker *a)
 {
 	struct text out = { 0 };
-	char who[LINE];
-	unsigned nr = 0;
+	const char *who = NULL;
+	unsigned nr;
 	bool ok = true;
 
-	if (!strcmp(a->line, "list"))
+	if (!strcmp(a->line, "list")) {
 		domain_list(&out);
-	else if (!strcmp(a->line, "version"))
+	} else if (!strcmp(a->line, "version")) {
 		text_add(&out, "1\n");
-	else if (sscanf(a->line, "log %255s %u", who, &nr) >= 1)
+	} else if (!strncmp(a->line, "log ", 4)) {
+		who = console_of(a->line + 4, &nr);
 		ok = domain_history(who, nr, &out);
-	else
+	} else {
 		ok = false;
+	}
 	if (ok) {
 		text_printf(&a->answer, "ok %zu\n", out.len);
 		text_add_bytes(&a->answer, out.s ? out.s : "", out.len);
-	} else if (!strncmp(a->line, "log ", 4)) {
+	} else if (who) {
 		text_printf(&a->answer, "error nothing is kept of console %u of a domain '%s'\n", nr, who);
 	} else {
 		text_add(&a->answer, "error not understood\n");
