@@ -2,7 +2,7 @@
 HOST_SRCS := $(sort $(shell find hv/core hv/mm hv/sched hv/lib hv/launch hv/arch/host -name '*.c')) \
              $(sort $(shell find hv/boot -name 'multiboot*.c')) hv/boot/pvh.c \
              $(sort $(shell find hv/arch/x86/emul -name '*.c')) $(wildcard hv/arch/x86/policy.c hv/arch/x86/policy_serial.c hv/arch/x86/domctl_x86.c hv/arch/x86/sysctl_x86.c hv/arch/x86/hvm/vcpu_check.c hv/arch/x86/hvm/vlapic.c hv/arch/x86/hvm/vioapic.c hv/drivers/acpi_parse.c) \
-             $(addprefix hv/arch/x86/hvm/vpci_,config.c header.c map.c msi.c msix.c) hv/drivers/pci_scan.c hv/drivers/pci_msi_regs.c $(wildcard hv/drivers/iommu/*.c)
+             $(addprefix hv/arch/x86/hvm/vlapic_,regs.c state.c) $(addprefix hv/arch/x86/hvm/vpci_,config.c header.c map.c msi.c msix.c) hv/drivers/pci_scan.c hv/drivers/pci_msi_regs.c $(wildcard hv/drivers/iommu/*.c)
 # libc has these already.
 HOST_SRCS := $(filter-out hv/lib/string.c hv/lib/printf.c,$(HOST_SRCS))
 HOST_OBJS := $(HOST_SRCS:%.c=$(BUILD)/host/%.o)

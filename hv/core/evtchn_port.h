@@ -132,6 +132,23 @@ static inline void ports_unlock_both(struct port *a, struct port *b)
 	spin_unlock(&b->lock);
 }
 
+/* evtchn_ports.c. Errors of opening: -ENODEV @d is dying, -ENOSPC no port is left, -ENOMEM. */
+/* Bind a new port of @ld to unbound port @rport of @rd. Also -EINVAL: it is not open to @ld. */
+int evtchn_bind_interdomain(struct domain *ld, struct domain *rd, evtchn_port_t rport, evtchn_port_t *lport) must_check;
+/* Bind a port of @d to @virq on vCPU @id. Also -EINVAL bad VIRQ or a global one not on vCPU 0, -ENOENT no such vCPU, -EEXIST bound already. */
+int evtchn_bind_virq(struct domain *d, uint32_t virq, uint32_t id, evtchn_port_t *port) must_check;
+/* A port of @d that interrupts its own vCPU @id. Also -ENOENT no such vCPU. */
+int evtchn_bind_ipi(struct domain *d, uint32_t id, evtchn_port_t *port) must_check;
+/* Notify vCPU @id for @port of @d from now on. -ENOENT no such vCPU; -EINVAL for a port whose vCPU is part of what it is. */
+int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, uint32_t id) must_check;
+/* Close @p of @d. @force: Hospes' own ends too. -EINVAL if it is not open, -EAGAIN if the guest keeps changing it meanwhile. */
+int evtchn_port_close(struct domain *d, struct port *p, bool force) must_check;
+/* Close ports of @d from *@next on, keeping the progress there. -ERESTART when it is time for others. */
+int evtchn_close_all(struct domain *d, unsigned *next, bool force) must_check;
+
+/* evtchn_control.c: an operation of hypercall 32 that is neither send nor unmask. */
+long evtchn_control_op(struct vcpu *v, uint32_t cmd, uint64_t arg);
+
 /* The upcall flag of @v goes up; tell the vCPU if it was down. */
 void evtchn_mark_upcall(struct vcpu *v);
 /* Wake vCPUs of @d that poll @port. */

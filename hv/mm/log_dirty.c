@@ -1,5 +1,5 @@
 /*
- * Which pages of a domain were written: the bitmaps behind logging, and reading them. How writes are noticed is p2m.c's affair.
+ * Which pages of a domain were written: the bitmaps behind logging, and reading them. How writes are noticed is p2m_protect.c's affair.
  *
  * A clean takes the whole bitmap away at once and arms write protection, both under the map's lock, so that a write is either in what was taken or
  * faults again. It then hands out what it took, in slices. Whatever was not handed out goes back in the end.

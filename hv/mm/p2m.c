@@ -7,11 +7,6 @@
  * Tables leave the map when a superpage takes their place. They are freed after the flush at the end of the batch, since
  * processors cache pointers to tables too (AMD APM vol. 2, 15.25); walks by other CPUs notice that p2m->retired moved and start over before
  * they use anything they read from such a page.
- *
- * Logging of dirty pages is switched, and cleaned, in O(1): the entries of the top table lose the right to write. A write fault gives it
- * back to the one entry in its way after taking it from the 512 entries below, down to the page, which alone is logged and
- * becomes writable. A leaf that waits for its first write is of type P2M_RAM_LOGDIRTY; whatever lies below a protected entry
- * waits too, whatever it says. Nobody else needs to know: lookups answer P2M_RAM_RW.
  */
 #include "hv/p2m.h"
 
@@ -21,56 +16,11 @@
 #include "hv/printk.h"
 #include "hv/string.h"
 #include "hv/trace.h"
+#include "p2m_table.h"
 
-#define LEVEL_BITS 9u
-#define GFN_BITS (LEVEL_BITS * P2M_LEVELS)
-#define TOP_LEVEL (P2M_LEVELS - 1)
 /* Table pages a domain may have besides one for each so many of its pages. */
 #define FREE_TABLES 256u
 #define PAGES_PER_TABLE 64u
-/* Entries a slice of teardown looks at. */
-#define TEARDOWN_SLICE 4096u
-/* Foreign pages it lets go. */
-#define TEARDOWN_PUTS 64u
-
-typedef uint64_t pte_t;
-
-static pte_t *table_va(mfn_t m)
-{
-	return mfn_to_virt(m);
-}
-
-static unsigned table_index(gfn_t g, unsigned level)
-{
-	return (g.v >> (level * LEVEL_BITS)) % P2M_ENTRIES;
-}
-
-/* Frames one entry of @level covers. */
-static uint64_t level_span(unsigned level)
-{
-	return 1UL << (level * LEVEL_BITS);
-}
-
-/* What readers of the map call an entry of type @t. */
-static enum p2m_type plain_type(enum p2m_type t)
-{
-	return t == P2M_RAM_LOGDIRTY ? P2M_RAM_RW : t;
-}
-
-static bool gfn_in_range(gfn_t g)
-{
-	return g.v >> GFN_BITS == 0;
-}
-
-static pte_t pte_read(const pte_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-static void pte_write(pte_t *p, pte_t v)
-{
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);
-}
 
 /* Tables ---------------------------------------------------------------------------------------- */
 
@@ -89,7 +39,7 @@ static mfn_t table_alloc(struct p2m *p)
 }
 
 /* The table is linked nowhere any more: free it, and all below it, when the batch has flushed. */
-static void table_retire(struct p2m_batch *b, mfn_t m, unsigned level)
+void p2m_table_retire(struct p2m_batch *b, mfn_t m, unsigned level)
 {
 	struct frame *f = mfn_to_frame(m);
 
@@ -97,7 +47,7 @@ static void table_retire(struct p2m_batch *b, mfn_t m, unsigned level)
 		struct arch_p2m_entry e = arch_p2m_decode(table_va(m)[i], level);
 
 		if (e.is_table)
-			table_retire(b, e.mfn, level - 1);
+			p2m_table_retire(b, e.mfn, level - 1);
 	}
 	f->next = b->tables;
 	b->tables = (uint32_t)m.v;
@@ -221,19 +171,6 @@ struct p2m_batch p2m_begin(struct domain *d)
 	return (struct p2m_batch){ .p2m = &d->p2m };
 }
 
-/* Tell who follows the map that [@g, @g + 2^@order) changed. */
-static void listeners_changed(struct p2m_batch *b, gfn_t g, mfn_t m, unsigned order, enum p2m_type type)
-{
-	struct list *pos;
-
-	b->changed = true;
-	list_for_each(pos, &b->p2m->listeners) {
-		struct p2m_listener *l = container_of(pos, struct p2m_listener, list);
-
-		l->changed(l, g, m, order, plain_type(type));
-	}
-}
-
 static void listeners_flush(struct p2m_batch *b)
 {
 	struct list *pos;
@@ -266,7 +203,7 @@ void p2m_end(struct p2m_batch *b)
 }
 
 /* Split the leaf (or hole) @pte of @level into a table of the same translations and link it. -ENOMEM. */
-static int split(struct p2m *p, pte_t *pte, unsigned level)
+int p2m_split(struct p2m *p, pte_t *pte, unsigned level)
 {
 	struct arch_p2m_entry e = arch_p2m_decode(*pte, level);
 	mfn_t table = table_alloc(p);
@@ -295,7 +232,7 @@ static pte_t *entry_at(struct p2m_batch *b, gfn_t g, unsigned level, bool make)
 			return pte;
 		e = arch_p2m_decode(*pte, l);
 		if (!e.is_table) {
-			if (!make || split(b->p2m, pte, l))
+			if (!make || p2m_split(b->p2m, pte, l))
 				return NULL;
 			/* The translation is the same, but the processor may hold the large one: it goes with the flush. */
 			b->flush |= e.type != P2M_INVALID;
@@ -344,7 +281,7 @@ static bool table_uniform(const pte_t *t, unsigned level, unsigned changed, bool
 }
 
 /* Fold uniform tables around @g into larger entries, beginning with the table that holds entries of @level. */
-static void combine(struct p2m_batch *b, gfn_t g, unsigned level, bool empty_too)
+void p2m_combine(struct p2m_batch *b, gfn_t g, unsigned level, bool empty_too)
 {
 	for (; level < TOP_LEVEL; level++) {
 		pte_t *up = entry_at(b, g, level + 1, false), whole;
@@ -361,7 +298,7 @@ static void combine(struct p2m_batch *b, gfn_t g, unsigned level, bool empty_too
 		if (e.protected && arch_p2m_decode(whole, level + 1).type == P2M_RAM_RW)
 			whole = arch_p2m_leaf(arch_p2m_decode(whole, level + 1).mfn, P2M_RAM_LOGDIRTY, level + 1);
 		pte_write(up, whole);
-		table_retire(b, e.mfn, level);
+		p2m_table_retire(b, e.mfn, level);
 	}
 }
 
@@ -414,7 +351,7 @@ static void set_entry(struct p2m_batch *b, gfn_t g, mfn_t m, enum p2m_type type,
 	pte_write(pte, new);
 	listeners_changed(b, g, type == P2M_INVALID ? INVALID_MFN : m, level * LEVEL_BITS, type);
 	if (old.is_table)
-		table_retire(b, old.mfn, level - 1);
+		p2m_table_retire(b, old.mfn, level - 1);
 }
 
 /* Is the region of @level around @g a hole already, so that unmapping needs no table? */
@@ -443,8 +380,8 @@ static int set_prepare(struct p2m_batch *b, gfn_t g, mfn_t m, uint64_t nr, enum 
 		    !entry_at(b, gfn_add(g, i), level, true)) {
 			/* Each table of the path may be new; those before it in the range share it or are full paths. */
 			for (uint64_t done = 0; done <= i; done += P2M_ENTRIES)
-				combine(b, gfn_add(g, done), 0, true);
-			combine(b, gfn_add(g, i), 0, true);
+				p2m_combine(b, gfn_add(g, done), 0, true);
+			p2m_combine(b, gfn_add(g, i), 0, true);
 			return -ENOMEM;
 		}
 		i += level_span(level);
@@ -462,7 +399,7 @@ static void set_commit(struct p2m_batch *b, gfn_t g, mfn_t m, uint64_t nr, enum 
 		i += level_span(level);
 		/* Once for each table, when the range leaves it. */
 		if (type != P2M_INVALID && (i >= nr || table_index(gfn_add(g, i), level) == 0))
-			combine(b, at, level, false);
+			p2m_combine(b, at, level, false);
 	}
 	if (read_once(b->p2m->log.on))
 		log_dirty_set(b->p2m->domain, g, nr);
@@ -609,105 +546,7 @@ int p2m_depopulate(struct domain *d, gfn_t g)
 	return rc;
 }
 
-/* Write protection --------------------------------------------------------------------------------------- */
-
-/* Take the right to write from all entries of @table, which hold what @level says. */
-static void protect_table(mfn_t table, unsigned level)
-{
-	pte_t *t = table_va(table);
-
-	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
-		struct arch_p2m_entry e = arch_p2m_decode(t[i], level);
-
-		if (e.is_table && !e.protected)
-			pte_write(&t[i], arch_p2m_table(e.mfn, true));
-		else if (!e.is_table && e.type == P2M_RAM_RW)
-			pte_write(&t[i], arch_p2m_leaf(e.mfn, P2M_RAM_LOGDIRTY, level));
-	}
-}
-
-/* See p2m.h. */
-void p2m_write_protect(struct p2m *p)
-{
-	ASSERT(spin_is_mine(&p->lock));
-	if (mfn_valid_value(p->root))
-		protect_table(p->root, TOP_LEVEL);
-}
-
-/* Nothing is logged any more: give the leaves of a whole table back what they waited for, and fold it if that makes it uniform. */
-static void unprotect_leaves(struct p2m_batch *b, mfn_t table, gfn_t g, unsigned level)
-{
-	pte_t *t = table_va(table);
-
-	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
-		struct arch_p2m_entry e = arch_p2m_decode(t[i], level);
-
-		if (!e.is_table && e.type == P2M_RAM_LOGDIRTY)
-			pte_write(&t[i], arch_p2m_leaf(e.mfn, P2M_RAM_RW, level));
-	}
-	combine(b, g, level, false);
-}
-
-/* The leaf at @pte waits for a write, which is here: log it and let it through. false: it became a table, look there. */
-static bool first_write(struct p2m_batch *b, pte_t *pte, gfn_t g, unsigned level)
-{
-	struct arch_p2m_entry e = arch_p2m_decode(*pte, level);
-	uint64_t span = level_span(level);
-
-	/* A large page is logged in small ones, or as a whole where there is no memory to split it. */
-	if (level > 0 && split(b->p2m, pte, level) == 0) {
-		b->flush = true;
-		return false;
-	}
-	log_dirty_set(b->p2m->domain, gfn(g.v & ~(span - 1)), span);
-	pte_write(pte, arch_p2m_leaf(e.mfn, P2M_RAM_RW, level));
-	return true;
-}
-
-/*
- * See p2m.h. Giving a right needs no flush: a processor that still holds the old entry faults once more, which drops it, and
- * finds everything done.
- */
-bool p2m_write_fault(struct domain *d, gfn_t g)
-{
-	struct p2m *p = &d->p2m;
-	struct p2m_batch b;
-	mfn_t table;
-	bool writable = false;
-
-	if (!gfn_in_range(g))
-		return false;
-	b = p2m_begin(d);
-	table = p->root;
-	for (unsigned l = TOP_LEVEL; mfn_valid_value(table); l--) {
-		pte_t *pte = &table_va(table)[table_index(g, l)];
-		struct arch_p2m_entry e = arch_p2m_decode(*pte, l);
-
-		if (!e.is_table && e.type == P2M_RAM_LOGDIRTY) {
-			if (!p->log.on) {
-				unprotect_leaves(&b, table, g, l);
-				writable = true;
-				break;
-			}
-			writable = first_write(&b, pte, g, l);
-			if (writable)
-				break;
-			e = arch_p2m_decode(*pte, l);
-		}
-		if (!e.is_table) {
-			writable = p2m_type_writable(e.type) || e.type == P2M_MMIO_DIRECT;
-			break;
-		}
-		if (e.protected) {
-			if (p->log.on)
-				protect_table(e.mfn, l - 1);
-			pte_write(pte, arch_p2m_table(e.mfn, false));
-		}
-		table = e.mfn;
-	}
-	p2m_end(&b);
-	return writable;
-}
+/* Copies -------------------------------------------------------------------------------------------------- */
 
 /* See p2m.h. */
 void p2m_mark_dirty(struct domain *d, gfn_t g)
@@ -715,133 +554,6 @@ void p2m_mark_dirty(struct domain *d, gfn_t g)
 	if (unlikely(__atomic_load_n(&d->p2m.log.on, __ATOMIC_SEQ_CST)))
 		log_dirty_set(d, g, 1);
 }
-
-/* Listeners ---------------------------------------------------------------------------------------------- */
-
-static void tell_table(struct p2m_batch *b, struct p2m_listener *l, mfn_t table, gfn_t g, unsigned level)
-{
-	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
-		struct arch_p2m_entry e = arch_p2m_decode(table_va(table)[i], level);
-		gfn_t at = gfn_add(g, i * level_span(level));
-
-		if (e.is_table)
-			tell_table(b, l, e.mfn, at, level - 1);
-		else if (e.type != P2M_INVALID)
-			l->changed(l, at, e.mfn, level * LEVEL_BITS, plain_type(e.type));
-	}
-}
-
-/* See p2m.h. */
-void p2m_listen(struct domain *d, struct p2m_listener *l)
-{
-	struct p2m_batch b = p2m_begin(d);
-
-	list_add_tail(&d->p2m.listeners, &l->list);
-	if (mfn_valid_value(d->p2m.root))
-		tell_table(&b, l, d->p2m.root, gfn(0), TOP_LEVEL);
-	l->flush(l, false);
-	p2m_end(&b);
-}
-
-/* See p2m.h. @l hears nothing any more; undoing what it holds is its own affair. */
-void p2m_unlisten(struct domain *d, struct p2m_listener *l)
-{
-	struct p2m_batch b = p2m_begin(d);
-
-	list_del(&l->list);
-	p2m_end(&b);
-}
-
-/* See p2m.h. */
-uint64_t p2m_table_pages(struct domain *d)
-{
-	struct list *pos;
-	uint64_t n;
-
-	spin_lock(&d->p2m.lock);
-	n = d->p2m.nr_tables;
-	list_for_each(pos, &d->p2m.listeners) {
-		n += container_of(pos, struct p2m_listener, list)->tables;
-	}
-	spin_unlock(&d->p2m.lock);
-	return n;
-}
-
-/* See p2m.h. */
-bool p2m_is_followed(const struct domain *d)
-{
-	return read_once(d->p2m.listeners.next) != &d->p2m.listeners;
-}
-
-/* Teardown ----------------------------------------------------------------------------------------------- */
-
-/* What one slice of teardown may do, and the references it drops when listeners have let go of the pages. */
-struct teardown {
-	unsigned budget, nr_puts;
-	struct frame *put[TEARDOWN_PUTS];
-};
-
-/* Empty a table of entries of @level as far as the budget reaches; true when nothing is left in it. */
-static bool table_empty(struct p2m_batch *b, mfn_t table, gfn_t g, unsigned level, struct teardown *td)
-{
-	pte_t *t = table_va(table);
-
-	for (unsigned i = 0; i < P2M_ENTRIES; i++) {
-		gfn_t at = gfn_add(g, i * level_span(level));
-		struct arch_p2m_entry e;
-
-		if (t[i] == 0)
-			continue;
-		if (td->budget == 0 || td->nr_puts == TEARDOWN_PUTS)
-			return false;
-		td->budget--;
-		e = arch_p2m_decode(t[i], level);
-		if (e.is_table && !table_empty(b, e.mfn, at, level - 1, td))
-			return false;
-		pte_write(&t[i], 0);
-		if (e.is_table) {
-			table_retire(b, e.mfn, 0); /* its own entries are gone */
-			continue;
-		}
-		b->narrowed = true;
-		listeners_changed(b, at, INVALID_MFN, level * LEVEL_BITS, P2M_INVALID);
-		if (e.type == P2M_FOREIGN)
-			td->put[td->nr_puts++] = mfn_to_frame(e.mfn);
-	}
-	return true;
-}
-
-/*
- * See p2m.h. The domain is dying and none of its vCPUs runs again, so no CPU can use a translation between its removal and
- * the flush. The domain's own pages are dropped through its page list afterwards.
- */
-int p2m_teardown(struct domain *d)
-{
-	struct teardown td = { .budget = TEARDOWN_SLICE };
-	struct p2m_batch b;
-	mfn_t root;
-	bool done = true;
-	int rc = p2m_log_dirty_disable(d);
-
-	if (rc)
-		return rc;
-	b = p2m_begin(d);
-	root = b.p2m->root;
-	if (mfn_valid_value(root)) {
-		b.flush = true;
-		done = table_empty(&b, root, gfn(0), TOP_LEVEL, &td);
-		if (done) {
-			__atomic_store_n(&b.p2m->root.v, INVALID_MFN.v, __ATOMIC_RELEASE);
-			table_retire(&b, root, 0);
-		}
-	}
-	p2m_end(&b);
-	while (td.nr_puts)
-		frame_put(td.put[--td.nr_puts]);
-	return done ? 0 : -ERESTART;
-}
-
-/* Copies -------------------------------------------------------------------------------------------------- */
 
 static int copy_gpa(struct domain *d, uint64_t gpa, void *buf, size_t len, bool write)
 {

@@ -1,4 +1,4 @@
-/* Event channels. hv/core/evtchn.c (ports and states), hv/core/evtchn_2l.c (2-level bitmaps). */
+/* Event channels. hv/core/evtchn.c sends, evtchn_ports.c opens and closes, evtchn_2l.c and evtchn_fifo.c are the two ways of telling the guest. */
 #ifndef HV_EVTCHN_H
 #define HV_EVTCHN_H
 

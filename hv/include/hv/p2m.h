@@ -151,7 +151,7 @@ int p2m_log_dirty_clean(struct domain *d, uint64_t *pos, uint64_t pages, log_dir
 
 /* log_dirty.c: set the bits of [@g, @g + @nr). Locks below RANK_LOG_DIRTY may be held. */
 void log_dirty_set(struct domain *d, gfn_t g, uint64_t nr);
-/* p2m.c: write-protect everything at once. The lock is held; the caller flushes before letting go of it. */
+/* p2m_protect.c: write-protect everything at once. The lock is held; the caller flushes before letting go of it. */
 void p2m_write_protect(struct p2m *p);
 /*
  * Hospes wrote, or will write, to @g. p2m_get_frame(write) calls it; whoever writes later calls it once more after
