@@ -2,10 +2,12 @@
 """Back ends in a driver domain: its records, and its death and next life under front ends that go on."""
 import signal
 import sys
+import threading
 
 import tap
 from lives import Lives, Problem
 from sim import REBOOT
+from world import Store
 
 
 def backs(w, domid):
@@ -126,6 +128,33 @@ def test_next_life():
         w.end()
         w.call("domain.destroy", domain="drv")
         assert set(w.leftovers()) <= {"hospes"}, w.leftovers()
+
+
+def test_restless_guest():
+    """A guest that makes and removes nodes without end where its front ends write keeps no driver domain from its next life."""
+    with Drivers() as w:
+        w.connect()
+        stop = threading.Event()
+
+        def restless():
+            s = Store(w.env["XENSTORED_PATH"])
+            front = s.read(w.paths()[0] + "/frontend")
+            while not stop.is_set():
+                for i in range(8):
+                    s.write(f"{front}/restless/{i}/{i}", "x")
+                s.rm(f"{front}/restless")
+            s.close()
+        guest = threading.Thread(target=restless)
+        guest.start()
+        try:
+            for _ in range(8):
+                w.call("domain.destroy", domain="drv")
+                assert w.driver() == w.drv
+                assert all(w.store.tree(p)["/state"] == "1" for p in w.paths())
+        finally:
+            stop.set()
+            guest.join()
+        w.end()
 
 
 def test_others_get_other_numbers():

@@ -13,6 +13,8 @@
 #include "store/wire.h"
 #include "xs.h"
 
+#define SHARE_TRIES 5
+
 struct driver {
 	struct driver *next;
 	uint32_t id;
@@ -99,6 +101,7 @@ struct front {
 	struct rejoin *r;
 	uint32_t domid;
 	char *path;
+	unsigned tries;
 };
 
 static void joined(void *arg, int err, const char *body, size_t len)
@@ -134,28 +137,57 @@ static void one_read(struct rejoin *r, int err)
 		op_store_ok(op, err, "the devices it served");
 }
 
-/* The nodes a front end wrote were made for the eyes of the last life. */
-static void share(struct front *f, const struct xs_node *n, const char *path)
+/*
+ * The nodes a front end wrote were made for the eyes of the last life. The directory is the guest's, which may change it at any time: so each front end has a
+ * transaction of its own, and one that comes to nothing is the loss of that guest alone.
+ */
+static void share(const struct front *f, struct xs_batch *b, const struct xs_node *n, const char *path)
 {
 	char perms[32];
 	snprintf(perms, sizeof(perms), "n%u r%u", f->domid, f->r->op->dom->id);
-	xs_batch_perms(f->r->batch, perms, "%s", path);
+	xs_batch_perms(b, perms, "%s", path);
 	for (n = n->children; n; n = n->next) {
 		char *child = xasprintf("%s/%s", path, n->name);
-		share(f, n, child);
+		share(f, b, n, child);
 		free(child);
 	}
+}
+
+static void front_over(struct front *f, int err)
+{
+	if (err && err != EIO && err != ENOENT)
+		dom_log(f->r->op->dom, "cannot read what domain %u wrote in %s: %s", f->domid, f->path, strerror(err));
+	one_read(f->r, err == EIO ? EIO : 0);
+	free(f->path);
+	free(f);
+}
+
+static void got_front(void *arg, int err, struct xs_node *root);
+
+static void shared(void *arg, int err, const char *body, size_t len)
+{
+	struct front *f = arg;
+	(void)body;
+	(void)len;
+	/* A node may have gone since it was read. */
+	if (err == ENOENT && f->tries++ < SHARE_TRIES)
+		xs_read_tree(f->path, got_front, f);
+	else
+		front_over(f, err);
 }
 
 static void got_front(void *arg, int err, struct xs_node *root)
 {
 	struct front *f = arg;
-	if (root)
-		share(f, root, f->path);
+	struct xs_batch *b;
+	if (!root) {
+		front_over(f, err);
+		return;
+	}
+	b = xs_batch_new();
+	share(f, b, root, f->path);
 	xs_node_free(root);
-	one_read(f->r, err);
-	free(f->path);
-	free(f);
+	xs_batch_commit(b, shared, f);
 }
 
 /* The back end's directory as it was published first; libxl's record keeps a copy of each node. */
