@@ -589,6 +589,7 @@ def test_lock_file():
             making = [w.rpc.send("domain.create", config=w.config(name)) for name in ("two", "three", "four")]
             while w.call("daemon.status")["pending"] != [{"domid": None, "operation": "create", "step": "lock"}] * 3:
                 pass
+            fails("name-taken", w.call, "domain.rename", domain="one", name="two")  # or there would be two of them
             w.call("domain.destroy", domain="four")
             fails("domain-destroyed", w.rpc.wait, making.pop())
             assert any(p["request"] == making[0] and "another xl" in p["step"] for p in w.rpc.progress), w.rpc.progress
@@ -611,6 +612,11 @@ def test_lock_file():
             w.hospesd.process.send_signal(signal.SIGCONT)
             w.rpc.wait(making)
             w.call("domain.destroy", domain="five")
+        (w.folder / "lock/link").symlink_to(w.folder / "elsewhere")
+        (w.folder / "xl.conf").write_text(f'lockfile = "{w.folder}/lock/link"\n')
+        w.again()
+        fails("cannot-lock", w.call, "domain.create", config=w.config("five"))
+        assert not (w.folder / "elsewhere").exists()
         (w.folder / "xl.conf").write_text('lockfile = "/proc/nowhere/xl"\n')
         w.again()
         p = fails("cannot-lock", w.call, "domain.create", config=w.config("five"))

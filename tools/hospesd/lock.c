@@ -35,7 +35,8 @@ static void make_directories(const char *file)
 static int open_file(struct problem *p)
 {
 	make_directories(settings->lock_file);
-	lock.fd = open(settings->lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	/* Everybody may write where it lies: what is made there must not be somebody else's choice. */
+	lock.fd = open(settings->lock_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock.fd >= 0)
 		return 0;
 	return problem_set(p, errno, "cannot-lock", "lock", "make its directory, or set lockfile in /etc/xen/xl.conf",

@@ -203,6 +203,7 @@ static void renamed(void *arg, int err, const char *body, size_t len)
 
 static void domain_rename(struct caller *caller, struct json_object *params)
 {
+	static const uint8_t none[16];
 	struct dom *d = living(caller, params), *other;
 	const char *name = arg_string(params, "name");
 	struct problem p;
@@ -220,6 +221,12 @@ static void domain_rename(struct caller *caller, struct json_object *params)
 	if (other && other != d) {
 		problem_set(&p, EEXIST, "name-taken", "name", "choose another name",
 			    "domain %u has the name '%s' already", other->id, name);
+		refuse(caller, d, &p);
+		return;
+	}
+	if (create_under_way(name, none)) {
+		problem_set(&p, EEXIST, "name-taken", "name", "choose another name",
+			    "a domain with the name '%s' is being created", name);
 		refuse(caller, d, &p);
 		return;
 	}
