@@ -3,6 +3,7 @@
 
 #include "asm/cpu.h"
 #include "asm/cpuid.h"
+#include "hv/pcpu.h"
 
 #define CPUID_1_EDX_CLFSH (1u << 19)
 
@@ -30,4 +31,16 @@ void arch_cache_flush(const void *p, size_t len)
 	for (at = (uint64_t)p & ~(uint64_t)(cache.line - 1); at < end; at += cache.line)
 		asm volatile("clflush (%0)" : : "r"(at) : "memory");
 	asm volatile("mfence" : : : "memory");
+}
+
+static void write_back(void *unused)
+{
+	wbinvd();
+}
+
+/* See asm/iommu.h. */
+void arch_cache_flush_all(void)
+{
+	smp_call(cpu_online(), write_back, NULL);
+	wbinvd();
 }

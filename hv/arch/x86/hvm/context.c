@@ -12,6 +12,8 @@
 #include "hvm_params.h"
 #include "policy.h"
 
+#define GUEST_PHYS_BITS 48 /* what a map of four levels reaches, even where the machine has more */
+
 static struct {
 	struct cpu_policy host, max; /* of this machine; valid once ready */
 	bool ready;
@@ -29,6 +31,7 @@ static const struct cpu_policy *policy_max(void)
 {
 	struct policy_caps caps = { .xsave = hvm_xcr0_mask(),
 				    .rdtscp = cpu_features.rdtscp,
+				    .max_phys_bits = GUEST_PHYS_BITS,
 				    .xcr0_mask = hvm_xcr0_mask() };
 
 	if (machine.ready)

@@ -1,4 +1,5 @@
 /* Exits that mean the same on every back end: CPUID, HLT, hypercalls and the instructions a guest does not get. */
+#include "asm/iommu.h"
 #include "asm/time.h"
 #include "hv/arch.h"
 #include "hv/errno.h"
@@ -105,13 +106,19 @@ void hvm_exit_xsetbv(struct vcpu *v)
 	insn_done(v, len);
 }
 
-/* No guest has a device that bypasses the caches: nothing to write back. */
+/*
+ * Only who drives the machine has devices that bypass the caches. Its lines may be on any CPU a vCPU of it has run on. INVD writes back too: what it may
+ * throw away is not the guest's alone.
+ */
 void hvm_exit_cache(struct vcpu *v, enum known_insn k)
 {
 	unsigned len = insn_length(v, k);
 
-	if (len)
-		insn_done(v, len);
+	if (!len)
+		return;
+	if (v->domain->arch.hwdom)
+		arch_cache_flush_all();
+	insn_done(v, len);
 }
 
 /* No performance counters. */

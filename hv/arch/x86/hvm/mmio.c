@@ -106,7 +106,9 @@ static void emulate(struct vcpu *v, uint64_t gpa)
 	for (unsigned s = SEG_ES; s <= SEG_GS; s++)
 		segs[s] = virt->get_segment(v, (enum seg_name)s);
 	rc = mmio_emulate(&insn, &v->arch.regs, segs, &ops, v);
-	if (rc == -EOPNOTSUPP)
+	if (rc == -EOPNOTSUPP && virt->get_cpl(v) == 3)
+		hvm_inject_ud(v); /* a process that maps a device: its kernel deals with it */
+	else if (rc == -EOPNOTSUPP)
 		domain_crash(v->domain, "vCPU %u: cannot emulate opcode %#x (map %u) at rip %lx on address %#lx", v->id,
 			     insn.opcode, insn.map, rip, gpa);
 	else if (!rc && v->arch.regs.rip != rip)
@@ -163,6 +165,10 @@ void hvm_exit_npf(struct vcpu *v, uint64_t gpa, uint32_t access, bool table)
 		p2m_lookup(v->domain, gfn(gpa >> PAGE_SHIFT), &type, NULL);
 		if (never_executable(type)) {
 			hvm_inject_gp(v); /* perhaps a process with a granted page: its kernel deals with it */
+			return;
+		}
+		if (virt->get_cpl(v) == 3) {
+			hvm_inject_ud(v); /* nothing there reads ones, which are no instruction */
 			return;
 		}
 		domain_crash(v->domain, "vCPU %u: executes at address %#lx, where nothing is (rip %lx)", v->id, gpa,

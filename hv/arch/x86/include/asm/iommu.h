@@ -13,6 +13,8 @@
  * hv/arch/x86/cache.c.
  */
 void arch_cache_flush(const void *p, size_t len);
+/* All lines of all CPUs, which takes milliseconds. Interrupts on. */
+void arch_cache_flush_all(void);
 
 /*
  * Replace the 16 bytes at @p, which only the caller writes, so that a device sees the old or the new value (SDM vol.
