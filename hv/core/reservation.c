@@ -93,46 +93,46 @@ static int populate_reserved(struct domain *d, gfn_t g)
 /* Pages that share one hold of the map's lock and one flush. */
 #define RELEASE_BATCH 64u
 
-/* Make holes of @nr <= RELEASE_BATCH gfns from @g; stops at the first that cannot be, with the errors of occupant() or -ENOMEM. */
-static int release_some(struct domain *d, gfn_t g, unsigned nr)
+/*
+ * Make holes of @nr <= RELEASE_BATCH gfns from @g; stops at the first that cannot be, with the errors of occupant() or -ENOMEM. @all: those are passed
+ * over instead, and only the last one's error is told.
+ */
+static int release_some(struct domain *d, gfn_t g, unsigned nr, bool all)
 {
 	struct p2m_batch b = p2m_begin(d);
 	struct frame *gone[RELEASE_BATCH];
-	unsigned done;
+	bool keep[RELEASE_BATCH];
+	unsigned done = 0;
 	int rc = 0;
 
-	for (done = 0; done < nr; done++) {
+	for (; done < nr && (all || !rc); done++) {
+		gfn_t at = gfn_add(g, done);
 		mfn_t m;
 
-		rc = occupant(d, gfn_add(g, done), &m, &gone[done]);
-		if (rc)
-			break;
-		rc = p2m_set_locked(&b, gfn_add(g, done), INVALID_MFN, ORDER_4K, P2M_INVALID);
-		if (rc)
-			break;
+		rc = occupant(d, at, &m, &gone[done]);
+		if (!rc)
+			rc = p2m_set_locked(&b, at, INVALID_MFN, ORDER_4K, P2M_INVALID);
+		keep[done] = rc || stays_reserved(d, gone[done], at);
 	}
 	p2m_end(&b);
 	for (unsigned i = 0; i < done; i++)
-		give_back(gone[i], stays_reserved(d, gone[i], gfn_add(g, i)));
+		give_back(gone[i], keep[i]);
 	p2m_pod_trim(d);
-	if (done < nr)
-		give_back(gone[done], true);
 	return rc;
 }
 
 int physmap_release(struct domain *d, gfn_t g)
 {
-	return release_some(d, g, 1);
+	return release_some(d, g, 1, false);
 }
 
-/* Undo a half-made extent. A page its guest took away meanwhile is simply not there any more. */
+/* Undo a half-made extent, up to 512 pages of it. What its guest took away or replaced meanwhile is not there any more. */
 static void depopulate_range(struct domain *d, uint64_t from, uint64_t to)
 {
-	while (from < to) {
-		if (physmap_release(d, gfn(from)))
-			printk(LOG_GUEST_DEBUG, "d%u: gfn %lx vanished while being populated\n", d->id, from);
-		from++;
-	}
+	for (; from < to; from += RELEASE_BATCH)
+		if (release_some(d, gfn(from), (unsigned)min_u64(to - from, RELEASE_BATCH), true))
+			printk(LOG_GUEST_DEBUG, "d%u: pages from gfn %lx vanished while being populated\n", d->id,
+			       from);
 }
 
 /* One small page at @g. A page already there is given back first, as a guest expects who balloons in over it. */
@@ -236,7 +236,7 @@ static int release_extent(struct extent *e)
 	if (!gfn_range_ok(e->g, e->order))
 		return err(-EINVAL);
 	for (uint64_t i = e->part * RELEASE_BATCH; i < pages; i += RELEASE_BATCH) {
-		if (release_some(e->d, gfn(e->g + i), (unsigned)min_u64(pages - i, RELEASE_BATCH)))
+		if (release_some(e->d, gfn(e->g + i), (unsigned)min_u64(pages - i, RELEASE_BATCH), false))
 			return err(-EINVAL);
 		if (i + RELEASE_BATCH < pages && pause_at(e, i / RELEASE_BATCH + 1))
 			return -ERESTART;

@@ -230,6 +230,25 @@ static void test_slices_without_memory(void **state)
 	host_run_softirqs(0);
 }
 
+/* An extent that ends without memory is taken back in one go: with a flush, for which other CPUs leave the guest, for many pages. */
+static void test_undo_flushes(void **state)
+{
+	uint64_t pages = d->tot_pages, flushes = host_flushes();
+
+	d->max_pages = pages + 400;
+	assert_int_equal(extent(POPULATE, 1024, 9), 0);
+	assert_in_range(host_flushes() - flushes, 1, 400 / 64 + 1);
+	assert_int_equal(d->tot_pages, pages);
+	for (unsigned i = 0; i < 512; i++)
+		assert_false(mfn_valid_value(at(1024 + i)));
+	/* What cannot be taken back, and what is gone already, is passed over. */
+	assert_int_equal(p2m_set(d, gfn(2048 + 7), at(3), ORDER_4K, P2M_GRANT_MAP_RO), 0);
+	assert_int_equal(extent(POPULATE, 2048, 9), 0);
+	assert_int_equal(d->tot_pages, pages);
+	assert_true(mfn_eq(at(2048 + 7), at(3)));
+	assert_int_equal(p2m_set(d, gfn(2048 + 7), INVALID_MFN, ORDER_4K, P2M_INVALID), 0);
+}
+
 /* Progress lies in the guest's registers: made up, it harms the guest alone; where those have 32 bits, there is none. */
 static void test_progress_made_up(void **state)
 {
@@ -335,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices_within, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices_without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_undo_flushes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_progress_made_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_increase, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_granted, setup, teardown),
