@@ -4,6 +4,7 @@
 #include "hv/domain.h"
 
 #include "hv/arch.h"
+#include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
 #include "hv/grant.h"
@@ -82,6 +83,7 @@ static void domain_free(struct domain *d)
 	grant_free(d); /* not earlier: others' mappings of this domain's pages count here to the end */
 	sched_domain_destroy(d);
 	forget_handler(d);
+	console_io_detach(d); /* whoever delivers what was typed held a reference */
 	domain_table_remove(d);
 	if (d->dead)
 		domain_global_virq_later(

@@ -61,11 +61,10 @@ static int kill_devices(struct domain *d)
 	return 0;
 }
 
-/* Hospes' ends of its console, which hold a page and a port. */
+/* Hospes' ends of its console, which hold a page and a port. What is typed at the time may still go into its queue. */
 static int kill_console(struct domain *d)
 {
 	consring_close(d);
-	console_io_detach(d);
 	console_unregister(d);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "guest_test.h"
 
 #include "abi/xen.h"
+#include "hv/console.h"
 #include "hv/sched.h"
 #include "hv/task.h"
 
@@ -344,6 +345,35 @@ static void test_kill_later(void **state)
 	assert_null(domain_get_by_id(1));
 }
 
+static uint64_t queues;
+
+static void count_queue(const char *what, uint64_t objects, uint64_t bytes)
+{
+	if (!strcmp(what, "struct console_queue"))
+		queues += objects;
+}
+
+static uint64_t console_queues(void)
+{
+	queues = 0;
+	heap_account(count_queue);
+	return queues;
+}
+
+/* Who has looked a domain up to give it what was typed finds its queue, even if another CPU destroys the domain just then. */
+static void test_typed_into_the_dead(void **state)
+{
+	struct domain *d = host_domain(1, 1, 16, ROLE_CONSOLE);
+
+	assert_int_equal(console_io_attach(d), 0);
+	assert_int_equal(console_queues(), 1);
+	assert_true(domain_get(d));
+	kill_domain(d);
+	assert_int_equal(console_queues(), 1);
+	domain_put(d);
+	assert_int_equal(console_queues(), 0);
+}
+
 static void test_pause_nests(void **state)
 {
 	struct domain *d = host_domain(1, 2, 4, 0);
@@ -449,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup(test_kill_running, setup),
 		cmocka_unit_test_setup(test_kill_in_slices, setup),
 		cmocka_unit_test_setup(test_kill_later, setup),
+		cmocka_unit_test_setup(test_typed_into_the_dead, setup),
 		cmocka_unit_test_setup(test_pause_nests, setup),
 		cmocka_unit_test_setup(test_shutdown, setup),
 		cmocka_unit_test_setup(test_controller_hears, setup),

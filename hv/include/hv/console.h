@@ -52,6 +52,7 @@ const struct conring *console_ring(void);
 
 /* Let @d use console_io for input: a domain with the console role. -ENOMEM. hv/core/console_io.c. */
 int console_io_attach(struct domain *d) must_check;
+/* No more, and its queue goes: nobody has a reference on @d. */
 void console_io_detach(struct domain *d);
 
 #endif
