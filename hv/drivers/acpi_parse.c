@@ -303,26 +303,28 @@ static void set_cpu_node(struct acpi_info *ai, uint32_t apic_id, uint32_t proxim
 			ai->cpus[i].node = node;
 }
 
-static void srat_entry(struct acpi_info *ai, const struct table *e)
+/* Before revision 2 of the table a domain has 8 bits, and what now are its others was reserved. */
+static void srat_entry(struct acpi_info *ai, const struct table *e, uint32_t domains)
 {
 	struct acpi_srat_mem m;
 
 	switch (e->p[0]) {
 	case 0: /* processor by APIC id: the domain's upper bytes lie apart */
 		if (e->len >= 16 && (field(e, 4, 4) & 1))
-			set_cpu_node(ai, (uint32_t)field(e, 3, 1), (uint32_t)(field(e, 2, 1) | field(e, 9, 3) << 8));
+			set_cpu_node(ai, (uint32_t)field(e, 3, 1),
+				     (uint32_t)(field(e, 2, 1) | field(e, 9, 3) << 8) & domains);
 		break;
 	case 1: /* memory */
 		m = (struct acpi_srat_mem){ .start = field(e, 8, 8), .size = field(e, 16, 8) };
 		if (e->len < 40 || !(field(e, 28, 4) & 1) || !m.size || m.start + m.size < m.start ||
 		    ai->nr_srat_mem == ACPI_MAX_SRAT_MEM)
 			break;
-		m.node = node_of(ai, (uint32_t)field(e, 2, 4));
+		m.node = node_of(ai, (uint32_t)field(e, 2, 4) & domains);
 		ai->srat_mem[ai->nr_srat_mem++] = m;
 		break;
 	case 2: /* processor by x2APIC id */
 		if (e->len >= 24 && (field(e, 12, 4) & 1))
-			set_cpu_node(ai, (uint32_t)field(e, 8, 4), (uint32_t)field(e, 4, 4));
+			set_cpu_node(ai, (uint32_t)field(e, 8, 4), (uint32_t)field(e, 4, 4) & domains);
 		break;
 	default:
 		break;
@@ -338,7 +340,7 @@ int acpi_parse_srat(struct acpi_info *ai, const void *table, size_t len)
 		return -EINVAL;
 	ai->srat = true;
 	for (size_t off = SRAT_ENTRIES; next_entry(&t, off, &e); off += e.len)
-		srat_entry(ai, &e);
+		srat_entry(ai, &e, t.p[8] < 2 ? 0xff : ~0u);
 	return 0;
 }
 

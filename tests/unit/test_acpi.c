@@ -229,6 +229,7 @@ static void others(void **state)
 static void srat(void **state)
 {
 	begin("SRAT");
+	put(8, 2, 1); /* revision */
 	info.cpus[0].apic_id = 0;
 	info.cpus[1].apic_id = 1;
 	info.nr_cpus = 2;
@@ -257,6 +258,14 @@ static void srat(void **state)
 	assert_int_equal(info.nr_srat_mem, 1);
 	assert_int_equal(info.srat_mem[0].node, 1);
 	assert_int_equal(info.srat_mem[0].start, 0x100000000);
+	/* Of old, a domain had 8 bits and whatever beside them: CPU and memory are in one. */
+	memset(&info, 0, sizeof(info));
+	put(8, 1, 1);
+	put(66, 0xffff05, 4);
+	finish(144);
+	assert_int_equal(run(acpi_parse_srat, 144), 0);
+	assert_int_equal(info.nr_nodes, 1);
+	assert_int_equal(info.proximity[0], 5);
 }
 
 static void slit(void **state)

@@ -257,6 +257,47 @@ static void storms_are_contained(void **state)
 	}
 }
 
+static unsigned lines_with(const char *log, const char *text)
+{
+	unsigned n = 0;
+
+	while ((log = strstr(log, text))) {
+		log += strlen(text);
+		n++;
+	}
+	return n;
+}
+
+/* Devices that take turns are told of, and contained, as if each were alone; also when there are more than are counted apart. */
+static void storms_of_many(void **state)
+{
+	struct domain *d = boot(kinds[0], "");
+	const char *log;
+
+	/* 00:0b.1 shares all that a hash of few bits could make of the two ids. */
+	assert_int_equal(iommu_attach(&devices[1], d), 0);
+	host_log();
+	for (unsigned n = 0; n < 300; n++) {
+		dma(rid, 0x55555000, true);
+		dma(0x59, 0x55555000, true);
+		fault_irq->deliver(fault_irq);
+	}
+	log = host_log();
+	assert_true(has(log, "device 0000:00:03.0 faults without end: cut off"));
+	assert_true(has(log, "device 0000:00:0b.1 faults without end: cut off"));
+	assert_int_equal(lines_with(log, " stopped: "), 10);
+	host_advance(2 * NSEC_PER_SEC);
+	for (unsigned n = 0; n < 30; n++)
+		for (uint16_t id = 0x100; id < 0x180; id++) {
+			dma(id, 0x55555000, true);
+			fault_irq->deliver(fault_irq);
+		}
+	log = host_log();
+	assert_int_equal(lines_with(log, " stopped: "), 64 * 5 + 5);
+	assert_in_range(lines_with(log, " faults without end"), 1, 64 * 30 / 200);
+	iommu_domain_destroy(d);
+}
+
 /* More events at once than the log holds: it goes on afterwards. */
 static void log_overflows(void **state)
 {
@@ -274,6 +315,25 @@ static void log_overflows(void **state)
 	dma(rid, 0x66666000, true);
 	fault_irq->deliver(fault_irq);
 	assert_true(has(host_log(), "0x66666000"));
+	iommu_domain_destroy(d);
+}
+
+/* One interrupt tells of a thousand events: what was not looked at then is soon, though nothing tells of it again. */
+static void catches_up(void **state)
+{
+	struct domain *d = boot(kinds[0], "");
+
+	assert_int_equal(iommu_attach(&devices[1], d), 0);
+	for (unsigned n = 0; n < 1000; n++)
+		dma((uint16_t)(0x100 + n), 0x55555000, true);
+	fault_irq->deliver(fault_irq);
+	assert_int_not_equal(hw.regs[0x2010 / 8], hw.regs[0x2018 / 8]);
+	for (unsigned n = 0; n < 5; n++) {
+		host_advance(MILLISECS(20));
+		host_run_softirqs(0);
+	}
+	assert_int_equal(hw.regs[0x2010 / 8], hw.regs[0x2018 / 8]);
+	host_log();
 	iommu_domain_destroy(d);
 }
 
@@ -323,6 +383,31 @@ static void reserved_ranges(void **state)
 	}
 }
 
+/* Firmware names as reserved what its own map calls RAM: somebody else's, perhaps. */
+static void reserved_in_ram(void **state)
+{
+	EACH_KIND(i)
+	{
+		const struct iommu_reserved *r;
+		struct domain *d;
+
+		power_on(kinds[i]);
+		boot_info.e820[0] = (struct e820_entry){ 0x100000, 0x101000, E820_RAM };
+		boot_info.nr_e820 = 1;
+		param_parse("");
+		iommu_init();
+		boot_info.nr_e820 = 0;
+		assert_true(has(host_log(), "IOMMU: 0x200000-0x200fff is RAM and not reserved"));
+		assert_int_equal(iommu_reserved_ranges(&r), 0);
+		d = host_domain(1, 1, 64, 0);
+		assert_int_equal(iommu_domain_init(d), 0);
+		assert_int_equal(iommu_attach(&devices[1], d), 0);
+		assert_int_equal(dma(rid, 0x200010, true), NOTHING);
+		assert_int_equal(dma(rid, 0x1000, true), machine_of(d, 1));
+		iommu_domain_destroy(d);
+	}
+}
+
 static void devices_with_one_voice(void **state)
 {
 	struct domain *d = boot(kinds[0], ""), *e = host_domain(2, 1, 16, 0);
@@ -332,6 +417,9 @@ static void devices_with_one_voice(void **state)
 	assert_int_equal(iommu_attach(&devices[2], d), 0);
 	assert_int_equal(dma(0x28, 0x2000, true), machine_of(d, 2));
 	assert_int_equal(iommu_attach(&devices[3], e), -EBUSY);
+	assert_int_equal(dma(0x28, 0x2000, true), machine_of(d, 2)); /* who was at work does not notice */
+	assert_int_equal(iommu_attach(&devices[3], NULL), 0);
+	assert_int_equal(dma(0x28, 0x2000, true), machine_of(d, 2));
 	assert_int_equal(iommu_attach(&devices[3], d), 0);
 	/* One leaves: the other keeps the name. */
 	assert_int_equal(iommu_attach(&devices[2], NULL), 0);
@@ -365,6 +453,52 @@ static void bridges_speak(void **state)
 	iommu_domain_destroy(d);
 }
 
+/* VT-d: one more unit in the table, whose registers read ones, with a scope of @type that 00:@devfn is at the end of. */
+static struct domain *boot_with_dead_unit(unsigned type, uint8_t devfn)
+{
+	const uint64_t base = VTD_BASE + 0x2000;
+	uint8_t drhd[24] = { [2] = 24, [16] = (uint8_t)type, [17] = 8, [22] = devfn >> 3, [23] = devfn & 7 };
+	struct domain *d;
+
+	power_on(kinds[2]);
+	memcpy(drhd + 8, &base, 8);
+	memcpy(acpi_table + acpi_len, drhd, sizeof(drhd));
+	acpi_len += sizeof(drhd);
+	finish_table();
+	hw.regs[0x2008 / 8] = hw.regs[0x2010 / 8] = ~0UL;
+	add_device(0, 0x40);
+	hw.config[4][0xc / 4] = 0x10000; /* a bridge that nobody gave a bus */
+	param_parse("");
+	iommu_init();
+	assert_true(iommu_enabled());
+	assert_true(has(host_log(), "VT-d unit at 0xfed92000 ignored"));
+	d = host_domain(1, 1, 64, 0);
+	assert_int_equal(iommu_domain_init(d), 0);
+	return d;
+}
+
+/* What such a unit should have translated is nobody's: that the unit for the rest would take an entry for it means nothing. */
+static void unit_not_there(void **state)
+{
+	struct domain *d = boot_with_dead_unit(1, 0x20);
+
+	assert_int_equal(iommu_attach(&devices[1], d), 0);
+	assert_int_equal(dma(rid, 0x1000, true), machine_of(d, 1));
+	assert_int_equal(iommu_attach(&devices[2], d), -ENODEV);
+	iommu_domain_destroy(d);
+}
+
+/* Behind a bridge without a bus there is nothing, least of all bus 0. */
+static void bridge_without_bus(void **state)
+{
+	struct domain *d = boot_with_dead_unit(2, 0x40);
+
+	assert_int_equal(iommu_attach(&devices[4], d), -ENODEV);
+	assert_int_equal(iommu_attach(&devices[1], d), 0);
+	assert_int_equal(dma(rid, 0x1000, true), machine_of(d, 1));
+	iommu_domain_destroy(d);
+}
+
 static void silent_unit(void **state)
 {
 	EACH_KIND(i)
@@ -375,6 +509,8 @@ static void silent_unit(void **state)
 		assert_int_equal(dma(rid, 0x5000, true), machine_of(d, 5));
 		hw.dead = true;
 		assert_int_equal(p2m_depopulate(d, gfn(5)), 0);
+		/* The page is free now, and the device did not wait for anything to be stopped. */
+		assert_false(is_master(&devices[1]));
 		assert_true(has(host_log(), "does not answer"));
 		host_run_softirqs(0);
 		assert_false(is_master(&devices[1]));
@@ -535,11 +671,16 @@ int main(void)
 		cmocka_unit_test(large_pages),
 		cmocka_unit_test(faults_are_told),
 		cmocka_unit_test(storms_are_contained),
+		cmocka_unit_test(storms_of_many),
 		cmocka_unit_test(log_overflows),
+		cmocka_unit_test(catches_up),
 		cmocka_unit_test(log_says_nothing),
 		cmocka_unit_test(reserved_ranges),
+		cmocka_unit_test(reserved_in_ram),
 		cmocka_unit_test(devices_with_one_voice),
 		cmocka_unit_test(bridges_speak),
+		cmocka_unit_test(unit_not_there),
+		cmocka_unit_test(bridge_without_bus),
 		cmocka_unit_test(silent_unit),
 		cmocka_unit_test(silent_from_the_start),
 		cmocka_unit_test(without_memory),

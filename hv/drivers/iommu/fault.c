@@ -14,7 +14,7 @@
 #define LINES_PER_WINDOW 5u
 #define STORM 200u /* faults in a window */
 
-/* How much one device has faulted lately. Colliding devices displace each other, which only loses counts. */
+/* How much one device has faulted lately. */
 struct counter {
 	uint32_t key; /* segment and id */
 	bool used, cut_off;
@@ -25,34 +25,63 @@ struct counter {
 static struct {
 	spinlock_t lock; /* RANK_IOMMU */
 	struct counter counter[COUNTERS];
-} faults = { .lock = SPINLOCK_INIT(RANK_IOMMU) };
+	struct counter others; /* all that find no room there, together */
+} faults;
 
-static struct counter *counter_of(uint16_t segment, uint16_t id)
+/* See internal.h. */
+void fault_init(void)
 {
-	uint32_t key = (uint32_t)segment << 16 | id;
-	struct counter *c = &faults.counter[(id ^ id >> 6 ^ segment) % COUNTERS];
+	memset(&faults, 0, sizeof(faults));
+	spin_lock_init(&faults.lock, RANK_IOMMU);
+}
 
-	if (!c->used || c->key != key)
-		*c = (struct counter){ .key = key, .used = true, .begin = now() };
-	return c;
+static uint32_t key_of(uint16_t segment, uint16_t id)
+{
+	return (uint32_t)segment << 16 | id;
+}
+
+/* NULL: it has none. */
+static struct counter *find(uint32_t key)
+{
+	for (unsigned i = 0; i < COUNTERS; i++)
+		if (faults.counter[i].used && faults.counter[i].key == key)
+			return &faults.counter[i];
+	return NULL;
+}
+
+/* No device's count is lost to another that faults just now, else two that take turns could fault, and be told of, without end. */
+static struct counter *counter_of(uint32_t key, stime_t t)
+{
+	struct counter *c = find(key);
+
+	for (unsigned i = 0; !c && i < COUNTERS; i++)
+		if (!faults.counter[i].used || t - faults.counter[i].begin >= WINDOW) {
+			c = &faults.counter[i];
+			*c = (struct counter){ .key = key, .used = true, .begin = t };
+		}
+	return c ? c : &faults.others;
 }
 
 /* One more fault: shall it be printed, and is it one too many? */
 static bool count_fault(const struct iommu_fault *f, bool *storm)
 {
+	stime_t t = now();
 	struct counter *c;
 	bool print;
 
 	spin_lock(&faults.lock);
-	c = counter_of(f->segment, f->id);
-	if (now() - c->begin >= WINDOW) {
-		c->begin = now();
+	c = counter_of(key_of(f->segment, f->id), t);
+	if (t - c->begin >= WINDOW) {
+		c->begin = t;
 		c->count = 0;
 	}
 	c->count++;
 	print = c->count <= LINES_PER_WINDOW && !c->cut_off;
 	*storm = c->count > STORM && !c->cut_off;
-	c->cut_off |= *storm;
+	if (*storm && c == &faults.others)
+		c->count = LINES_PER_WINDOW; /* the next of them is somebody else */
+	else
+		c->cut_off |= *storm;
 	spin_unlock(&faults.lock);
 	return print;
 }
@@ -60,8 +89,12 @@ static bool count_fault(const struct iommu_fault *f, bool *storm)
 /* See internal.h. */
 void fault_forgive(uint16_t segment, uint16_t id)
 {
+	struct counter *c;
+
 	spin_lock(&faults.lock);
-	counter_of(segment, id)->used = false;
+	c = find(key_of(segment, id));
+	if (c)
+		c->used = false;
 	spin_unlock(&faults.lock);
 }
 

@@ -39,6 +39,7 @@ struct iommu_unit {
 	bool caches_absent;  /* remembers that nothing was there: flush after mapping too */
 	bool lost;	     /* atomic: it stopped answering */
 	bool look;	     /* now and then, even without an interrupt: it may have faults to tell */
+	bool behind;	     /* atomic: it has more of them than were looked at */
 	spinlock_t lock;     /* RANK_IOMMU_UNIT: registers, queue, device and interrupt tables */
 	struct host_irq irq; /* says that faults wait */
 };
@@ -180,6 +181,8 @@ struct remap_target remap_from_message(uint64_t address, uint32_t data);
 struct remap_target remap_from_rte(uint64_t rte);
 
 /* fault.c */
+/* No device has faulted yet. Boot. */
+void fault_init(void);
 void fault_report(const struct iommu_fault *f);
 /* @s was given to somebody: what it did before is forgotten. */
 void fault_forgive(uint16_t segment, uint16_t id);

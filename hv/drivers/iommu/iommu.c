@@ -31,6 +31,7 @@
 #define FAULT_BATCH 16u
 #define FAULT_ROUNDS 16u
 #define POLL_INTERVAL (1 * NSEC_PER_SEC)
+#define CATCH_UP_INTERVAL MILLISECS(10)
 
 #define PCI_COMMAND 0x04u
 #define PCI_COMMAND_MASTER 0x4u
@@ -197,7 +198,8 @@ void iommu_unit_lost(struct iommu_unit *u, const char *doing)
 
 /* Faults ---------------------------------------------------------------------------------------------- */
 
-static void look_for_faults(struct iommu_unit *u)
+/* No more at once than a bounded number. False: there are more, of which a unit need not tell again, for it interrupts when the first of them comes. */
+static bool look_for_faults(struct iommu_unit *u)
 {
 	struct iommu_fault f[FAULT_BATCH];
 
@@ -207,23 +209,37 @@ static void look_for_faults(struct iommu_unit *u)
 		for (unsigned i = 0; i < n; i++)
 			fault_report(&f[i]);
 		if (n < FAULT_BATCH)
-			return;
+			return true;
 	}
+	return false;
 }
 
 static void unit_interrupt(struct host_irq *irq)
 {
-	if (iommu.driver)
-		look_for_faults(irq->ctx);
+	struct iommu_unit *u = irq->ctx;
+
+	if (!iommu.driver || look_for_faults(u))
+		return;
+	__atomic_store_n(&u->behind, true, __ATOMIC_SEQ_CST);
+	timer_set(&iommu.poll, now() + CATCH_UP_INTERVAL);
 }
 
-/* For units without an interrupt, or whose interrupt does not tell all. */
+/* For units without an interrupt, or whose interrupt does not tell all, or told of more than was looked at. */
 static void poll_faults(void *unused)
 {
-	for (unsigned i = 0; i < iommu.nr_units; i++)
-		if (iommu.unit[i]->look)
-			look_for_faults(iommu.unit[i]);
-	timer_set(&iommu.poll, now() + POLL_INTERVAL);
+	bool look = false, behind = false;
+
+	for (unsigned i = 0; i < iommu.nr_units; i++) {
+		struct iommu_unit *u = iommu.unit[i];
+
+		look |= u->look;
+		if ((__atomic_exchange_n(&u->behind, false, __ATOMIC_SEQ_CST) || u->look) && !look_for_faults(u))
+			behind = u->behind = true;
+	}
+	if (behind)
+		timer_set(&iommu.poll, now() + CATCH_UP_INTERVAL);
+	else if (look)
+		timer_set(&iommu.poll, now() + POLL_INTERVAL);
 }
 
 /* See internal.h. */
@@ -235,6 +251,8 @@ int iommu_unit_irq(struct iommu_unit *u, uint64_t *address, uint32_t *data)
 	u->irq.ctx = u;
 	rc = host_irq_alloc(&u->irq, 0);
 	if (rc) {
+		printk(LOG_WARN, "IOMMU %u: no interrupt, error %d: faults are looked for now and then\n", u->index,
+		       -rc);
 		u->look = true;
 		return rc;
 	}
@@ -385,8 +403,12 @@ static void context_flush(struct p2m_listener *l, bool narrowed)
 	for (unsigned i = 0; i < iommu.nr_units; i++) {
 		struct iommu_unit *u = iommu.unit[i];
 
-		if (c->devices[i] && (narrowed || u->caches_absent) && iommu_unit_ok(u))
-			iommu.driver->flush(u, c->id, c->first & ~((1UL << order) - 1), order);
+		if (!c->devices[i] || !(narrowed || u->caches_absent) || !iommu_unit_ok(u))
+			continue;
+		iommu.driver->flush(u, c->id, c->first & ~((1UL << order) - 1), order);
+		/* What it may still have cached is freed next: its devices stop before that. */
+		if (!iommu_unit_ok(u))
+			stop_lost_devices(NULL);
 	}
 	io_table_reclaim(&c->table);
 	l->tables = c->table.nr_tables + c->table.nr_reserve;
@@ -556,18 +578,23 @@ static void device_join(struct iommu_device *x, struct iommu_context *c)
 	spin_unlock(&iommu.lock);
 }
 
-/* The device leaves its context: afterwards nothing of that context is cached on its behalf. */
+/*
+ * The device leaves its context: afterwards nothing of that context is cached on its behalf. An id that another device uses, too, stays as it is, also
+ * when this one was in no context: the other one may be at work.
+ */
 static void detach(struct iommu_device *x)
 {
 	struct iommu_context *c = x->context;
 
 	for (unsigned i = 0; i < x->nr_ids; i++)
-		if (!c || shared_with(x, x->ids[i]) != c)
+		if (!shared_with(x, x->ids[i]))
 			(void)!iommu.driver->set_device(x->unit, x->ids[i], NULL, false);
 	if (!c)
 		return;
 	if (iommu_unit_ok(x->unit))
 		iommu.driver->flush(x->unit, c->id, 0, 64);
+	if (!iommu_unit_ok(x->unit))
+		stop_lost_devices(NULL);
 	device_join(x, NULL);
 	spin_lock(&c->domain->p2m.lock);
 	c->devices[x->unit->index]--;
@@ -750,9 +777,26 @@ bool iommu_add_unit(struct iommu_unit *u)
 	return true;
 }
 
+/* Does firmware's own map say that [@start, @end) has RAM, which is not firmware's to share with devices? */
+static bool has_ram(uint64_t start, uint64_t end)
+{
+	for (unsigned i = 0; i < boot_info.nr_e820; i++) {
+		const struct e820_entry *e = &boot_info.e820[i];
+
+		if (e->type == E820_RAM && e->addr < end && e->addr + e->size > start)
+			return true;
+	}
+	return false;
+}
+
 /* See internal.h. */
 void iommu_add_reserved(const struct acpi_reserved *r, struct pci_sbdf s)
 {
+	if (has_ram(r->start, r->end)) {
+		printk(LOG_WARN, "IOMMU: 0x%lx-0x%lx is RAM and not reserved: devices do not get to it\n",
+		       (unsigned long)r->start, (unsigned long)r->end - 1);
+		return;
+	}
 	if (iommu.nr_reserved == IOMMU_MAX_RESERVED) {
 		printk(LOG_WARN, "IOMMU: more reserved ranges than there is room for\n");
 		return;
@@ -875,6 +919,7 @@ void iommu_init(void)
 	memset(&iommu, 0, sizeof(iommu));
 	spin_lock_init(&iommu.lock, RANK_IOMMU);
 	list_init(&iommu.devices);
+	fault_init();
 	why = start();
 	if (why) {
 		if (param_list_bool("iommu", "force", false) || param_list_bool("iommu", "required", false))

@@ -86,10 +86,11 @@ bool vtd_scope_device(uint16_t segment, const struct dmar_scope *s, struct pci_s
 	return true;
 }
 
-/* Is @s what the scope names, or behind the bridge it names? */
+/* Is @s what the scope names, or behind the bridge it names? Nothing is behind a bridge that has got no bus yet. */
 static bool in_scope(const struct dmar_scope *scope, struct pci_sbdf s)
 {
 	struct pci_sbdf at;
+	uint32_t behind;
 
 	if (scope->type != DMAR_SCOPE_ENDPOINT && scope->type != DMAR_SCOPE_BRIDGE)
 		return false;
@@ -97,27 +98,37 @@ static bool in_scope(const struct dmar_scope *scope, struct pci_sbdf s)
 		return false;
 	if (PCI_BDF(at) == PCI_BDF(s))
 		return true;
-	return scope->type == DMAR_SCOPE_BRIDGE && s.bus >= pci_read(at, PCI_SECONDARY, 1) &&
+	behind = pci_read(at, PCI_SECONDARY, 1);
+	return scope->type == DMAR_SCOPE_BRIDGE && behind > at.bus && s.bus >= behind &&
 	       s.bus <= pci_read(at, PCI_SUBORDINATE, 1);
 }
 
+/* The unit that structure @dmar of the table describes. NULL: it could not be used. */
+static struct iommu_unit *unit_of(unsigned dmar)
+{
+	for (unsigned i = 0; i < vtd.nr; i++)
+		if (vtd.unit[i]->dmar == dmar)
+			return &vtd.unit[i]->u;
+	return NULL;
+}
+
+/* Who is in the scope of a unit that could not be used is not in that of the unit for the rest: nobody translates for him. */
 static struct iommu_unit *vtd_find(struct pci_sbdf s, uint16_t *ids, unsigned *nr)
 {
-	struct vtd_unit *rest = NULL;
+	struct iommu_unit *rest = NULL;
 
-	for (unsigned i = 0; i < vtd.nr; i++) {
-		struct vtd_unit *u = vtd.unit[i];
-		const struct dmar_unit *d = &vtd.dmar->units[u->dmar];
+	for (unsigned i = 0; i < vtd.dmar->nr_units; i++) {
+		const struct dmar_unit *d = &vtd.dmar->units[i];
 
 		if (d->segment != s.segment)
 			continue;
 		if (d->all)
-			rest = u;
+			rest = unit_of(i);
 		for (unsigned j = 0; j < d->nr_scopes; j++)
 			if (in_scope(&vtd.dmar->scopes[d->scope + j], s))
-				return &u->u;
+				return unit_of(i);
 	}
-	return rest ? &rest->u : NULL;
+	return rest;
 }
 
 /* Boot --------------------------------------------------------------------------------------------------- */
@@ -204,8 +215,10 @@ static bool choose_interrupts(bool wanted)
 	if (!iommu_all_ioapics(vtd_knows_ioapic))
 		return false;
 	for (unsigned i = 0; i < vtd.nr; i++)
-		if (!vtd_interrupts_alloc(vtd.unit[i]))
+		if (!vtd_interrupts_alloc(vtd.unit[i])) {
+			printk(LOG_WARN, "IOMMU %u: no memory for interrupts: they are not remapped\n", i);
 			return false;
+		}
 	vtd.wide = x2;
 	return true;
 }
