@@ -31,14 +31,20 @@ def spans(events, name):
     return [(e["ts"], e["dur"], e["pid"], e["tid"]) for e in events if e["name"] == name and e["ph"] == "X"]
 
 
-def main():
-    cpus = 1 << 20
+def sample():
+    """Records whose spans are known."""
     data = rec(0x1F003, None, 1, 0)  # CPU 1
     data += runstate(1000, 3, 0, 1, 0) + rec(0x2800A, 1000, 0x7FFF, 1, 3, 0) + rec(0x81001, 1100)
     data += rec(0x81102, 3000, 0x81, 0x1234, 0xFFFFFFFF) + rec(0x82012, 3100, 29) + rec(0x81001, 3500)
     data += rec(0x1F002, None, 0, 0) + runstate(5000, 3, 0, 0, 2) + rec(0x2800A, 5000, 3, 0, 0x7FFF, 1)
     data += rec(0x1F003, None, 0, 0) + rec(0x1F001, 2000, 7, 0x7FFF, 0, 0) + rec(0x10F001, 2500, 3)
     data += rec(0x81102, 2600, 0x78)[:-2]  # cut off
+    return data
+
+
+def main():
+    cpus = 1 << 20
+    data = sample()
     events, said = convert(data)
     assert spans(events, "d3v0") == [(0.0, 4.0, cpus, 2)], events
     assert spans(events, "running") == [(0.0, 4.0, 3, 0)], events
@@ -54,4 +60,5 @@ def main():
     print("ok")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,8 @@
     dts [FILE]                         a launch tree in source form: dtc makes FILE of it, hospes-launch checks it
     jsonrpc                            "> " lines are sent to hospesd, "< " lines are its answers; "..." as a value or a key is anything
     boot                               what the boot of run/two_domains shows, in this order
-    sh, c, python, text                not run here: the page's own test says what becomes of it
+    sh                                 commands at the shell of who builds: tests/tools/page_commands.py runs them
+    c, python, text                    not run here: the page's own test says what becomes of it
 
 Below /srv, /boot and /etc/xen a page's paths are those of a directory of the test; images and kernels named there exist.
 """
@@ -15,27 +16,14 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 
 from xl_lab import BUILD, XlWorld, good
 from lives import Rpc, elf
+from pages import blocks
 
 KINDS = ("console", "xl.cfg", "xl.conf", "dts", "jsonrpc")
 ELSEWHERE = ("boot", "sh", "c", "python", "text")
-
-
-def blocks(text):
-    """(kind, words, lines, number of the line) of each fenced block; one in a list is indented with the list."""
-    lines = text.split("\n")
-    i = 0
-    while i < len(lines):
-        if m := re.match(r"( *)```", lines[i]):
-            end = next(n for n in range(i + 1, len(lines)) if lines[n].startswith(m[0]))
-            kind, *words = shlex.split(lines[i][m.end():]) or [""]
-            yield kind, words, [line.removeprefix(m[1]) for line in lines[i + 1:end]], i + 1
-            i = end
-        i += 1
 
 
 def pattern(lines):
