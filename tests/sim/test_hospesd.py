@@ -4,14 +4,16 @@ import fcntl
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
+import socket
 import struct
 import sys
 
 import tap
 from lives import Lives, Problem, Rpc
-from sim import CRASH, MAP_GRANTS, POWEROFF, REBOOT, SOFT_RESET, UNMAP, WATCHDOG
+from sim import CRASH, MAP_GRANTS, PATIENCE, POWEROFF, REBOOT, SOFT_RESET, UNMAP, WATCHDOG
 from store_lab import TX_END
 from world import StoreError
 
@@ -574,6 +576,29 @@ def test_destroyed_while_created():
                     w.rpc.wait(ask)  # that is right if it was taken together with the first, or was made before
                 except Problem as p:
                     assert p.data["code"] == told, p
+
+
+def test_no_descriptors():
+    """Whom it has no descriptor for is turned away and not left waiting; who is connected is served on."""
+    with Lives() as w:
+        pid = w.hospesd.process.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
+        free = [n for n in range(max(used) + 5) if n not in used]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[3], hard))  # three are left
+        clients = []
+        for _ in range(10):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(PATIENCE)
+            s.connect(str(w.socket))
+            clients.append(s)
+        for s in clients[3:]:
+            assert s.recv(1) == b""
+        assert w.call("daemon.status")["pid"] == pid
+        for s in clients:
+            s.close()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        w.client()
 
 
 def test_lock_file():

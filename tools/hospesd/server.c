@@ -1,6 +1,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -48,12 +49,13 @@ struct caller {
 
 static struct {
 	int fd;
+	int spare;  /* given up for a moment where there is no descriptor left: who cannot be served must be told so */
 	char *path; /* to be removed at the end; NULL: not ours */
 	struct loop_fd *watch;
 	const struct server_entry *methods;
 	struct client *clients;
 	unsigned nr_clients;
-} server = { .fd = -1 };
+} server = { .fd = -1, .spare = -1 };
 
 static void client_ready(void *arg, uint32_t events);
 
@@ -342,13 +344,32 @@ static void make_room(void)
 		client_free(idle);
 }
 
+static int accept_one(void)
+{
+	return accept4(server.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* There is no descriptor for another client: turn it away. False: there is none. */
+static bool turn_away(void)
+{
+	int fd;
+	close(server.spare);
+	fd = accept_one();
+	if (fd >= 0)
+		close(fd);
+	server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
+}
+
 static void accept_clients(void *arg, uint32_t events)
 {
 	struct client *c;
 	int fd;
 	(void)arg;
 	(void)events;
-	while ((fd = accept4(server.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+	while ((fd = accept_one()) >= 0 || ((errno == EMFILE || errno == ENFILE) && turn_away())) {
+		if (fd < 0)
+			continue;
 		make_room();
 		if (server.nr_clients >= MAX_CLIENTS) {
 			close(fd);
@@ -368,6 +389,7 @@ int server_adopt(int fd, const struct server_entry *methods)
 {
 	server.fd = fd;
 	server.methods = methods;
+	server.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	server.watch = loop_add(fd, EPOLLIN, accept_clients, NULL);
 	return 0;
 }
@@ -414,10 +436,12 @@ void server_close(void)
 	loop_remove(server.watch);
 	if (server.fd >= 0)
 		close(server.fd);
+	if (server.spare >= 0)
+		close(server.spare);
 	if (server.path)
 		unlink(server.path);
 	free(server.path);
 	server.path = NULL;
 	server.watch = NULL;
-	server.fd = -1;
+	server.fd = server.spare = -1;
 }
