@@ -4,7 +4,9 @@
 #include "asm/cpu.h"
 #include "asm/msr.h"
 #include "hv/arch.h"
+#include "errata.h"
 #include "hv/boot.h"
+#include "hv/parse.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 
@@ -54,6 +56,93 @@ static bool is_tcg(const struct cpu_features *f)
 	return !memcmp(&r.b, "TCGT", 4) && !memcmp(&r.c, "CGTC", 4) && !memcmp(&r.d, "GTCG", 4);
 }
 
+static bool by_amd(const struct cpu_features *f)
+{
+	return !strcmp(f->vendor, "AuthenticAMD") || !strcmp(f->vendor, "HygonGenuine");
+}
+
+/* This CPU, as its errata are looked up. */
+static struct cpu_identity identity(void)
+{
+	const struct cpu_features *f = &cpu_features;
+	struct cpu_identity c = { .family = f->family, .model = f->model_nr };
+	uint64_t level;
+
+	if (f->max_ext_leaf >= 0x80000008u)
+		c.ext8_b = cpuid(0x80000008u).b;
+	if (f->max_ext_leaf >= 0x80000021u) {
+		c.ext21_a = cpuid(0x80000021u).a;
+		c.ext21_c = cpuid(0x80000021u).c;
+	}
+	if (rdmsr_safe(MSR_PATCH_LEVEL, &level))
+		c.microcode = (uint32_t)level;
+	return c;
+}
+
+/*
+ * What is done against speculation: what the model needs, unless spec-ctrl= says otherwise, in Xen's words. An emulated processor has nothing to hide,
+ * but does what it is told.
+ */
+static void choose_guards(struct cpu_features *f)
+{
+	static const struct {
+		const char *name;
+		uint32_t guard;
+	} items[] = {
+		{ "rsb", GUARD_RETURNS },
+		{ "ibpb-entry", GUARD_BRANCHES },
+		{ "div-scrub", GUARD_DIVIDER },
+		{ "verw", GUARD_BUFFERS },
+	};
+	const char *option = param_string("spec-ctrl", "");
+	struct cpu_identity c = identity();
+	uint32_t wanted = f->tcg ? 0 : errata_guards(&c);
+
+	if (!by_amd(f) || !parse_bool(option, strlen(option)))
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(items); i++)
+		wanted = param_list_bool("spec-ctrl", items[i].name, wanted & items[i].guard) ?
+				 wanted | items[i].guard :
+				 wanted & ~items[i].guard;
+	f->guards = wanted & errata_possible(&c);
+	f->stibp = errata_shared_predictor(&c) && param_list_bool("spec-ctrl", "stibp", true);
+	f->auto_ibrs = errata_automatic_ibrs(&c);
+}
+
+/* See asm/cpuid.h. */
+void cpu_show_guards(void)
+{
+	const struct cpu_features *f = &cpu_features;
+
+	if (!f->guards && !f->stibp && !f->auto_ibrs)
+		return;
+	printk(LOG_INFO, "Speculation: between guests and Hospes%s%s%s%s%s; for all CPUs%s%s%s\n",
+	       f->guards & GUARD_RETURNS ? " returns" : "", f->guards & GUARD_BRANCHES ? " branches" : "",
+	       f->guards & GUARD_DIVIDER ? " divider" : "", f->guards & GUARD_BUFFERS ? " buffers" : "",
+	       f->guards ? "" : " nothing", f->stibp ? " STIBP" : "", f->auto_ibrs ? " automatic IBRS" : "",
+	       f->stibp || f->auto_ibrs ? "" : " nothing");
+}
+
+/* See errata.h. Each CPU; a register this one does not have, or a hypervisor below does not show, is left alone. */
+static void apply_fixes(void)
+{
+	struct cpu_identity c = identity();
+	struct msr_fix fix[MAX_MSR_FIXES];
+	unsigned n = by_amd(&cpu_features) ? errata_fixes(&c, fix) : 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t old, val;
+
+		if (!rdmsr_safe(fix[i].msr, &old))
+			continue;
+		val = (old & ~fix[i].clear) | fix[i].set;
+		if (val != old && !wrmsr_safe(fix[i].msr, val))
+			printk(LOG_WARN, "Processor: a workaround in register %#x is refused\n", fix[i].msr);
+	}
+	if (cpu_features.stibp)
+		wrmsr(MSR_SPEC_CTRL, SPEC_CTRL_STIBP);
+}
+
 /* Boot CPU, once. */
 void cpu_features_init(void)
 {
@@ -100,6 +189,7 @@ void cpu_features_init(void)
 		f->restores_fp_pointers = bit(r.b, 2);
 		f->ibpb = bit(r.b, 12);
 	}
+	choose_guards(f);
 }
 
 /* See asm/cpuid.h. Xen's PAT, which PV guests will see: WB WT UC- UC WC WP UC UC. */
@@ -123,9 +213,12 @@ void cpu_setup(void)
 		cr4 |= CR4_SMAP;
 	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
 	write_cr4(cr4);
+	if (f->auto_ibrs)
+		efer |= EFER_AIBRSE;
 	wrmsr(MSR_EFER, f->nx ? efer | EFER_NXE : efer);
 	if (f->pat)
 		wrmsr(MSR_PAT, 0x0000050100070406UL);
+	apply_fixes();
 }
 
 /* See hv/arch.h. */

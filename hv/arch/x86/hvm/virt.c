@@ -1,6 +1,7 @@
 /* The choice of a virtualisation back end. */
 #include "asm/virt.h"
 
+#include "asm/cpuid.h"
 #include "hv/printk.h"
 
 const struct virt_ops *virt;
@@ -13,5 +14,6 @@ const char *virt_init(void)
 		return why;
 	virt = &svm_ops;
 	printk(LOG_INFO, "Hardware virtualisation: %s\n", virt->name);
+	cpu_show_guards();
 	return NULL;
 }

@@ -1,23 +1,21 @@
 /*
  * void svm_enter(uint64_t vmcb_pa, struct guest_regs *regs, uint64_t host_pa);
+ * void svm_enter_guarded(uint64_t vmcb_pa, struct guest_regs *regs, uint64_t host_pa, uint32_t guards);
  *
  * One world switch, with GIF clear before and after. VMRUN swaps what the control block and the host save area hold; VMLOAD and
  * VMSAVE the rest (FS, GS, TR, LDTR, syscall MSRs): ours wait in @host_pa. rax and rsp of the guest live in the control block.
  * AMD APM vol. 2, 15.5.
+ *
+ * The guarded one does what errata.h says beside. No return and no indirect branch comes between the exit and its guards.
  */
-	.text
-	.globl svm_enter
-	.hidden svm_enter
-	.type svm_enter, @function
-svm_enter:
-	pushq %rbp
-	pushq %rbx
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
-	pushq %rdx
-	pushq %rsi
+#include "asm/desc.h"
+#include "errata.h"
+
+#define MSR_PRED_CMD 0x49
+#define PRED_CMD_IBPB 1
+#define RETURN_STACK 32 /* entries, of any model */
+
+	.macro swap_worlds
 	movq %rdi, %rax
 	movq 1*8(%rsi), %rcx
 	movq 2*8(%rsi), %rdx
@@ -55,12 +53,83 @@ svm_enter:
 	popq %rsi
 	popq %rax
 	vmload
+	.endm
+
+	.macro save_own
+	pushq %rbp
+	pushq %rbx
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	.endm
+
+	.macro restore_own
 	popq %r15
 	popq %r14
 	popq %r13
 	popq %r12
 	popq %rbx
 	popq %rbp
+	.endm
+
+	.text
+	.globl svm_enter, svm_enter_guarded
+	.hidden svm_enter, svm_enter_guarded
+	.type svm_enter, @function
+svm_enter:
+	save_own
+	pushq %rdx
+	pushq %rsi
+	swap_worlds
+	restore_own
 	ret
 	.size svm_enter, . - svm_enter
+
+	.type svm_enter_guarded, @function
+svm_enter_guarded:
+	save_own
+	pushq %rcx
+	pushq %rdx
+	pushq %rsi
+	testl $GUARD_DIVIDER, %ecx
+	jz 1f
+	movl $1, %eax
+	xorl %edx, %edx
+	divl %eax
+1:	testl $GUARD_BUFFERS, %ecx
+	jz 2f
+	verw verw_selector(%rip)
+2:	swap_worlds
+	popq %r8
+	testl $GUARD_BRANCHES, %r8d
+	jz 3f
+	movl $MSR_PRED_CMD, %ecx
+	movl $PRED_CMD_IBPB, %eax
+	xorl %edx, %edx
+	wrmsr
+	jmp 4f
+3:	lfence /* whoever comes here by a wrong guess waits */
+	/* The barrier leaves return addresses alone on most models. Twice 16 calls that never return put harmless ones there. */
+4:	movl $RETURN_STACK / 2, %ecx
+5:	call 7f
+6:	pause
+	lfence
+	jmp 6b
+7:	call 9f
+8:	pause
+	lfence
+	jmp 8b
+9:	subl $1, %ecx
+	jnz 5b
+	addq $RETURN_STACK * 8, %rsp
+	lfence
+	restore_own
+	ret
+	.size svm_enter_guarded, . - svm_enter_guarded
+
+	.section .rodata, "a"
+verw_selector:
+	.word SEL_DATA
+
 	.section .note.GNU-stack, "", @progbits

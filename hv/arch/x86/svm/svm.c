@@ -2,6 +2,7 @@
 #include "svm/svm.h"
 
 #include "asm/cpuid.h"
+#include "errata.h"
 #include "hv/domain.h"
 #include "hv/errno.h"
 #include "hv/mm.h"
@@ -167,10 +168,17 @@ static void svm_vcpu_free(struct vcpu *v)
 	v->arch.svm = NULL;
 }
 
+/* As on Xen, the barrier at each exit, which costs most, is not for a domain that controls all others anyway. */
+static uint32_t guards_for(const struct domain *d)
+{
+	return domain_has_role(d, ROLE_CONTROL) ? cpu_features.guards & ~(uint32_t)GUARD_BRANCHES : cpu_features.guards;
+}
+
 static void svm_load(struct vcpu *v)
 {
 	struct vmcb *b = v->arch.svm->vmcb;
 
+	v->arch.svm->guards = guards_for(v->domain);
 	b->n_cr3 = mfn_to_paddr(v->domain->p2m.root);
 	b->iopm_pa = v->domain->arch.iopm ? virt_to_paddr(v->domain->arch.iopm) : svm.iopm_pa;
 }
@@ -237,7 +245,10 @@ static void svm_run(struct vcpu *v)
 	regs_in(v, b, p);
 	tpr = svm_vmcb_tpr(b);
 	trace_bare(TRC_HVM_VMENTRY);
-	svm_enter(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa);
+	if (likely(!s->guards))
+		svm_enter(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa);
+	else
+		svm_enter_guarded(s->vmcb_pa, &v->arch.regs, p->arch.virt->host_pa, s->guards);
 	regs_out(v, b);
 	if (unlikely(((b->eventinj | b->exitintinfo) & EVENT_VALID) || s->virtual))
 		svm_event_collect(v);

@@ -17,6 +17,7 @@ struct svm_vcpu {
 	bool flush;	   /* drop translations before the next entry */
 	bool nmi_blocked;  /* an NMI handler runs: until IRET */
 	bool iret_pending; /* the IRET itself has not run yet */
+	uint32_t guards;   /* GUARD_* of errata.h at each switch */
 	bool virtual;	   /* this entry carries an interrupt as a virtual one */
 };
 
@@ -44,8 +45,9 @@ static inline void svm_asid_prepare(struct svm_vcpu *s, struct svm_cpu *c, unsig
 	else
 		s->vmcb->tlb_control = TLB_KEEP;
 }
-/* entry.S */
+/* entry.S; the second with @guards of errata.h. */
 void svm_enter(uint64_t vmcb_pa, struct guest_regs *regs, uint64_t host_pa);
+void svm_enter_guarded(uint64_t vmcb_pa, struct guest_regs *regs, uint64_t host_pa, uint32_t guards);
 /* exit.c: handle the exit described in the control block; interrupts are on. */
 void svm_exit(struct vcpu *v);
 /* state.c: register access for virt_ops. */

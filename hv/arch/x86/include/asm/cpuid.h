@@ -30,12 +30,16 @@ struct cpu_features {
 	unsigned phys_bits, virt_bits;
 	bool nx, page1g, smep, smap, umip, fsgsbase, pge, pat, xsave, xsaves, x2apic, tsc_deadline, invariant_tsc,
 		rdtscp, svm, vmx, hypervisor, arat, ibpb, restores_fp_pointers;
-	bool tcg; /* QEMU's emulation of a processor, which forgets interrupts: see arch_idle() */
+	uint32_t guards;       /* between guests and Hospes: GUARD_* of errata.h */
+	bool stibp, auto_ibrs; /* to be switched on */
+	bool tcg;	       /* QEMU's emulation of a processor, which forgets interrupts: see arch_idle() */
 };
 
 extern struct cpu_features cpu_features; /* written once at boot */
 
 void cpu_features_init(void);
+/* One line in the log on what is done against speculation, if anything is. */
+void cpu_show_guards(void);
 /* CR0, CR4 and EFER of the calling CPU as Hospes wants them; each CPU once, after its page tables are loaded. */
 void cpu_setup(void);
 

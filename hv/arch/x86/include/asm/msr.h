@@ -9,7 +9,9 @@
 #define MSR_APIC_BASE 0x1bu
 #define MSR_FEATURE_CONTROL 0x3au
 #define MSR_TSC_ADJUST 0x3bu
+#define MSR_SPEC_CTRL 0x48u
 #define MSR_PRED_CMD 0x49u
+#define MSR_PATCH_LEVEL 0x8bu
 #define MSR_MTRRCAP 0xfeu
 #define MSR_SYSENTER_CS 0x174u
 #define MSR_SYSENTER_ESP 0x175u
@@ -39,6 +41,7 @@
 #define MSR_VM_CR 0xc0010114u
 #define MSR_VM_HSAVE_PA 0xc0010117u
 
+#define SPEC_CTRL_STIBP (1UL << 1)
 #define PRED_CMD_IBPB (1UL << 0)
 
 #define EFER_SCE (1UL << 0)
@@ -48,6 +51,7 @@
 #define EFER_SVME (1UL << 12)
 #define EFER_LMSLE (1UL << 13)
 #define EFER_FFXSR (1UL << 14)
+#define EFER_AIBRSE (1UL << 21)
 
 #define APIC_BASE_BSP (1UL << 8)
 #define APIC_BASE_X2APIC (1UL << 10)
