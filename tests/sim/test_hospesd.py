@@ -578,6 +578,21 @@ def test_destroyed_while_created():
                     assert p.data["code"] == told, p
 
 
+def test_long_log():
+    """A domain's log does not grow without end, whatever its guest does."""
+    with Lives() as w:
+        log, old = w.folder / "log/xl-web.log", w.folder / "log/xl-web.log.1"
+        w.create("web")
+        begun = log.read_text()
+        for earlier in range(2):
+            with open(log, "a") as f:
+                f.write("x" * (1 << 20))
+            w.call("domain.rename", domain="web", name="web")
+            assert len(log.read_text()) < 200 and old.stat().st_size >= 1 << 20, (log.stat(), old.stat())
+            assert old.read_text().startswith(begun) != bool(earlier)
+        assert sorted(p.name for p in log.parent.glob("xl-web*")) == ["xl-web.log", "xl-web.log.1"]
+
+
 def test_no_descriptors():
     """Whom it has no descriptor for is turned away and not left waiting; who is connected is served on."""
     with Lives() as w:

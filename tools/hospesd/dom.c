@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@
 #include "uuid.h"
 #include "xs.h"
 
-#define KEEP_GONE 64 /* domains that are no more, for dom_explain() */
+#define KEEP_GONE 64	  /* domains that are no more, for dom_explain() */
+#define LOG_MAX (1 << 20) /* bytes of a domain's log file; there are two of them at most */
 
 static struct {
 	struct dom *all;
@@ -267,6 +269,22 @@ void dom_close(void)
 	xs_unwatch(doms.released);
 }
 
+/* Open the log; one that has become too long makes room for another, for a guest that reboots without end must not fill the disk. */
+static int open_log(const char *path)
+{
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+	struct stat st;
+	char *old;
+	int fd = open(path, flags, 0644);
+	if (fd < 0 || fstat(fd, &st) || st.st_size < LOG_MAX)
+		return fd;
+	close(fd);
+	old = xasprintf("%s.1", path);
+	(void)rename(path, old); /* if it cannot be, it goes on growing */
+	free(old);
+	return open(path, flags, 0644);
+}
+
 static void log_file(const struct dom *d, const char *line)
 {
 	char *path;
@@ -274,7 +292,7 @@ static void log_file(const struct dom *d, const char *line)
 	if (!*d->name || strchr(d->name, '/') || d->name[0] == '.')
 		return;
 	path = xasprintf("%s/xl-%s.log", settings->log_dir, d->name);
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	fd = open_log(path);
 	if (fd >= 0) {
 		dprintf(fd, "%s\n", line);
 		close(fd);
