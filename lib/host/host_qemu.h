@@ -15,6 +15,11 @@ int host_qemu_find(const char *lock, pid_t *pid);
  */
 int host_qemu_start(const char *program, uint32_t domid, const char *lock, const char *log, pid_t *pid,
 		    struct problem *p);
+/*
+ * Empty the file its output goes to, if that has become longer than @max: a guest can have it complain of each request. @pidfd is that of process @pid; nothing is
+ * done where it has ended.
+ */
+void host_qemu_bound_log(pid_t pid, int pidfd, off_t max);
 /* 0 or -errno. */
 int host_qemu_signal(int pidfd, int signal);
 

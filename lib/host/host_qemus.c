@@ -12,6 +12,9 @@
 #include "base/text.h"
 #include "host_qemu.h"
 
+#define LOG_MAX (1 << 20) /* bytes that are kept of what a QEMU says */
+#define LOG_LOOK 5000	  /* ms between two looks at that, as long as one runs */
+
 struct qemu {
 	struct qemu *next;
 	uint32_t domid;
@@ -26,6 +29,7 @@ struct qemu {
 static struct {
 	const struct host_qemus *how;
 	struct qemu *first;
+	struct timer logs;
 } qemus;
 
 void host_qemus_open(const struct host_qemus *how)
@@ -72,10 +76,21 @@ static void ended(void *arg, uint32_t events)
 	free(q);
 }
 
+static void look_at_logs(void *arg)
+{
+	(void)arg;
+	for (struct qemu *q = qemus.first; q; q = q->next)
+		host_qemu_bound_log(q->pid, q->pidfd, LOG_MAX);
+	if (qemus.first)
+		timer_set(&qemus.logs, LOG_LOOK, look_at_logs, NULL);
+}
+
 static void add(uint32_t domid, pid_t pid, int pidfd)
 {
 	struct qemu *q = xcalloc(1, sizeof(*q));
 	*q = (struct qemu){ .next = qemus.first, .domid = domid, .pid = pid, .pidfd = pidfd };
+	if (!qemus.first)
+		timer_set(&qemus.logs, LOG_LOOK, look_at_logs, NULL);
 	qemus.first = q;
 	q->watch = loop_add(pidfd, EPOLLIN, ended, q);
 }

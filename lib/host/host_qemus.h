@@ -24,7 +24,7 @@ struct host_qemus {
 /* Once, before all else; @how stays the caller's, and must stay. */
 void host_qemus_open(const struct host_qemus *how);
 /*
- * Have one for @domid. 1: it was started, its number is in @pid, and what it says goes to the end of file @log; 0: one runs, which is being ended perhaps:
+ * Have one for @domid. 1: it was started, its number is in @pid, and what it says goes to the end of file @log, of which no more than a MiB is kept; 0: one runs, which is being ended perhaps:
  * who must have one then asks again when it has ended; or -errno and the problem.
  */
 int host_qemus_have(uint32_t domid, const char *log, pid_t *pid, struct problem *p);

@@ -3,10 +3,12 @@
 import os
 import signal
 import sys
+import time
 
 import tap
 from lives import Lives, Problem
 from qemus import served, serving, stop
+from sim import PATIENCE
 
 
 def config(w, name, fmt="qcow2", **more):
@@ -161,6 +163,26 @@ def test_ends_under_a_domain():
         os.kill(served(w.started, [domid])[domid], signal.SIGKILL)
         w.call("domain.destroy", domain="web")
         assert "has ended" in (w.folder / "log/xl-web.log").read_text()
+        assert not w.leftovers(), w.leftovers()
+
+
+def test_says_too_much():
+    """A guest can have its QEMU complain without end: the log is cut, also by a daemon that did not start it."""
+    with Lives() as w:
+        domid = create(w, config(w, "web"))
+        served(w.started, [domid])
+        log = w.folder / "log/qemu-dm-web.log"
+        for again in (False, True):
+            if again:
+                w.hospesd.kill()
+                w.start()
+            os.truncate(log, (1 << 20) + 1)
+            end = time.time() + PATIENCE
+            while log.stat().st_size > 1 << 20:
+                assert time.time() < end, "the log stays as long as it is"
+                time.sleep(0.1)
+            assert log.read_text() == "(more than 1048576 bytes that were here are gone)\n"
+        w.call("domain.destroy", domain="web")
         assert not w.leftovers(), w.leftovers()
 
 
