@@ -139,8 +139,8 @@ static void apply_fixes(void)
 		if (val != old && !wrmsr_safe(fix[i].msr, val))
 			printk(LOG_WARN, "Processor: a workaround in register %#x is refused\n", fix[i].msr);
 	}
-	if (cpu_features.stibp)
-		wrmsr(MSR_SPEC_CTRL, SPEC_CTRL_STIBP);
+	if (cpu_features.stibp && !wrmsr_safe(MSR_SPEC_CTRL, SPEC_CTRL_STIBP))
+		printk(LOG_WARN, "Processor: STIBP is refused\n");
 }
 
 /* Boot CPU, once. */

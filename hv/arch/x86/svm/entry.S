@@ -124,6 +124,14 @@ svm_enter_guarded:
 	jnz 5b
 	addq $RETURN_STACK * 8, %rsp
 	lfence
+	/* Nothing of the guest stays in a register for a wrong guess to use. */
+	xorl %edx, %edx
+	xorl %esi, %esi
+	xorl %edi, %edi
+	xorl %r8d, %r8d
+	xorl %r9d, %r9d
+	xorl %r10d, %r10d
+	xorl %r11d, %r11d
 	restore_own
 	ret
 	.size svm_enter_guarded, . - svm_enter_guarded
