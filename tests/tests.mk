@@ -36,13 +36,9 @@ UNIT_LIBS_test_frame_race := -Wl,--wrap=spin_lock
 UNIT_OBJS_test_pci_owners := $(BUILD)/host/hv/drivers/pci.o
 $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)
 # All that drives the machine's devices, on domains of the fake machine and with ports of the test's.
-UNIT_OBJS_test_no_memory_devices := $(addprefix $(BUILD)/host-devices/hv/,$(addprefix arch/x86/,irq.o hvm/handler.o hvm/vpci.o hwdom/gsi.o hwdom/hwdom.o hwdom/mmio.o) $(addprefix drivers/,pci.o pci_access.o pci_msi.o))
+UNIT_OBJS_test_no_memory_devices := $(addprefix $(BUILD)/host-x86/hv/,$(addprefix arch/x86/,irq.o hvm/handler.o hvm/vpci.o hwdom/gsi.o hwdom/hwdom.o hwdom/mmio.o) $(addprefix drivers/,pci.o pci_access.o pci_msi.o))
 $(BUILD)/unit/test_no_memory_devices: $(UNIT_OBJS_test_no_memory_devices)
 $(BUILD)/unit/test_no_memory_devices $(UNIT_OBJS_test_no_memory_devices): private HOST_CPPFLAGS := -Itests/unit/fake_io $(HOST_CPPFLAGS) -Ihv/arch/x86/include
-$(BUILD)/host-devices/%.o: %.c $(BUILD)/gen/compile.h tests/tests.mk
-	@mkdir -p $(@D)
-	@echo "  HOSTCC  $<"
-	$(Q)$(HOSTCC) $(HOST_CPPFLAGS) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 # A part of the real machine, with its own headers.
 UNIT_OBJS_test_svm_event := $(BUILD)/host-x86/hv/arch/x86/svm/event.o
 $(BUILD)/unit/test_svm_event: $(UNIT_OBJS_test_svm_event)

@@ -13,6 +13,7 @@
 #include "hv/console.h"
 #include "hv/crash.h"
 #include "hv/domain.h"
+#include "hv/errno.h"
 #include "hv/iommu.h"
 #include "hv/launch.h"
 #include "hv/mm.h"
@@ -85,9 +86,10 @@ static void step_boot_cpu(void)
 static void step_virt(void)
 {
 	const char *why = virt_init();
+	int rc = why ? 0 : virt->cpu_up();
 
-	if (!why && virt->cpu_up())
-		why = "the processor refuses to enter that mode";
+	if (rc)
+		why = rc == -ENOMEM ? "no memory for its tables" : "the processor refuses to enter that mode";
 	if (!why)
 		return;
 	printk(LOG_ERR, "Hospes cannot run guests on this machine: %s\n", why);

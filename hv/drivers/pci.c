@@ -64,12 +64,14 @@ static int bus_open(uint16_t segment, uint8_t bus, struct pci_bus **b)
 	if (!seg)
 		return -ENODEV;
 	rc = pci_open_bus(segment, bus);
+	if (!seg->bus[bus] && (!rc || !segment))
+		__atomic_store_n(&seg->bus[bus], xzalloc(struct pci_bus), __ATOMIC_RELEASE);
+	*b = seg->bus[bus];
+	if (rc == -ENOMEM || (!rc && !*b))
+		printk(LOG_WARN, "PCI: no memory to reach all of bus %04x:%02x\n", segment, bus);
 	/* Of segment 0 most is reached even without memory for the rest. */
 	if (rc && segment)
 		return rc;
-	if (!seg->bus[bus])
-		__atomic_store_n(&seg->bus[bus], xzalloc(struct pci_bus), __ATOMIC_RELEASE);
-	*b = seg->bus[bus];
 	return *b ? 0 : -ENOMEM;
 }
 
@@ -143,17 +145,9 @@ static void scan_segment(const struct pci_segment *seg)
 		if (acpi_info.mcfg[i].segment == seg->nr)
 			reached[acpi_info.mcfg[i].bus_start / 8] |= (uint8_t)(1u << acpi_info.mcfg[i].bus_start % 8);
 	for (unsigned bus = 0; bus < 256; bus++) {
-		int rc = 0;
-
-		if (seg->nr && !(reached[bus / 8] & 1u << bus % 8))
+		if (seg->nr && (!(reached[bus / 8] & 1u << bus % 8) || bus_open(seg->nr, (uint8_t)bus, &b)))
 			continue;
-		if (seg->nr)
-			rc = bus_open(seg->nr, (uint8_t)bus, &b);
-		if (!rc)
-			pci_scan_bus(seg->nr, (uint8_t)bus, found_with_bridges, reached);
-		else if (rc == -ENOMEM)
-			printk(LOG_WARN, "PCI: no memory to reach bus %04x:%02x: its devices are not looked for\n",
-			       seg->nr, bus);
+		pci_scan_bus(seg->nr, (uint8_t)bus, found_with_bridges, reached);
 	}
 }
 
@@ -223,8 +217,11 @@ static int meet(struct pci_sbdf s, struct pci_dev **dev)
 	int rc;
 
 	*dev = pci_find(s);
-	if (*dev)
+	if (*dev) {
+		/* There may be memory now for what it lacked when the device was found. */
+		(void)!pci_open_bus(s.segment, s.bus);
 		return 0;
+	}
 	if (!s.segment && !pci_present(s))
 		return -ENODEV;
 	rc = bus_open(s.segment, s.bus, &b);

@@ -2,12 +2,13 @@
  * Every place that allocates fails once, and again at each of its first uses, while some work is done: what needed it says so, nothing falls over, and when the same is
  * done again in peace, as much is in use, and devices are as they would be, without the failure. Each trial is a process of its own, so nothing an earlier one left counts.
  *
- * The places are the call instructions in the test program itself (found by objdump), so one that is new is either made to fail by some work or excused with a reason.
- * A program includes this once and is linked with the allocator's functions wrapped (tests.mk).
+ * The places are the call instructions in the test program itself (found by objdump), so one that is new is either made to fail by some work or excused with a reason; so
+ * are those that the source has and no test program. A program includes this once and is linked with the allocator's functions wrapped (tests.mk).
  */
 #ifndef NO_MEMORY_H
 #define NO_MEMORY_H
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +28,7 @@
 #include "hv/overhead.h"
 
 #define MAX_PLACES 256u
-#define USES 4u /* of one place that each fail in turn */
+#define USES 64u /* of one place that each fail in turn */
 
 /* What is done while memory lacks. */
 struct no_memory_work {
@@ -34,11 +36,12 @@ struct no_memory_work {
 	void (*begin)(void); /* once, with memory; every trial starts from here */
 	void (*work)(void);
 	uint64_t (*state)(void); /* of the devices, afterwards; NULL: there are none */
+	bool boot;		 /* is only survived, and not done again */
 };
 
-/* Places no work of a program makes fail. */
+/* Places no work of a program makes fail: of a function, or of a file (NULL). */
 struct no_memory_excuse {
-	const char *function, *why;
+	const char *file, *function, *why;
 };
 
 struct place {
@@ -58,7 +61,7 @@ static struct trial {
 	unsigned nr;
 	uintptr_t target;   /* this one fails ... */
 	unsigned countdown; /* ... at its use of this number; 0: never */
-	bool fired, answered, counts;
+	bool fired, answered, counts, booting;
 	struct in_use left;
 } * trial;
 
@@ -134,16 +137,18 @@ static bool good(const char *what, long rc, long bad, enum without without)
 /* In a process of its own: the work with @use of the place failing (0: none), and once more in peace. */
 static void do_trial(const struct no_memory_work *w, uintptr_t place, unsigned use)
 {
-	setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure is told and ends the process */
 	trial->target = place;
 	trial->countdown = use;
 	trial->counts = true;
+	trial->booting = w->boot;
 	w->work();
 	trial->counts = false;
 	assert_int_equal(trial->fired, use != 0);
 	assert_int_equal(trial->answered, use != 0);
 	trial->fired = false;
 	trial->answered = false;
+	if (w->boot)
+		_exit(0);
 	w->work();
 	trial->left = (struct in_use){ heap_bytes_used(), mm_free_frames(), w->state ? w->state() : 0 };
 	_exit(0);
@@ -168,7 +173,7 @@ static bool in_use_after(const struct no_memory_work *w, uintptr_t place, unsign
 	return status == 0;
 }
 
-/* The functions and lines of @n places, by the debug information, into @name. */
+/* The functions, files and lines of @n places, by the debug information, into @name. */
 static void names_of(const uintptr_t *place, unsigned n, char name[][256])
 {
 	extern const char __executable_start[];
@@ -189,15 +194,16 @@ static void names_of(const uintptr_t *place, unsigned n, char name[][256])
 	assert_int_equal(pclose(f), 0);
 }
 
-/* Each place that @w comes by fails, at each of its first uses. */
-static void each_place_fails(const struct no_memory_work *w)
+/* In a process of its own, for what @w begins with is not undone. */
+static void fail_each_place(const struct no_memory_work *w)
 {
 	unsigned uses[MAX_PLACES], wrong = 0, nr;
 	struct in_use peace, left;
 
 	trial->countdown = 0;
 	w->begin();
-	assert_true(in_use_after(w, 0, 0, &peace));
+	if (!in_use_after(w, 0, 0, &peace))
+		_exit(1);
 	nr = trial->nr;
 	for (unsigned i = 0; i < nr; i++)
 		uses[i] = trial->place[i].uses < USES ? trial->place[i].uses : USES;
@@ -219,8 +225,27 @@ static void each_place_fails(const struct no_memory_work *w)
 					    left.state == peace.state ? "" : ", devices differ");
 		}
 	}
-	assert_int_equal(wrong, 0);
+	_exit(wrong ? 1 : 0);
 }
+
+/* Each place that @w comes by fails, at each of its first uses. */
+static void each_place_fails(const struct no_memory_work *w)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure is told and ends the process */
+		fail_each_place(w);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* All places: in the machine code, and in the source of what no test can link ----------------------------- */
 
 /* Where calls of the allocator in this program return to. */
 static unsigned find_places(uintptr_t found[MAX_PLACES])
@@ -244,7 +269,7 @@ static unsigned find_places(uintptr_t found[MAX_PLACES])
 			assert_true(nr < MAX_PLACES);
 			found[nr++] = at + (uintptr_t)__executable_start;
 		}
-		after = strstr(end, "<__wrap_") != NULL && strstr(end, "call") != NULL;
+		after = strstr(end, "call") && strstr(end, "<__wrap_") && !strstr(end, "<__wrap_panic");
 	}
 	assert_int_equal(pclose(f), 0);
 	return nr;
@@ -258,36 +283,172 @@ static bool has_failed(uintptr_t address)
 	return false;
 }
 
-/* The call instructions of this program against those that failed; each of @excuses is of use. */
-static void all_places_failed(const struct no_memory_excuse *excuses, size_t nr_excuses)
+/* What drives the machine's devices is test_no_memory_devices' affair, everything else test_no_memory's. */
+static bool drives_devices(const char *file)
+{
+	static const char *const parts[] = { "hv/drivers/", "hv/arch/x86/hwdom/", "hv/arch/x86/irq.c",
+					     "hv/arch/x86/hvm/vpci", "hv/arch/x86/hvm/handler.c" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+		if (!strncmp(file, parts[i], strlen(parts[i])))
+			return true;
+	return false;
+}
+
+static struct {
+	const struct no_memory_excuse *excuses;
+	size_t nr;
+	bool *used;
+	bool devices;
+	const char (*name)[256]; /* of the places found */
+	unsigned nr_places, nr_functions, wrong;
+	size_t root; /* length of the path before hv/ */
+} judge;
+
+/* The excuse of @function, @len bytes, of @file; NULL: none. */
+static const struct no_memory_excuse *excuse_of(const char *file, const char *function, size_t len)
+{
+	for (size_t e = 0; e < judge.nr; e++) {
+		const struct no_memory_excuse *x = &judge.excuses[e];
+
+		if (strcmp(x->file, file) ||
+		    (x->function && (strlen(x->function) != len || memcmp(x->function, function, len))))
+			continue;
+		judge.used[e] = true;
+		return x;
+	}
+	return NULL;
+}
+
+/* "function at /path/hv/file.c:123" into @file; false: it is of no part of Hospes. */
+static bool file_of(const char *name, char file[256])
+{
+	const char *hv = strstr(name, "/hv/");
+
+	if (!hv)
+		return false;
+	judge.root = (size_t)(hv + 1 - (strstr(name, " at ") + 4));
+	snprintf(file, 256, "%.*s", (int)strcspn(hv + 1, ":"), hv + 1);
+	return true;
+}
+
+static void wrong(const char *how, const char *what)
+{
+	print_error("%s: %s\n", how, what);
+	judge.wrong++;
+}
+
+/* A function that calls the allocator by its source: it is among the places of this program, or excused. */
+static void judge_function(const char *file, const char *function, size_t len)
+{
+	char text[512];
+
+	judge.nr_functions++;
+	for (unsigned i = 0; i < judge.nr_places; i++) {
+		char of[256];
+
+		if (strcspn(judge.name[i], " ") == len && !memcmp(judge.name[i], function, len) &&
+		    file_of(judge.name[i], of) && !strcmp(of, file))
+			return;
+	}
+	if (excuse_of(file, function, len))
+		return;
+	snprintf(text, sizeof(text), "%.*s in %s", (int)len, function, file);
+	wrong("not in this program, nor excused", text);
+}
+
+/* Does the line of source call the allocator? */
+static bool allocates(const char *line)
+{
+	static const char *const calls[] = {
+		"xzalloc(",	   "xzalloc_array(",	    "xzalloc_bytes(", "heap_alloc(",   "heap_alloc_array(",
+		"alloc_frames(",   "alloc_frames_at(",	    "alloc_page(",    "overhead_new(", "overhead_new_array(",
+		"overhead_alloc(", "overhead_alloc_array(", "overhead_page("
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
+		const char *at = line;
+
+		while ((at = strstr(at, calls[i]))) {
+			if (at == line || !strchr("abcdefghijklmnopqrstuvwxyz_0123456789", at[-1]))
+				return true;
+			at++;
+		}
+	}
+	return false;
+}
+
+/* By the layout that clang-format gives it: what begins at the margin and ends without ; or , is a function. */
+static void judge_file(const char *path)
+{
+	const char *file = path + judge.root;
+	char line[1024], function[1024] = "", judged[1024] = "";
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		size_t len = strcspn(line, "(");
+
+		if (strchr("\n/#{}", line[0]) || line[0] == ' ')
+			continue;
+		if (line[0] != '\t' && line[len]) {
+			while (len && !strchr(" *", line[len - 1]))
+				len--;
+			snprintf(function, sizeof(function), "%s", line + len);
+		} else if (line[0] == '\t' && allocates(line) && strcmp(function, judged)) {
+			judge_function(file, function, strcspn(function, "("));
+			memcpy(judged, function, sizeof(judged));
+		}
+	}
+	fclose(f);
+}
+
+static int visit(const char *path, const struct stat *s, int type)
+{
+	size_t len = strlen(path);
+
+	if (type == FTW_F && len > 2 && !strcmp(path + len - 2, ".c") &&
+	    drives_devices(path + judge.root) == judge.devices)
+		judge_file(path);
+	return 0;
+}
+
+/*
+ * The call instructions of this program against those that failed, as far as they are of the part it is for. In the source, functions of that part that are not in the program at
+ * all. Each of @excuses is of use.
+ */
+static void all_places_failed(bool devices, const struct no_memory_excuse *excuses, size_t nr_excuses)
 {
 	static char name[MAX_PLACES][256];
 	uintptr_t found[MAX_PLACES];
-	unsigned wrong = 0, nr = find_places(found);
+	unsigned nr = find_places(found);
 	bool used[MAX_PLACES] = { false };
+	char root[512] = "", file[256];
 
 	assert_true(nr > 30);
 	names_of(found, nr, name);
+	judge.excuses = excuses;
+	judge.nr = nr_excuses;
+	judge.used = used;
+	judge.devices = devices;
+	judge.name = (const char(*)[256])name;
+	judge.nr_places = nr;
 	for (unsigned i = 0; i < nr; i++) {
-		size_t len = strcspn(name[i], " "), e;
 		bool failed = has_failed(found[i]);
 
-		for (e = 0; e < nr_excuses; e++)
-			if (strlen(excuses[e].function) == len && !memcmp(excuses[e].function, name[i], len))
-				break;
-		if (e < nr_excuses)
-			used[e] = true;
-		if (failed == (e < nr_excuses)) {
-			print_error("%s: %s\n", failed ? "fails, yet is excused" : "never fails", name[i]);
-			wrong++;
-		}
+		if (!file_of(name[i], file) || drives_devices(file) != devices)
+			continue;
+		snprintf(root, sizeof(root), "%.*shv", (int)judge.root, strstr(name[i], " at ") + 4);
+		if (failed == (excuse_of(file, name[i], strcspn(name[i], " ")) != NULL))
+			wrong(failed ? "fails, yet is excused" : "never fails", name[i]);
 	}
+	assert_int_equal(ftw(root, visit, 16), 0);
+	assert_true(judge.nr_functions > 10);
 	for (size_t e = 0; e < nr_excuses; e++)
-		if (!used[e]) {
-			print_error("excused, yet allocates nothing: %s\n", excuses[e].function);
-			wrong++;
-		}
-	assert_int_equal(wrong, 0);
+		if (!used[e])
+			wrong("excused, yet allocates nothing",
+			      excuses[e].function ? excuses[e].function : excuses[e].file);
+	assert_int_equal(judge.wrong, 0);
 }
 
 /* Before the tests. */

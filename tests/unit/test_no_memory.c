@@ -9,25 +9,37 @@
 #include "no_memory.h"
 
 static const struct no_memory_excuse excused[] = {
-	{ "host_take_memory", "the fake machine's" },
-	{ "lock_waits_init", "when a CPU starts, which then counts nothing" },
+	{ "hv/arch/host/host.c", "host_take_memory", "the fake machine's" },
+	/* What they are made of fails, and all who call them. */
+	{ "hv/mm/frames.c", "alloc_page", "passes an answer on" },
+	{ "hv/mm/heap.c", "heap_alloc_array", "passes an answer on" },
+	{ "hv/mm/overhead.c", "overhead_alloc_array", "passes an answer on" },
+	{ "hv/core/lock.c", "lock_waits_init", "when a CPU starts, which then counts nothing" },
+	{ "hv/core/console.c", "console_init_ring", "at boot, which goes on with the small ring" },
 	/* -ENOMEM, at which cpu_join() stops the machine with a line that names the CPU. */
-	{ "timer_cpu_init", "when a CPU starts" },
-	{ "task_cpu_init", "when a CPU starts" },
-	{ "sched_cpu_init", "when a CPU starts" },
-	{ "fair_queue_alloc", "when a CPU starts" },
-	{ "null_queue_alloc", "when a CPU starts" },
-	{ "rt_queue_alloc", "when a CPU starts" },
-	{ "console_init_ring", "at boot, which goes on with the small ring" },
+	{ "hv/core/timer.c", "timer_cpu_init", "when a CPU starts" },
+	{ "hv/core/task.c", "task_cpu_init", "when a CPU starts" },
+	{ "hv/sched/sched.c", "sched_cpu_init", "when a CPU starts" },
+	{ "hv/sched/fair.c", "fair_queue_alloc", "when a CPU starts" },
+	{ "hv/sched/null.c", "null_queue_alloc", "when a CPU starts" },
+	{ "hv/sched/realtime.c", "rt_queue_alloc", "when a CPU starts" },
 	/* A launch without memory is one line and a domain that is not there: test_launch_build. */
-	{ "plan_hw_map", "launch" },
-	{ "make_memory_map", "launch" },
-	{ "place_start_info", "launch" },
-	{ "place_acpi", "launch" },
-	{ "take_high", "launch" },
-	{ "launch_identity_reserve", "launch" },
-	{ "take_over", "launch" },
-	{ "launch_bounce_args", "launch" },
+	{ "hv/launch/build.c", NULL, "launch" },
+	{ "hv/launch/identity.c", NULL, "launch" },
+	{ "hv/launch/bounce.c", NULL, "launch" },
+	/* Only the real machine makes these: tree/too_little_for_hospes lets domains lack them. */
+	{ "hv/arch/x86/hvm/context.c", NULL, "a domain's, a vCPU's" },
+	{ "hv/arch/x86/hvm/fpu.c", "hvm_fpu_init", "a vCPU's" },
+	{ "hv/arch/x86/svm/svm.c", "svm_vcpu_init", "a vCPU's" },
+	/* The machine's boot. Each way ends in a line that says what is short, and in a stop or in less. */
+	{ "hv/arch/x86/ioapic.c", "ioapic_init", "panic(): no memory for an I/O APIC" },
+	{ "hv/arch/x86/paging.c", "table_alloc",
+	  "what is mapped later: NULL of arch_iomap_try(), panic() of arch_iomap(), no stacks" },
+	{ "hv/arch/x86/paging.c", "map_stack", "panic() for the boot CPU, another is left out" },
+	{ "hv/arch/x86/smp.c", "pcpu_make", "this CPU and those behind it are left out" },
+	{ "hv/arch/x86/traps.c", "traps_cpu_alloc", "as pcpu_make()" },
+	{ "hv/arch/x86/svm/svm.c", "permission_maps_init", "step_virt() says so and halts; another CPU is left out" },
+	{ "hv/arch/x86/svm/svm.c", "svm_cpu_up", "step_virt() says so and halts; another CPU is left out" },
 };
 
 static struct domain *d; /* the domain under construction */
@@ -240,7 +252,7 @@ static bool with_pools(void)
 static bool with_memory(void)
 {
 	return NEEDS(set_max_mem()) && NEEDS(memory(XENMEM_populate_physmap, 0, 16, 0, 0)) &&
-	       NEEDS(memory(XENMEM_populate_physmap, 512, 1, 9, 0)) &&
+	       LIKES(memory(XENMEM_populate_physmap, 512, 1, 9, 0)) &&
 	       NEEDS(memory(XENMEM_increase_reservation, 0, 1, 0, 0)) && NEEDS(set_map()) &&
 	       NEEDS(p2m_pod_target(d, read_once(d->tot_pages) + 8)) && NEEDS(p2m_mark_pod(d, gfn(1024), 9)) &&
 	       LIKES(p2m_populate_pod(d, gfn(1024)));
@@ -320,14 +332,14 @@ static void begin(void)
 
 static void each_place(void **state)
 {
-	static const struct no_memory_work toolstack = { "toolstack", begin, work, NULL };
+	static const struct no_memory_work toolstack = { "toolstack", begin, work, NULL, false };
 
 	each_place_fails(&toolstack);
 }
 
 static void all_places(void **state)
 {
-	all_places_failed(excused, ARRAY_SIZE(excused));
+	all_places_failed(false, excused, ARRAY_SIZE(excused));
 }
 
 int main(int argc, char **argv)

@@ -114,23 +114,24 @@ static int usable(unsigned cpu)
 /* The CPU wanted, or the one with the fewest vectors in use. -ENOSPC; -ENOMEM: there may be one, but for its tables. Lock held. */
 static int choose_cpu(unsigned want, unsigned *best)
 {
-	int rc = -ENOSPC, no_memory = 0;
+	int rc = want < NR_CPUS ? usable(want) : -ENOSPC;
+	const struct cpu_irqs *least = NULL;
 	unsigned cpu;
 
 	*best = want;
-	if (want < NR_CPUS && !usable(want))
+	if (!rc)
 		return 0;
 	for_each_cpu(cpu, cpu_online()) {
-		int why = usable(cpu);
+		int why = cpu == want ? rc : usable(cpu);
 
 		if (why == -ENOMEM)
-			no_memory = why;
-		if (why || (!rc && irqs.cpu[cpu]->used >= irqs.cpu[*best]->used))
+			rc = why;
+		if (why || (least && irqs.cpu[cpu]->used >= least->used))
 			continue;
+		least = irqs.cpu[cpu];
 		*best = cpu;
-		rc = 0;
 	}
-	return rc && no_memory ? no_memory : rc;
+	return least ? 0 : rc;
 }
 
 /* See asm/irq.h. */

@@ -255,7 +255,7 @@ static void *iomap(paddr_t p, size_t size, uint64_t flags)
 	void *va = iomap_try(p, size, flags);
 
 	if (!va)
-		panic("no room to map a device at %lx", p);
+		panic("no room or memory to map a device at %lx", p);
 	return va;
 }
 

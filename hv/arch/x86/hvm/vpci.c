@@ -109,7 +109,7 @@ static void table_write(struct vcpu *v, void *ctx, uint64_t addr, unsigned size,
 
 static const struct hvm_io_ops table_ops = { table_read, table_write };
 
-/* See vpci.h. A place known already need not be told again. */
+/* See vpci.h. Mapped for Hospes too, so that nothing lacks when the table is written. A place known already need not be told again. */
 int vpci_trap_pages(struct vpci_domain *vd, uint64_t first, uint64_t end)
 {
 	uint64_t start = first << PAGE_SHIFT, size = (end - first) << PAGE_SHIFT;
@@ -120,6 +120,9 @@ int vpci_trap_pages(struct vpci_domain *vd, uint64_t first, uint64_t end)
 		return 0;
 	if (vd->nr_traps == MAX_TRAPS)
 		return err(-ENOSPC);
+	for (uint64_t frame = first; frame < end; frame++)
+		if (!vpci_map_page(frame << PAGE_SHIFT))
+			return err(-ENOMEM);
 	rc = hvm_mmio_handler(vd->d, start, size, &table_ops, vd);
 	vd->nr_traps += !rc;
 	return rc;

@@ -148,7 +148,7 @@ void vpci_msix_mmio_write(struct vpci_domain *vd, uint64_t addr, unsigned size, 
 /* vpci.c: the machine --------------------------------------------------------------------------- */
 /* May device memory lie here? Not over RAM, firmware's tables, interrupt controllers, IOMMUs, configuration windows. */
 bool vpci_range_ok(uint64_t start, uint64_t size);
-/* Accesses of @vd's guest to frames [@first, @end), which stay unmapped, come to vpci_msix_mmio_*(). -ENOMEM, -ENOSPC too many places. */
+/* Accesses of @vd's guest to frames [@first, @end), which stay unmapped, come to vpci_msix_mmio_*(); vpci_map_page() has them. -ENOMEM, -ENOSPC too many places. */
 int vpci_trap_pages(struct vpci_domain *vd, uint64_t first, uint64_t end) must_check;
 /* Device memory at @addr for Hospes; the page is kept. NULL: no room. */
 void *vpci_map_page(uint64_t addr);

@@ -6,11 +6,21 @@
 #include "hv/types.h"
 
 struct cpu_policy;
+struct hvm_handler;
+struct hwdom;
+struct vlapic;
+struct vpci_domain;
 
 struct arch_domain {
 	struct cpu_policy *policy;
 	uint32_t tsc_mode, tsc_incarnation;
 	uint64_t tsc_offset;
+	/* Of the real machine's devices, for tests that link what drives them. */
+	struct hvm_handler *ports, *mmio;
+	struct hwdom *hwdom;
+	struct vpci_domain *vpci;
+	void *iopm;
+	struct vlapic **lapics;
 };
 
 struct arch_vcpu {

@@ -9,6 +9,7 @@ struct pcpu;
 struct arch_pcpu {
 	int64_t timer_deadline; /* last arch_set_timer() */
 	unsigned kicks;		/* arch_cpu_kick() count */
+	uint32_t apic_id;
 };
 
 struct pcpu *arch_this_pcpu(void);
