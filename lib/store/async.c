@@ -125,6 +125,42 @@ int store_async_send(struct store_async *a, uint32_t type, uint32_t tx, const st
 	return 0;
 }
 
+/* A watch that a daemon may know no depth for. */
+struct special_watch {
+	struct store_async *a;
+	char name[32], token[32];
+};
+
+static int send_watch(struct store_async *a, const char *name, const char *token, const char *depth, store_done *done,
+		      void *arg)
+{
+	struct wire_piece p[] = { { name, strlen(name) + 1 }, { token, strlen(token) + 1 }, { depth, 2 } };
+	return store_async_send(a, XS_WATCH, 0, p, depth ? 3 : 2, done, arg);
+}
+
+static void depth_known(void *arg, int err, const char *body, size_t len)
+{
+	struct special_watch *w = arg;
+	if (err == EINVAL)
+		send_watch(w->a, w->name, w->token, NULL, NULL, NULL);
+	free(w);
+}
+
+int store_async_watch_domains(struct store_async *a, const char *name, const char *token)
+{
+	struct special_watch *w = calloc(1, sizeof(*w));
+	int rc;
+	if (!w)
+		return ENOMEM;
+	w->a = a;
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	snprintf(w->token, sizeof(w->token), "%s", token);
+	rc = send_watch(a, w->name, w->token, "1", depth_known, w);
+	if (rc)
+		free(w);
+	return rc;
+}
+
 static void transact_next(struct store_async *a, struct transact *t);
 
 static struct request *take_request(struct store_async *a, uint32_t req)

@@ -32,6 +32,11 @@ int store_async_ready(struct store_async *a);
 /* Queue a request. @done may be NULL. 0 or an errno value (E2BIG: over 4096 bytes). May be called from callbacks. */
 int store_async_send(struct store_async *a, uint32_t type, uint32_t tx, const struct wire_piece *pieces, unsigned nr,
 		     store_done *done, void *arg);
+/*
+ * Watch the special name @name with events that tell which domain, "@introduceDomain/7"; from a daemon that knows no depth of watches (before
+ * 4.22) with the bare name, as the first event always is. @token: at most 31 bytes. 0 or an errno value.
+ */
+int store_async_watch_domains(struct store_async *a, const char *name, const char *token);
 /* The number of requests without an answer yet. */
 unsigned store_async_pending(const struct store_async *a);
 

@@ -106,6 +106,17 @@ size_t wire_domain_prefix(const char *path)
 	return path[i] == '/' ? i + 1 : 0;
 }
 
+bool wire_special_domain(const char *path, uint32_t *id)
+{
+	const char *slash = strchr(path, '/');
+	uint64_t n;
+
+	if (path[0] != '@' || !slash || !wire_parse_number(slash + 1, WIRE_DOMID_FIRST_RESERVED - 1, &n))
+		return false;
+	*id = (uint32_t)n;
+	return true;
+}
+
 unsigned wire_count_strings(const char *body, size_t len)
 {
 	unsigned n = 0;

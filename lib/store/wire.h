@@ -55,6 +55,8 @@ int wire_error_number(const char *name, size_t len);
 bool wire_path_valid(const char *path, size_t len, bool special);
 /* Length of "/local/domain/<number>/" at the front of @path, 0 if it does not begin so. */
 size_t wire_domain_prefix(const char *path);
+/* The domain that a special name is of, 7 in "@introduceDomain/7", to @id. False: of none. */
+bool wire_special_domain(const char *path, uint32_t *id);
 
 /* Number of NULs in @len bytes: how many strings a body holds (a last string without NUL is not counted). */
 unsigned wire_count_strings(const char *body, size_t len);

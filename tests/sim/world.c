@@ -8,6 +8,7 @@
 #include "abi/hvm_op.h"
 #include "abi/hvm_params.h"
 #include "abi/memory.h"
+#include "abi/sysctl.h"
 #include "abi/xen.h"
 #include "asm/host.h"
 #include "hcall/sim_wire.h"
@@ -58,7 +59,7 @@ static struct {
 	uint64_t dom0_pages;
 	unsigned owner[DOM0_MAX_PAGES]; /* client + 1 of each of its pages */
 	bool mapped[MAP_PAGES];
-	uint64_t map_hint, next_map, nr_mapped, nr_buffers, calls;
+	uint64_t map_hint, next_map, nr_mapped, nr_buffers, told;
 	struct map *maps;
 	struct {
 		bool armed;
@@ -224,6 +225,16 @@ static bool shall_fail(uint64_t nr, const uint64_t args[5])
 	return true;
 }
 
+/* How many domains a list just told domain 0 about. */
+static uint64_t told(uint64_t nr, uint64_t op)
+{
+	struct xen_sysctl s;
+
+	if (nr != HC_sysctl || copy_from_gpa(world.dom0, &s, op, sizeof(s)) || s.cmd != XEN_SYSCTL_getdomaininfolist)
+		return 0;
+	return s.u.getdomaininfolist.num_domains;
+}
+
 /* See world.h. */
 int64_t world_call(uint64_t domid, uint64_t vcpu, uint64_t nr, const uint64_t args[5])
 {
@@ -232,15 +243,14 @@ int64_t world_call(uint64_t domid, uint64_t vcpu, uint64_t nr, const uint64_t ar
 
 	if (!d)
 		return rc;
-	if (domid == 0) {
-		world.calls++;
-		if (shall_fail(nr, args)) {
-			domain_put(d);
-			return -world.fail.error;
-		}
+	if (domid == 0 && shall_fail(nr, args)) {
+		domain_put(d);
+		return -world.fail.error;
 	}
 	if (vcpu < d->max_vcpus && d->vcpu[vcpu])
 		rc = host_hypercall(d->vcpu[vcpu], (unsigned)nr, args[0], args[1], args[2], args[3], args[4]);
+	if (domid == 0 && rc == 0)
+		world.told += told(nr, args[0]);
 	domain_put(d);
 	return rc;
 }
@@ -653,7 +663,7 @@ void world_state(struct sim_state *s)
 	*s = (struct sim_state){ .free_frames = mm_free_frames() + world.dom0->p2m.nr_tables,
 				 .mappings = world.nr_mapped,
 				 .buffers = world.nr_buffers,
-				 .calls = world.calls };
+				 .told = world.told };
 	while ((d = domain_next(from))) {
 		from = d->id + 1;
 		s->domains++;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "store/async.h"
 #include "store/store.h"
@@ -178,6 +179,45 @@ static void check_blocking(void)
 	store_close(other);
 }
 
+/* A request of @a at the other end of its connection, answered by @error: how many strings it had. */
+static unsigned refuse_watch(int fd, const char *error)
+{
+	struct wire_piece p = string(error);
+	struct xsd_sockmsg h;
+	char body[64];
+	unsigned strings;
+	size_t n;
+	CHECK(!store_async_ready(t.a) && recv(fd, &h, sizeof(h), MSG_WAITALL) == sizeof(h));
+	CHECK(h.type == XS_WATCH && h.len < sizeof(body) && recv(fd, body, h.len, MSG_WAITALL) == (ssize_t)h.len);
+	CHECK(!strcmp(body, "@introduceDomain"));
+	strings = wire_count_strings(body, h.len);
+	n = wire_pack(body, sizeof(body), XS_ERROR, h.req_id, 0, &p, 1);
+	CHECK(send(fd, body, n, 0) == (ssize_t)n && !store_async_ready(t.a));
+	return strings;
+}
+
+/* A daemon that knows no depth of watches is asked again without; no other error is. */
+static void check_depth(void)
+{
+	unsigned expected[] = { 3, 2, 3 };
+	const char *answers[] = { "EINVAL", "EINVAL", "EACCES" };
+	int fds[2];
+	uint32_t id = 0;
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	t.a = store_async_open(fds[0], fired, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		if (i != 1)
+			CHECK(!store_async_watch_domains(t.a, "@introduceDomain", "tok"));
+		CHECK(refuse_watch(fds[1], answers[i]) == expected[i]);
+	}
+	CHECK(!store_async_pending(t.a) && !store_async_wants_write(t.a));
+	store_async_close(t.a);
+	close(fds[1]);
+	CHECK(wire_special_domain("@releaseDomain/7", &id) && id == 7);
+	CHECK(!wire_special_domain("@releaseDomain", &id) && !wire_special_domain("@releaseDomain/", &id) &&
+	      !wire_special_domain("@releaseDomain/7x", &id) && !wire_special_domain("/local/7", &id) && id == 7);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -188,6 +228,7 @@ int main(int argc, char **argv)
 	CHECK(argc == 2);
 	setenv("XENSTORED_PATH", argv[1], 1);
 	check_blocking();
+	check_depth();
 	other = store_open(0);
 	strncpy(un.sun_path, argv[1], sizeof(un.sun_path) - 1);
 	CHECK(!connect(fd, (struct sockaddr *)&un, sizeof(un)));

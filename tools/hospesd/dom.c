@@ -14,6 +14,7 @@
 
 #include "base/loop.h"
 #include "base/text.h"
+#include "store/wire.h"
 #include "hv.h"
 #include "life.h"
 #include "server.h"
@@ -244,6 +245,25 @@ static void changed(void *arg, const char *path)
 	doms.refresh_due = true;
 }
 
+/* Somebody was introduced: ourselves by a creation, or by other tools. The hypervisor's list takes as long as there are domains. */
+static void arrived(void *arg, const char *path)
+{
+	struct xen_domctl_getdomaininfo info;
+	uint32_t id;
+	struct dom *d;
+	if (!wire_special_domain(path, &id) || hv_info(id, &info) || (info.flags & XEN_DOMINF_dying)) {
+		changed(arg, path);
+		return;
+	}
+	d = dom_find(id);
+	if (!d)
+		d = dom_add(id, info.handle, "", false);
+	if (d->gone || memcmp(d->uuid, info.handle, sizeof(d->uuid)))
+		changed(arg, path); /* an old one with that id has ended */
+	else
+		life_seen(d, &info);
+}
+
 void dom_look_again(struct dom *d)
 {
 	struct xen_domctl_getdomaininfo info;
@@ -254,7 +274,7 @@ void dom_look_again(struct dom *d)
 
 int dom_open(void)
 {
-	doms.introduced = xs_watch("@introduceDomain", changed, NULL);
+	doms.introduced = xs_watch("@introduceDomain", arrived, NULL);
 	doms.released = xs_watch("@releaseDomain", changed, NULL);
 	dom_refresh();
 	return 0;

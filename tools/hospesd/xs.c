@@ -103,7 +103,9 @@ static int send_request(uint32_t type, uint32_t tx, const struct wire_piece *pie
 static void send_watch(const struct xs_watch *w, uint32_t type)
 {
 	struct wire_piece p[] = { { w->path, strlen(w->path) + 1 }, { w->token, strlen(w->token) + 1 } };
-	if (xs.a && !xs.lost)
+	if (xs_up() && type == XS_WATCH && w->path[0] == '@' && !xs.plain)
+		store_async_watch_domains(xs.a, w->path, w->token);
+	else if (xs_up())
 		send_request(type, 0, p, 2, NULL, NULL);
 	kick();
 }

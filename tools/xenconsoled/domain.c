@@ -168,15 +168,15 @@ static void see(const struct xen_domctl_getdomaininfo *info)
 		domains.look = true; /* another one with this id: after the end of this */
 }
 
-/* One batch of the hypervisor's list: how many it had, or -1. */
-static int list(uint32_t first)
+/* At most @max of the hypervisor's list: how many it had, or -1. */
+static int list(uint32_t first, uint32_t max)
 {
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getdomaininfolist };
 
 	op.u.getdomaininfolist.first_domain = (domid_t)first;
-	op.u.getdomaininfolist.max_domains = LIST_MAX;
+	op.u.getdomaininfolist.max_domains = max;
 	op.u.getdomaininfolist.buffer = hcall_address(hv_calls(), domains.list);
-	if (hcall_sysctl(hv_calls(), &op) || op.u.getdomaininfolist.num_domains > LIST_MAX)
+	if (hcall_sysctl(hv_calls(), &op) || op.u.getdomaininfolist.num_domains > max)
 		return -1;
 	return (int)op.u.getdomaininfolist.num_domains;
 }
@@ -192,7 +192,7 @@ static void look(uint64_t now)
 	domains.look = false;
 	domains.looks++;
 	do {
-		n = list(first);
+		n = list(first, LIST_MAX);
 		for (int i = 0; i < n; i++) {
 			see(&domains.list[i]);
 			first = domains.list[i].domain + 1u;
@@ -219,6 +219,14 @@ static void look(uint64_t now)
 void domain_look(void)
 {
 	domains.look = true;
+}
+
+void domain_arrived(uint32_t id)
+{
+	if (!domain_find(id) && list(id, 1) == 1 && domains.list[0].domain == id)
+		see(&domains.list[0]);
+	else
+		domain_look(); /* an old one with that id has ended */
 }
 
 static void kept(void *arg, const struct history_id *id, const char *name, uint64_t died)

@@ -21,6 +21,8 @@ struct domain {
 void domain_setup(void);
 /* Compare with the hypervisor's list soon. */
 void domain_look(void);
+/* Domain @id was introduced: look at that one alone if it is new. The hypervisor's list takes as long as there are domains. */
+void domain_arrived(uint32_t id);
 struct domain *domain_find(uint32_t id);
 void domain_each(void (*fn)(struct domain *d));
 struct console *domain_console(uint32_t id, uint32_t nr);

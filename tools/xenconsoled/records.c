@@ -368,11 +368,14 @@ void records_forget(struct domain *d)
 
 static void fired(void *arg, const char *path, const char *token)
 {
-	unsigned domid, nr;
+	uint32_t domid, nr;
 	struct console *c;
 
 	if (token[0] == 'l') {
-		domain_look();
+		if (wire_special_domain(path, &domid))
+			domain_arrived(domid);
+		else
+			domain_look();
 	} else if (token[0] == 'c' && sscanf(token + 1, "%u.%u", &domid, &nr) == 2) {
 		c = domain_console(domid, nr);
 		if (c)
@@ -443,7 +446,7 @@ static bool open_store(void)
 	records.source = (struct source){ .ready = ready, .fd = fd };
 	if (!records.store || loop_add(&records.source, LOOP_IN))
 		exit(1);
-	watch(true, "@introduceDomain", "l");
+	store_async_watch_domains(records.store, "@introduceDomain", "l");
 	watch(true, "@releaseDomain", "l");
 	watch(true, BACKENDS, "b");
 	update_wanted();
