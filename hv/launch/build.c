@@ -12,9 +12,9 @@
  * whose top its ACPI tables are; the loader's scratch frames are withdrawn before anything of the machine appears in their place.
  */
 #include "acpi.h"
-#include "elf.h"
-#include "hwmap.h"
+#include "build.h"
 #include "hv/arch.h"
+#include "hv/console.h"
 #include "hv/errno.h"
 #include "hv/evtchn.h"
 #include "hv/grant.h"
@@ -27,8 +27,6 @@
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
-#include "hv/console.h"
-#include "internal.h"
 #include "start_info.h"
 
 #include "grant_table.h"
@@ -36,37 +34,11 @@
 #include "xen.h"
 #include "xs_wire.h"
 
-#define SPECIAL_BASE 0xfeff8000UL
-#define SPECIAL_END 0xff000000UL
-#define XENSTORE_GFN 0xfeffcUL
-#define CONSOLE_GFN 0xfefffUL
-#define FOUR_GIB (1UL << 32)
-#define RSDP_COPY 0xfffc0UL   /* in the BIOS area, where unrestricted searches look (ACPI 6.5, 5.2.5.1) */
-#define SLACK_PAGES 256u      /* as xl grants: room for pages a guest adds to its map */
-#define PLACE_MAX (1UL << 30) /* Linux's PVH entry has only the first GiB mapped when it reads its start info */
-#define PLACE_MIN 0x100000UL  /* start info and initrd stay above the first MiB */
+#define SLACK_PAGES 256u /* as xl grants: room for pages a guest adds to its map */
 
-/* Everything decided before the domain exists. */
-struct plan {
-	const struct boot_module *kernel, *initrd; /* initrd NULL: none */
-	const char *cmdline;
-	char *own_cmdline;		 /* what it points to if it is not as given, to be freed */
-	bool direct;			 /* plain ELF kernel: segments are copied by Hospes */
-	struct elf_image image;		 /* kernel if direct, else the loader */
-	struct hwmap *hw;		 /* of the hardware domain, NULL for others */
-	uint64_t reserved;		 /* pages taken for it already, without an IOMMU: identity.c */
-	uint64_t ram, low_end, high_end; /* bytes; high_end 0: nothing above 4 GiB */
-	uint64_t low_start;		 /* RAM for kernel and initrd is [low_start, low_end) */
-	uint64_t initrd_gpa, info_gpa;
-	uint64_t kernel_gpa, heap_gpa, loader_info_gpa, scratch_end; /* loader only */
-	uint64_t acpi_gpa, acpi_pages;
-	uint32_t entry;
-};
-
-static const void *module_data(const struct boot_module *m)
-{
-	return paddr_to_virt(m->start);
-}
+static struct {
+	struct build one; /* under way */
+} building;
 
 /* The plan ------------------------------------------------------------------------------------------------ */
 
@@ -230,189 +202,6 @@ static uint64_t plan_own_pages(const struct plan *p)
 	return (p->ram >> PAGE_SHIFT) + p->acpi_pages + 2;
 }
 
-/* Memory --------------------------------------------------------------------------------------------------- */
-
-/* RAM for gfns [@from, @to) in the largest pages that fit. */
-static int populate(struct domain *d, uint64_t from, uint64_t to)
-{
-	unsigned limit = ORDER_1G;
-
-	while (from < to) {
-		unsigned order = limit;
-		int rc;
-
-		while (order && (from & ((1UL << order) - 1) || (1UL << order) > to - from))
-			order = order == ORDER_1G ? ORDER_2M : ORDER_4K;
-		rc = p2m_populate(d, gfn(from), order, 0);
-		if (rc == -ENOMEM && order) {
-			limit = order == ORDER_1G ? ORDER_2M : ORDER_4K; /* fragmented: smaller pages from here on */
-			continue;
-		}
-		if (rc)
-			return rc;
-		from += 1UL << order;
-	}
-	return 0;
-}
-
-static int populate_hw(struct domain *d, struct plan *p)
-{
-	const struct hwmap *m = p->hw;
-	int rc = p->reserved ? launch_identity_populate(d, m) : 0;
-
-	p->reserved = 0;
-	for (unsigned i = 0; i < m->nr && !rc; i++)
-		if ((m->e[i].type == E820_RAM || m->e[i].addr == m->acpi) &&
-		    (!hwdom_identity() || m->e[i].addr < PLACE_MIN))
-			rc = populate(d, m->e[i].addr >> PAGE_SHIFT, (m->e[i].addr + m->e[i].size) >> PAGE_SHIFT);
-	return rc;
-}
-
-static int populate_ordinary(struct domain *d, const struct plan *p)
-{
-	int rc = populate(d, 0, p->low_end >> PAGE_SHIFT);
-
-	if (!rc && p->high_end)
-		rc = populate(d, FOUR_GIB >> PAGE_SHIFT, p->high_end >> PAGE_SHIFT);
-	if (!rc)
-		rc = populate(d, GUEST_ACPI_BASE >> PAGE_SHIFT, (GUEST_ACPI_BASE >> PAGE_SHIFT) + p->acpi_pages);
-	if (!rc)
-		rc = populate(d, XENSTORE_GFN, XENSTORE_GFN + 1);
-	if (!rc)
-		rc = populate(d, CONSOLE_GFN, CONSOLE_GFN + 1);
-	return rc;
-}
-
-static int populate_all(struct domain *d, struct plan *p)
-{
-	int rc = p->hw ? populate_hw(d, p) : populate_ordinary(d, p);
-
-	if (!rc && !p->direct)
-		rc = populate(d, LOADER_BASE >> PAGE_SHIFT, p->scratch_end >> PAGE_SHIFT);
-	return rc;
-}
-
-/* Contents ------------------------------------------------------------------------------------------------- */
-
-/* Copy the segments; what follows filesz is zero already, for the frames are fresh. */
-static int place_image(struct domain *d, const struct elf_image *e)
-{
-	struct elf_segment s;
-	unsigned i = 0;
-	int rc = 0;
-
-	while (!rc && elf_next_load(e, &i, &s))
-		rc = copy_to_gpa(d, s.paddr, s.data, s.filesz);
-	return rc;
-}
-
-static int place_acpi(struct domain *d, const struct plan *p)
-{
-	uint8_t *buf = xzalloc_bytes(GUEST_ACPI_MAX);
-	int rc = buf ? 0 : err(-ENOMEM);
-	long len;
-
-	if (rc)
-		return rc;
-	len = p->hw ? hwdom_acpi(d, buf, GUEST_ACPI_MAX, p->acpi_gpa) :
-		      (long)acpi_build(buf, GUEST_ACPI_MAX, p->acpi_gpa, d->max_vcpus);
-	if (len <= 0)
-		rc = len ? (int)len : err(-ENOSPC);
-	if (!rc)
-		rc = copy_to_gpa(d, p->acpi_gpa, buf, (size_t)len);
-	if (!rc && !p->hw && p->low_end > RSDP_COPY)
-		rc = copy_to_gpa(d, RSDP_COPY, buf, ACPI_RSDP_LEN);
-	xfree(buf);
-	return rc;
-}
-
-static int make_memory_map(struct domain *d, const struct plan *p)
-{
-	struct e820_entry *m =
-		overhead_new_array(&d->overhead, OVERHEAD_STATE, struct e820_entry, p->hw ? p->hw->nr : 4);
-
-	if (!m)
-		return err(-ENOMEM);
-	if (p->hw) {
-		memcpy(m, p->hw->e, p->hw->nr * sizeof(*m));
-		d->memory_map = m;
-		d->nr_memory_map = p->hw->nr;
-		return 0;
-	}
-	m[0] = (struct e820_entry){ 0, p->low_end, E820_RAM };
-	m[1] = (struct e820_entry){ GUEST_ACPI_BASE, p->acpi_pages << PAGE_SHIFT, E820_ACPI };
-	m[2] = (struct e820_entry){ SPECIAL_BASE, SPECIAL_END - SPECIAL_BASE, E820_RESERVED };
-	if (p->high_end)
-		m[3] = (struct e820_entry){ FOUR_GIB, p->high_end - FOUR_GIB, E820_RAM };
-	d->memory_map = m;
-	d->nr_memory_map = p->high_end ? 4 : 3;
-	return 0;
-}
-
-static int place_start_info(struct domain *d, const struct plan *p)
-{
-	struct start_info_desc desc = {
-		.gpa = p->info_gpa,
-		.flags = (domain_has_role(d, ROLE_CONTROL) ? SIF_PRIVILEGED : 0) |
-			 (domain_has_role(d, ROLE_HARDWARE) ? SIF_INITDOMAIN : 0),
-		.cmdline = p->cmdline,
-		.initrd = p->initrd_gpa,
-		.initrd_size = p->initrd ? p->initrd->size : 0,
-		.rsdp = p->acpi_gpa,
-		.map = d->memory_map,
-		.nr_map = d->nr_memory_map,
-	};
-	uint8_t *buf = xzalloc_bytes(START_INFO_MAX);
-	size_t len;
-	int rc;
-
-	if (!buf)
-		return err(-ENOMEM);
-	len = start_info_build(buf, START_INFO_MAX, &desc);
-	rc = len ? copy_to_gpa(d, p->info_gpa, buf, len) : err(-ENOSPC);
-	xfree(buf);
-	return rc;
-}
-
-static int place_loader(struct domain *d, const struct plan *p)
-{
-	struct loader_info info = {
-		.magic = LOADER_MAGIC,
-		.nr_keep = 4,
-		.kernel = p->kernel_gpa,
-		.kernel_size = p->kernel->size,
-		.heap = p->heap_gpa,
-		.heap_end = p->scratch_end,
-		.ram_end = p->low_end,
-		.keep = {
-			{ p->info_gpa, p->initrd_gpa },
-			{ p->initrd_gpa, min_u64(p->low_end, PLACE_MAX) },
-			{ ROUND_DOWN(RSDP_COPY, PAGE_SIZE), RSDP_COPY + ACPI_RSDP_LEN },
-			{ 0, p->low_start },
-		},
-	};
-	int rc = copy_to_gpa(d, p->loader_info_gpa, &info, sizeof(info));
-
-	return rc ? rc : copy_to_gpa(d, p->kernel_gpa, module_data(p->kernel), p->kernel->size);
-}
-
-static int place_all(struct domain *d, const struct plan *p)
-{
-	int rc = make_memory_map(d, p);
-
-	if (!rc)
-		rc = place_image(d, &p->image);
-	if (!rc)
-		rc = place_acpi(d, p);
-	if (!rc)
-		rc = place_start_info(d, p);
-	if (!rc && p->initrd)
-		rc = copy_to_gpa(d, p->initrd_gpa, module_data(p->initrd), p->initrd->size);
-	if (!rc && !p->direct)
-		rc = place_loader(d, p);
-	return rc;
-}
-
 /* Seeds ---------------------------------------------------------------------------------------------------- */
 
 /* The domain of the tree that holds @role, else the customary dom0. */
@@ -468,15 +257,16 @@ static int seed_console(struct domain *d, struct consring *ring)
  * The hardware domain is Linux's initial domain: it talks through console_io, and reads STORE_EVTCHN as 0, which means
  * "the store runs here". Everybody else gets both rings.
  */
-static int seed(struct domain *d, struct consring *ring)
+static int seed(struct build *b)
 {
+	struct domain *d = b->d;
 	int rc;
 
 	d->hvm_params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_CRASH;
 	if (domain_has_role(d, ROLE_HARDWARE))
 		return console_io_attach(d);
 	rc = seed_store(d);
-	return rc ? rc : seed_console(d, ring);
+	return rc ? rc : seed_console(d, &b->in->consring);
 }
 
 /* See internal.h. */
@@ -511,26 +301,45 @@ static void pin_each(struct domain *d)
 	}
 }
 
-static int make_vcpus(struct domain *d, const struct launch_domain *desc)
+static int begin(struct build *b)
 {
-	uint16_t weight = desc->weight ? desc->weight : SCHED_DEFAULT_WEIGHT, cap = desc->cap;
-	int rc = 0;
+	return b->plan.hw ? hwdom_init(b->d) : 0;
+}
 
-	for (unsigned i = 0; i < desc->cpus && !rc; i++)
-		rc = vcpu_create(d, i);
-	if (!rc && (desc->weight || desc->cap) && sched_adjust(d, true, &weight, &cap))
+static int make_vcpus(struct build *b)
+{
+	while (b->item < b->in->desc->cpus) {
+		int rc = vcpu_create(b->d, b->item);
+
+		if (rc)
+			return build_ended(b, rc);
+		b->item++;
+		if (build_pause(b))
+			return -ERESTART;
+	}
+	return build_ended(b, 0);
+}
+
+/* Where they run, and how much. */
+static int place_vcpus(struct build *b)
+{
+	const struct launch_domain *desc = b->in->desc;
+	uint16_t weight = desc->weight ? desc->weight : SCHED_DEFAULT_WEIGHT, cap = desc->cap;
+	struct domain *d = b->d;
+
+	if ((desc->weight || desc->cap) && sched_adjust(d, true, &weight, &cap))
 		printk(LOG_WARN, "launch: %s: weight %u and cap %u not accepted: defaults used\n", desc->name, weight,
 		       cap);
 	sched_set_class(d, (enum sched_class)desc->class);
-	for (unsigned i = 0; i < desc->cpus && !rc && desc->pinned; i++)
+	for (unsigned i = 0; i < desc->cpus && desc->pinned; i++)
 		if (sched_set_affinity(d->vcpu[i], &desc->affinity, NULL)) {
 			printk(LOG_WARN, "launch: %s: none of its CPUs is online: runs anywhere\n", desc->name);
 			break;
 		}
-	if (!rc && desc->pin_each)
+	if (desc->pin_each)
 		pin_each(d);
 	numa_follow_cpus(d); /* its memory comes after this */
-	return rc;
+	return 0;
 }
 
 static int create(struct launch_instance *in, const struct plan *p, struct domain **out)
@@ -553,19 +362,23 @@ static int create(struct launch_instance *in, const struct plan *p, struct domai
 }
 
 /* All that can be short of something. */
-static int fill(struct launch_instance *in, struct domain *d, struct plan *p)
-{
-	int rc = p->hw ? hwdom_init(d) : 0;
+static int (*const steps[])(struct build *b) = {
+	begin, make_vcpus, place_vcpus, build_take_reserved, build_populate, build_copy, build_tables, seed,
+};
 
-	if (!rc)
-		rc = make_vcpus(d, in->desc);
-	if (!rc)
-		rc = populate_all(d, p);
-	if (!rc)
-		rc = place_all(d, p);
-	if (!rc)
-		rc = seed(d, &in->consring);
-	return rc;
+/* -ERESTART: it is time for others. */
+static int fill(struct build *b)
+{
+	while (b->step < ARRAY_SIZE(steps)) {
+		int rc = steps[b->step](b);
+
+		if (rc)
+			return rc;
+		b->step++;
+		if (build_pause(b) && b->step < ARRAY_SIZE(steps))
+			return -ERESTART;
+	}
+	return 0;
 }
 
 static void set_entry(struct launch_instance *in, struct domain *d, const struct plan *p)
@@ -578,9 +391,11 @@ static void set_entry(struct launch_instance *in, struct domain *d, const struct
 	arch_vcpu_set_entry(d->vcpu[0], p->entry, (uint32_t)(p->direct ? p->info_gpa : p->loader_info_gpa));
 }
 
-/* The domain of @in by @plan, or everything undone. */
-static int build(struct launch_instance *in, struct plan *plan)
+/* The domain of @b, with a promise of its memory. Says why not. */
+static int create_claimed(struct build *b)
 {
+	const struct plan *plan = &b->plan;
+	struct launch_instance *in = b->in;
 	uint64_t need = plan_own_pages(plan) + plan_scratch_pages(plan) - plan->reserved;
 	struct domain *d;
 	int rc = create(in, plan, &d);
@@ -592,46 +407,91 @@ static int build(struct launch_instance *in, struct plan *plan)
 		       in->desc->domid, -rc);
 		return rc;
 	}
+	if (!domain_get(d))
+		return err(-ESRCH);
 	rc = mm_claim(d, need);
 	if (rc) {
 		printk(LOG_WARN, "launch: %s (d%u): needs %lu MiB, %lu MiB are free: left out\n", in->desc->name,
 		       in->desc->domid, (unsigned long)((need + 255) >> 8), (unsigned long)(mm_free_frames() >> 8));
-		goto err_kill;
+		domain_kill_later(d);
+		domain_put(d);
+		return rc;
 	}
-	rc = fill(in, d, plan);
+	b->d = d;
+	return 0;
+}
+
+/* All is there: it is @in's domain now. -ESRCH: somebody has begun to destroy it. */
+static int finish(struct build *b)
+{
+	struct launch_instance *in = b->in;
+	struct domain *d = b->d;
+	int rc = mm_claim(d, 0); /* what is left of the promise; giving back cannot fail */
+
+	ASSERT(rc == 0);
+	set_entry(in, d, &b->plan);
+	spin_lock(&d->lock);
+	if (d->dying) {
+		rc = err(-ESRCH);
+	} else {
+		d->launch = in;
+		in->d = d;
+	}
+	spin_unlock(&d->lock);
+	if (!rc && b->plan.hw && domain_get(d))
+		hardware_domain = d;
+	return rc;
+}
+
+/* Go on with @b, or with an error undo everything. -ERESTART. */
+static int build(struct build *b)
+{
+	struct launch_instance *in = b->in;
+	int rc = fill(b);
+
+	if (rc == -ERESTART)
+		return rc;
+	if (!rc)
+		rc = finish(b);
 	if (rc) {
 		printk(LOG_WARN, "launch: %s (d%u): %s (error %d): left out\n", in->desc->name, in->desc->domid,
 		       rc == -ENOMEM ? "out of memory while it was built" : "building failed", -rc);
-		goto err_kill;
+		consring_close(b->d);
+		domain_kill_later(b->d);
 	}
-	rc = mm_claim(d, 0); /* what is left of the promise; giving back cannot fail */
-	ASSERT(rc == 0);
-	set_entry(in, d, plan);
-	d->launch = in;
-	in->d = d;
-	if (plan->hw && domain_get(d))
-		hardware_domain = d;
-	return 0;
-
-err_kill:
-	domain_kill_later(d);
+	domain_put(b->d);
 	return rc;
+}
+
+/* Plan the domain of @in, and make it without anything in it. */
+static int build_begin(struct build *b, struct launch_instance *in)
+{
+	const char *why;
+
+	*b = (struct build){ .in = in, .limit = ORDER_1G, .pauses = !launch.starting };
+	why = plan_make(&b->plan, in);
+	if (!why)
+		return create_claimed(b);
+	printk(LOG_WARN, "launch: %s (d%u): %s: left out\n", in->desc->name, in->desc->domid, why);
+	return err(-EINVAL);
 }
 
 /* See internal.h. */
 int launch_build(struct launch_instance *in)
 {
-	struct plan plan;
-	const char *why = plan_make(&plan, in);
-	int rc;
+	struct build *b = &building.one;
+	int rc = 0;
 
-	if (!why) {
-		rc = build(in, &plan);
-	} else {
-		printk(LOG_WARN, "launch: %s (d%u): %s: left out\n", in->desc->name, in->desc->domid, why);
-		rc = err(-EINVAL);
-	}
-	plan_free(&plan);
+	if (b->in && b->in != in)
+		return -ERESTART;
+	if (!b->in)
+		rc = build_begin(b, in);
+	if (!rc)
+		rc = build(b);
+	if (rc == -ERESTART)
+		return rc;
+	plan_free(&b->plan);
+	b->in = NULL;
 	return rc;
 }
 

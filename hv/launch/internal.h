@@ -46,7 +46,10 @@ struct launch_state {
 };
 extern struct launch_state launch;
 
-/* Build the domain of @in from its modules, paused. Logs why not and undoes everything on failure. 0, -EEXIST (id still in use), or another error. */
+/*
+ * Build the domain of @in from its modules, paused. Logs why not and undoes everything on failure. 0, -EEXIST (id still in use), or another error. -ERESTART, not
+ * at boot: others want this CPU, or another domain is being built; come again. On the boot CPU only.
+ */
 int launch_build(struct launch_instance *in) must_check;
 /* Give the frames of static grants the domain of @in offers. */
 void launch_seed_grants(struct launch_instance *in);

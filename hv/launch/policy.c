@@ -123,6 +123,10 @@ static void restart(struct launch_instance *in)
 		return;
 	}
 	rc = launch_build(in);
+	if (rc == -ERESTART) {
+		task_queue(&in->task);
+		return;
+	}
 	if (rc == -EEXIST && in->retries++ < RETRY_MAX) {
 		timer_set(&in->retry, now() + RETRY_DELAY);
 		return;

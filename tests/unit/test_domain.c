@@ -345,6 +345,74 @@ static void test_kill_later(void **state)
 	assert_null(domain_get_by_id(1));
 }
 
+static unsigned rounds;
+static struct task endless;
+
+static void go_on(void *data)
+{
+	rounds++;
+	task_queue(data);
+}
+
+static bool task_pending(void)
+{
+	return this_pcpu()->softirqs & 1u << SOFTIRQ_TASK;
+}
+
+/* No guest is entered while a softirq is pending: work in slices leaves time without one, if there is a guest. */
+static void test_tasks_take_turns(void **state)
+{
+	struct domain *d = host_domain(1, 1, 16, 0);
+
+	no_softirqs();
+	rounds = 0;
+	task_init(&endless, go_on, &endless, 0);
+	task_queue(&endless);
+	host_run_softirqs(0);
+	assert_int_equal(rounds, 1);
+	assert_true(task_pending()); /* nobody to be entered */
+	this_pcpu()->current = d->vcpu[0];
+	for (unsigned i = 2; i < 10; i++) {
+		host_run_softirqs(0);
+		assert_int_equal(rounds, i);
+		assert_false(task_pending());
+		host_run_softirqs(0);
+		assert_int_equal(rounds, i);
+		host_advance(MILLISECS(1));
+	}
+	this_pcpu()->current = NULL;
+	host_run_softirqs(0);
+	assert_true(task_pending());
+	kill_domain(d);
+}
+
+static unsigned turns;
+
+static void until_its_turn_is_over(void *data)
+{
+	for (turns = 0; turns < 100 && !hypercall_preempt_check(); turns++) {
+		host_advance(MICROSECS(100));
+		if (arch_this_pcpu()->arch.timer_deadline <= now())
+			softirq_raise(0, SOFTIRQ_TIMER);
+	}
+	task_queue(data);
+}
+
+/* And a slice ends although nothing else happens. */
+static void test_turns_end(void **state)
+{
+	struct domain *d = host_domain(1, 1, 16, 0);
+
+	no_softirqs();
+	this_pcpu()->current = d->vcpu[0];
+	task_init(&endless, until_its_turn_is_over, &endless, 0);
+	task_queue(&endless);
+	host_run_softirqs(0);
+	assert_int_equal(turns, 10);
+	this_pcpu()->current = NULL;
+	kill_domain(d);
+}
+
 static uint64_t queues;
 
 static void count_queue(const char *what, uint64_t objects, uint64_t bytes)
@@ -479,6 +547,8 @@ int main(void)
 		cmocka_unit_test_setup(test_kill_running, setup),
 		cmocka_unit_test_setup(test_kill_in_slices, setup),
 		cmocka_unit_test_setup(test_kill_later, setup),
+		cmocka_unit_test_setup(test_tasks_take_turns, setup),
+		cmocka_unit_test_setup(test_turns_end, setup),
 		cmocka_unit_test_setup(test_typed_into_the_dead, setup),
 		cmocka_unit_test_setup(test_pause_nests, setup),
 		cmocka_unit_test_setup(test_shutdown, setup),

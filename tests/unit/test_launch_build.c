@@ -490,6 +490,70 @@ static void reboot_restarts(void **state)
 	}
 }
 
+/* A restart is work for seconds: whatever else waits for the processor does not wait for its end. */
+static void restarts_in_slices(void **state)
+{
+	struct domain *d = NULL;
+	uint64_t frames, heap;
+	unsigned slices = 0;
+	bool half = false;
+	uint8_t byte;
+
+	boot_three();
+	settle();
+	frames = mm_free_frames();
+	heap = heap_bytes_used();
+	d = domain_get_by_id(1);
+	assert_int_equal(copy_to_gpa(d, 0x200000, "dirty", 5), 0);
+	host_advance(MILLISECS(20000)); /* long enough a life to come back at once */
+	domain_shutdown(d, SHUTDOWN_REBOOT);
+	domain_put(d);
+	for (uint64_t before = 0; slices < 1000; slices++) {
+		softirq_raise(0, SOFTIRQ_SCHED);
+		host_run_softirqs(0);
+		d = domain_get_by_id(1);
+		if (!d || d->dying) {
+			if (d)
+				domain_put(d);
+			continue;
+		}
+		assert_true(d->tot_pages - before <= 512); /* a large page at a time */
+		before = d->tot_pages;
+		half |= !d->launch;
+		domain_put(d);
+		if (d->launch)
+			break;
+	}
+	assert_true(half);
+	assert_in_range(slices, 30, 999);
+	d = domain_get_by_id(1);
+	read_guest(d, &byte, 0x200000, 1);
+	assert_int_equal(byte, 0x5a);
+	assert_int_equal(mm_free_frames(), frames);
+	assert_int_equal(heap_bytes_used(), heap);
+	/* Destroyed by somebody while it is half there, it is given up, and leaves nothing. */
+	host_advance(MILLISECS(20000)); /* long enough a life to come back at once */
+	domain_shutdown(d, SHUTDOWN_REBOOT);
+	domain_put(d);
+	for (slices = 0; slices < 1000; slices++) {
+		softirq_raise(0, SOFTIRQ_SCHED);
+		host_run_softirqs(0);
+		d = domain_get_by_id(1);
+		if (d && !d->dying && d->tot_pages)
+			break;
+		if (d)
+			domain_put(d);
+	}
+	assert_in_range(slices, 1, 999);
+	assert_null(d->launch);
+	while (domain_kill(d) == -ERESTART)
+		;
+	domain_put(d);
+	settle();
+	assert_non_null(strstr(host_log(), "left out"));
+	assert_null(domain_get_by_id(1));
+}
+
 static void classic_boot(void **state)
 {
 	struct hvm_start_info si;
@@ -567,6 +631,7 @@ int main(void)
 					    cmocka_unit_test(loader_hand_off),
 					    cmocka_unit_test(loader_fails),
 					    cmocka_unit_test(reboot_restarts),
+					    cmocka_unit_test(restarts_in_slices),
 					    cmocka_unit_test(nothing_to_launch),
 					    cmocka_unit_test(classic_boot),
 					    cmocka_unit_test(classic_vcpus) };
