@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import xl_lab
-from sim import ANY, POWEROFF, HC_hospes_op, Sim
+from sim import ANY, POWEROFF, REBOOT, HC_hospes_op, Sim
 from xl_lab import BUILD, XL, XlWorld, good
 
 
@@ -49,6 +49,22 @@ def test_a_life():
         assert stored[0]["config"]["b_info"]["sched_params"] == {"sched": "credit2", "weight": 256, "cap": 0}, stored
         good(w.xl("destroy", "site"))
         assert w.xl("list", "site").returncode == 1 and not w.leftovers(), w.leftovers()
+
+
+def test_settings_live_on():
+    """What was set while a domain ran is so in its next life, as with Debian's: memory, virtual CPUs, its share."""
+    with XlWorld() as w:
+        good(w.xl("create", "-q", w.file("web", 'vcpus=2\non_reboot="restart"', memory=8)))
+        for verb in ("mem-set web 6", "vcpu-set web 1", "sched-credit2 -d web -w 512 -c 50"):
+            good(w.xl(*verb.split()))
+        for life in (2, 3):
+            w.sim.shutdown(life - 1, REBOOT)
+            assert w.event("unpaused", domid=life)["domid"] == life
+            home = f"/local/domain/{life}"
+            assert [w.store.read(f"{home}/{n}") for n in ("memory/target", "memory/static-max", "cpu/0/availability", "cpu/1/availability")] == ["6144", "8192", "online", "offline"]
+            assert re.search(r"^web +\d+ +512 +50$", good(w.xl("sched-credit2", "-d", "web")), re.M)
+        config = json.loads(good(w.xl("list", "-l", "web")))[0]["config"]["b_info"]
+        assert (config["avail_vcpus"], config["max_vcpus"], config["target_memkb"], config["max_memkb"]) == ([0], 2, 6144, 8192), config
 
 
 def test_timings():

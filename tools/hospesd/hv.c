@@ -186,3 +186,19 @@ unsigned hv_nr_cpus(void)
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_physinfo };
 	return hcall_sysctl(hv.h, &op) ? 0 : op.u.physinfo.nr_cpus;
 }
+
+bool hv_share(uint32_t domid, unsigned *weight, unsigned *cap)
+{
+	struct xen_sysctl id = { .cmd = XEN_SYSCTL_sched_id };
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = (domid_t)domid };
+	if (hcall_sysctl(hv.h, &id) ||
+	    (id.u.sched_id.sched_id != XEN_SCHEDULER_CREDIT && id.u.sched_id.sched_id != XEN_SCHEDULER_CREDIT2))
+		return false;
+	op.u.scheduler_op.sched_id = id.u.sched_id.sched_id;
+	op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	if (hcall_domctl(hv.h, &op))
+		return false;
+	*weight = op.u.scheduler_op.u.credit2.weight;
+	*cap = op.u.scheduler_op.u.credit2.cap;
+	return true;
+}

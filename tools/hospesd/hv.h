@@ -31,6 +31,8 @@ int hv_grant_holders(uint32_t domid, void (*each)(void *arg, uint32_t holder, un
 uint64_t hv_free_kib(void);
 /* CPUs of the machine; 0: not known. */
 unsigned hv_nr_cpus(void);
+/* What the scheduler of the first pool goes by for that domain; false: it has no such numbers. */
+bool hv_share(uint32_t domid, unsigned *weight, unsigned *cap);
 /* Why it shut down: SHUTDOWN_*. */
 static inline unsigned hv_reason(const struct xen_domctl_getdomaininfo *info)
 {

@@ -184,8 +184,20 @@ static void refuse_soft_reset(struct dom *d)
 	dom_problem(d, &p);
 }
 
-static void act(struct dom *d, unsigned reason)
+/* Its next life goes on with what was set while it ran; memory and CPUs are in the configuration already. A domain in another pool keeps what its file says. */
+static void take_share(struct domain_config *config, const struct dom *d, const struct xen_domctl_getdomaininfo *info)
 {
+	unsigned weight, cap;
+	if (info->cpupool || (config->pool && *config->pool && strcmp(config->pool, "Pool-0")) ||
+	    !hv_share(d->id, &weight, &cap))
+		return;
+	config->weight = (int)weight;
+	config->cap = (int)cap;
+}
+
+static void act(struct dom *d, const struct xen_domctl_getdomaininfo *info)
+{
+	unsigned reason = hv_reason(info);
 	struct domain_config config;
 	struct problem p;
 	enum domain_action action;
@@ -197,6 +209,8 @@ static void act(struct dom *d, unsigned reason)
 	action = life_action(rc ? NULL : &config, reason);
 	if (rc)
 		dom_problem(d, &p);
+	else
+		take_share(&config, d, info);
 	dom_log(d, "has shut down (%s); action: %s", life_reason_name(reason), life_action_name(action));
 	json_object_object_add(o, "reason", json_object_new_string(life_reason_name(reason)));
 	dom_event(d, "shutdown", o);
@@ -226,7 +240,7 @@ void life_seen(struct dom *d, const struct xen_domctl_getdomaininfo *info)
 	if (d->ended || d->op || (info->flags & XEN_DOMINF_dying) || !xs_up())
 		return;
 	d->ended = true;
-	act(d, hv_reason(info));
+	act(d, info);
 }
 
 void life_vanished(struct dom *d)

@@ -13,6 +13,7 @@
 #include "dom.h"
 #include "hv.h"
 #include "server.h"
+#include "userdata.h"
 #include "xs.h"
 
 #define MAXMEM_EXTRA 1024 /* KiB above the target a domain may have, as libxl leaves it */
@@ -21,8 +22,26 @@ struct limit {
 	struct caller *caller;
 	uint32_t domid;
 	uint64_t value;
+	unsigned vcpus; /* to be online; 0: it is not about those */
 	struct problem problem;
 };
+
+/* Put it into the domain's configuration, where the next life looks for it, as with libxl: the guest may reboot without knowing what it was given since. */
+static void keep(struct dom *d, const char *key, struct json_object *value)
+{
+	struct json_object *config = userdata_read(d->id, d->uuid), *b_info;
+	int rc = 0;
+	if (config && json_object_object_get_ex(config, "b_info", &b_info) &&
+	    json_object_is_type(b_info, json_type_object)) {
+		json_object_object_add(b_info, key, value);
+		rc = userdata_write(d->id, d->uuid, config);
+	} else {
+		json_object_put(value); /* of launch, or of a toolstack that keeps none */
+	}
+	json_object_put(config);
+	if (rc)
+		dom_log(d, "its configuration cannot be kept: %s", strerror(-rc));
+}
 
 static void limit_end(struct limit *l)
 {
@@ -41,14 +60,27 @@ static void limit_end(struct limit *l)
 	free(l);
 }
 
+static struct json_object *first_vcpus(unsigned nr)
+{
+	struct json_object *list = json_object_new_array();
+	for (unsigned i = 0; i < nr; i++)
+		json_object_array_add(list, json_object_new_int((int)i));
+	return list;
+}
+
 static void stored(void *arg, int err, const char *body, size_t len)
 {
 	struct limit *l = arg;
+	struct dom *d = dom_find(l->domid);
 	(void)body;
 	(void)len;
 	if (err)
 		problem_set(&l->problem, err, err == EIO ? "no-store" : "store-refused", "limits",
 			    "see that xenstored runs", "the store did not take it: %s", strerror(err));
+	else if (d && l->vcpus)
+		keep(d, "avail_vcpus", first_vcpus(l->vcpus));
+	else if (d)
+		keep(d, "target_memkb", json_object_new_int64((int64_t)l->value));
 	limit_end(l);
 }
 
@@ -183,5 +215,6 @@ void limits_vcpus_set(struct caller *caller, struct dom *d, struct json_object *
 	for (unsigned i = 0; i <= info.max_vcpu_id; i++)
 		xs_batch_write(b, i < nr ? "online" : "offline", "/local/domain/%u/cpu/%u/availability", d->id, i);
 	dom_log(d, "gets %" PRIu64 " vCPUs", nr);
+	l->vcpus = (unsigned)nr;
 	xs_batch_commit(b, stored, l);
 }
