@@ -412,6 +412,13 @@ unsigned hv_nr_cpus(void)
 	return 4;
 }
 
+bool hv_share(uint32_t domid, unsigned *weight, unsigned *cap)
+{
+	*weight = 256;
+	*cap = 0;
+	return domain(domid);
+}
+
 uint32_t hcall_features(struct hcall *h)
 {
 	(void)h;
