@@ -10,6 +10,7 @@
 #include "hv/domain.h"
 #include "hv/evtchn.h"
 #include "hv/lock.h"
+#include "hv/nospec.h"
 
 #define PORTS_PER_BUCKET 128u
 #define BUCKETS_PER_GROUP 32u
@@ -111,9 +112,14 @@ static inline struct port *port_get(const struct domain *d, evtchn_port_t number
 {
 	struct evtchn_domain *e = d->evtchn;
 	struct port **group, *bucket;
+	unsigned nr;
 
-	if (!e || number >= __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE))
+	if (!e)
 		return NULL;
+	nr = __atomic_load_n(&e->nr_ports, __ATOMIC_ACQUIRE);
+	if (number >= nr)
+		return NULL;
+	number = (evtchn_port_t)index_nospec(number, nr);
 	group = e->group[number / PORTS_PER_GROUP];
 	bucket = group[number / PORTS_PER_BUCKET % BUCKETS_PER_GROUP];
 	return &bucket[number % PORTS_PER_BUCKET];

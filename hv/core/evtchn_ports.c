@@ -199,7 +199,7 @@ unlock:
 
 static struct vcpu *domain_vcpu(struct domain *d, uint32_t id)
 {
-	return id < d->max_vcpus ? d->vcpu[id] : NULL;
+	return id < d->max_vcpus ? d->vcpu[index_nospec(id, d->max_vcpus)] : NULL;
 }
 
 /* See evtchn_port.h. */

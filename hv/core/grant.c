@@ -4,6 +4,7 @@
 #include "hv/boot.h"
 #include "hv/errno.h"
 #include "hv/grant.h"
+#include "hv/nospec.h"
 #include "hv/printk.h"
 #include "hv/string.h"
 
@@ -284,6 +285,8 @@ bool grant_entry(struct grant_table *gt, grant_ref_t ref, struct shared_entry *e
 
 	if (i >= gt->nr_frames)
 		return false;
+	i = (unsigned)index_nospec(i, gt->nr_frames);
+	ref = i * per_frame + slot;
 	page = mfn_to_virt(frame_to_mfn(gt->frame[i]));
 	*e = (struct shared_entry){ 0 };
 	if (gt->version == 1) {

@@ -6,6 +6,7 @@
 #include "hv/guest.h"
 #include "hv/hypercall.h"
 #include "hv/layouts.h"
+#include "hv/nospec.h"
 #include "hv/printk.h"
 #include "hv/trace.h"
 
@@ -17,7 +18,9 @@ struct maptrack *grant_maptrack(struct grant_table *gt, grant_handle_t handle)
 {
 	unsigned i = handle / MAPTRACK_PER_FRAME;
 
-	return i < gt->nr_maptrack_frames ? &gt->maptrack[i][handle % MAPTRACK_PER_FRAME] : NULL;
+	if (i >= gt->nr_maptrack_frames)
+		return NULL;
+	return &gt->maptrack[index_nospec(i, gt->nr_maptrack_frames)][handle % MAPTRACK_PER_FRAME];
 }
 
 /* More handles. false at the limit or without memory. Lock held. */

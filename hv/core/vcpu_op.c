@@ -7,6 +7,7 @@
 #include "hv/hypercall.h"
 #include "hv/layouts.h"
 #include "hv/mm.h"
+#include "hv/nospec.h"
 #include "hv/printk.h"
 #include "hv/sched.h"
 #include "hv/string.h"
@@ -241,7 +242,7 @@ long do_vcpu_op(struct vcpu *caller, const uint64_t *args)
 {
 	struct domain *d = caller->domain;
 	uint64_t arg = args[2];
-	struct vcpu *v = args[1] < d->max_vcpus ? d->vcpu[args[1]] : NULL;
+	struct vcpu *v = args[1] < d->max_vcpus ? d->vcpu[index_nospec(args[1], d->max_vcpus)] : NULL;
 
 	if (!v)
 		return err(-ENOENT);

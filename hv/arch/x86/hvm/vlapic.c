@@ -4,6 +4,7 @@
  */
 #include "hvm/vlapic.h"
 
+#include "hv/nospec.h"
 #include "hv/printk.h"
 #include "hvm/vlapic_internal.h"
 
@@ -198,7 +199,8 @@ unsigned vlapic_deliver(struct vlapic *const *lapics, unsigned nr, const struct 
 	if (m->mode == APIC_DM_LOWEST)
 		return deliver_lowest(lapics, nr, m);
 	if (!m->logical && m->dest != (m->x2apic ? 0xffffffffu : 0xffu)) {
-		struct vlapic *l = m->dest % 2 == 0 && m->dest / 2 < nr ? lapics[m->dest / 2] : NULL;
+		unsigned i = m->dest / 2;
+		struct vlapic *l = m->dest % 2 == 0 && i < nr ? lapics[index_nospec(i, nr)] : NULL;
 
 		return l && vlapic_match(l, m) && accept(l, m);
 	}
