@@ -27,6 +27,7 @@ UNIT_LIBS_test_launch_build := -lfdt
 # Calls of the allocator come by the test, which lets them fail.
 NO_MEMORY_WRAP := $(foreach f,heap_alloc heap_alloc_array alloc_frames alloc_frames_at alloc_page overhead_alloc overhead_alloc_array overhead_page,-Xlinker --wrap=$f)
 UNIT_LIBS_test_no_memory := $(NO_MEMORY_WRAP)
+UNIT_LIBS_test_no_memory_launch := $(NO_MEMORY_WRAP)
 UNIT_LIBS_test_no_memory_devices := $(NO_MEMORY_WRAP) -Xlinker --wrap=panic
 # Who takes which lock, and who disturbs whom, is noted by the test.
 UNIT_LIBS_test_sched_strangers := -Wl,--wrap=spin_lock,--wrap=spin_trylock,--wrap=softirq_raise

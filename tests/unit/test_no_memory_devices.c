@@ -312,7 +312,7 @@ static void boot(void **state)
 
 static void all_places(void **state)
 {
-	all_places_failed(true, NULL, 0);
+	all_places_failed(PART_DEVICES, NULL, 0);
 }
 
 int main(int argc, char **argv)
