@@ -64,9 +64,11 @@ static int kill_devices(struct domain *d)
 /* Hospes' ends of its console, which hold a page and a port. What is typed at the time may still go into its queue. */
 static int kill_console(struct domain *d)
 {
-	consring_close(d);
-	console_unregister(d);
-	return 0;
+	int rc = consring_close(d);
+
+	if (rc == 0)
+		console_unregister(d);
+	return rc;
 }
 
 /* Hospes' own uses of the domain's pages end: vcpu_info areas, then the shared page. Event channels are closed already. */

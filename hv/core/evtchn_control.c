@@ -55,13 +55,13 @@ static long op_bind_interdomain(struct vcpu *v, uint64_t arg)
 	rc = relation_check(d, rd, RELATION_EVENT);
 	/* A console daemon takes over what Hospes served in its place; what was said so far is printed. */
 	if (rc == 0 && held_for(d, rd, op.remote_port))
-		consring_close(rd);
+		rc = consring_close(rd);
 	if (rc == 0)
 		rc = evtchn_bind_interdomain(d, rd, op.remote_port, &op.local_port);
 	if (rc == 0)
 		rc = copy_to_guest(v, arg, &op, sizeof(op));
 	domain_put(rd);
-	return rc;
+	return rc == -ERESTART ? hypercall_again(v) : rc;
 }
 
 static long op_bind_virq(struct vcpu *v, uint64_t arg)

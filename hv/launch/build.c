@@ -456,7 +456,8 @@ static int build(struct build *b)
 	if (rc) {
 		printk(LOG_WARN, "launch: %s (d%u): %s (error %d): left out\n", in->desc->name, in->desc->domid,
 		       rc == -ENOMEM ? "out of memory while it was built" : "building failed", -rc);
-		consring_close(b->d);
+		while (consring_close(b->d))
+			; /* nobody has run there: nothing is in it */
 		domain_kill_later(b->d);
 	}
 	domain_put(b->d);

@@ -1,7 +1,8 @@
 /*
  * The PV console ring (io/console.h of the ABI): the guest's output goes to the console by whole calls, typed bytes go
  * to the guest as it has room. The guest may write anything into the page at any time: indices are read once, distances beyond the ring's size
- * are taken as "nothing there" resp. "no room", and one notification moves at most one ring of bytes.
+ * are taken as "nothing there" resp. "no room", and one notification moves at most one ring of bytes. A serial line takes milliseconds for what the lock is held for
+ * once, so no vCPU waits for another one's.
  */
 #include "hv/consring.h"
 
@@ -22,31 +23,23 @@ static struct xencons_interface *ring_of(const struct consring *c)
 	return mfn_to_virt(frame_to_mfn(c->frame));
 }
 
-/* Copy the guest's output out; with @polite only until something else waits for this CPU. True if anything moved. Lock held. */
-static bool drain_output(struct domain *d, struct consring *c, bool polite, bool *more)
+/* Copy some of the guest's output out: how many bytes. Lock held. */
+static uint32_t drain_chunk(struct domain *d, struct consring *c)
 {
 	struct xencons_interface *r = ring_of(c);
 	uint32_t cons = read_once(r->out_cons), prod = __atomic_load_n(&r->out_prod, __ATOMIC_ACQUIRE);
-	uint32_t avail = prod - cons;
+	uint32_t avail = prod - cons, n = 0;
 	char buf[CHUNK];
 
-	if (avail == 0 || avail > sizeof(r->out))
-		return false;
-	while (avail) {
-		uint32_t n = 0;
-
-		for (; n < avail && n < CHUNK; n++)
-			buf[n] = read_once(r->out[MASK_XENCONS_IDX(cons + n, r->out)]);
+	if (avail > sizeof(r->out))
+		return 0;
+	for (; n < avail && n < CHUNK; n++)
+		buf[n] = read_once(r->out[MASK_XENCONS_IDX(cons + n, r->out)]);
+	if (n) {
 		console_guest_write(d, buf, n);
-		cons += n;
-		avail -= n;
-		if (polite && avail && hypercall_preempt_check()) {
-			*more = true;
-			break;
-		}
+		__atomic_store_n(&r->out_cons, cons + n, __ATOMIC_RELEASE);
 	}
-	__atomic_store_n(&r->out_cons, cons, __ATOMIC_RELEASE);
-	return true;
+	return n;
 }
 
 /* Move queued input into the ring as far as there is room. True if anything moved. Lock held. */
@@ -72,18 +65,23 @@ static bool push_input(struct consring *c)
 static void guest_notified(struct domain *d, evtchn_port_t port)
 {
 	struct consring *c = d->consring;
-	bool moved = false, more = false;
+	uint32_t n = 0, done = 0;
+	bool moved = false;
 
 	if (!c)
 		return;
-	spin_lock(&c->lock);
-	if (c->frame) {
-		moved = drain_output(d, c, true, &more);
-		moved |= push_input(c);
-	}
-	spin_unlock(&c->lock);
-	if (more)
-		timer_set_here(&c->rest, now() + LATER);
+	do {
+		if (!spin_trylock(&c->lock))
+			break;
+		n = c->frame ? drain_chunk(d, c) : 0;
+		moved |= n || (c->frame && push_input(c));
+		spin_unlock(&c->lock);
+		done += n;
+		if (!n)
+			goto out;
+	} while (done < CONSRING_OUTPUT && !hypercall_preempt_check());
+	timer_set_here(&c->rest, now() + LATER);
+out:
 	if (moved)
 		evtchn_notify_from_hv(d, port);
 }
@@ -134,6 +132,7 @@ int consring_open(struct domain *d, struct consring *c, gfn_t g, evtchn_port_t p
 	c->frame = f;
 	c->port = port;
 	c->in_head = c->in_len = 0;
+	c->last_words = CONSRING_OUTPUT;
 	spin_unlock(&c->lock);
 	d->consring = c;
 	console_register_reader(d, input_typed);
@@ -141,24 +140,30 @@ int consring_open(struct domain *d, struct consring *c, gfn_t g, evtchn_port_t p
 }
 
 /* See hv/consring.h. */
-void consring_close(struct domain *d)
+int consring_close(struct domain *d)
 {
 	struct consring *c = d->consring;
 	struct frame *f;
-	bool more;
+	uint32_t n;
 
 	if (!c)
-		return;
-	spin_lock(&c->lock);
-	f = c->frame;
-	if (f)
-		(void)drain_output(d, c, false, &more);
-	c->frame = NULL;
-	spin_unlock(&c->lock);
+		return 0;
+	do {
+		spin_lock(&c->lock);
+		f = c->frame;
+		n = f && c->last_words ? drain_chunk(d, c) : 0;
+		c->last_words -= n < c->last_words ? n : c->last_words;
+		if (!n)
+			c->frame = NULL;
+		spin_unlock(&c->lock);
+		if (n && hypercall_preempt_check())
+			return -ERESTART;
+	} while (n);
 	if (!f)
-		return;
+		return 0;
 	timer_kill(&c->rest);
 	evtchn_detach_hv(d, c->port);
 	console_unregister(d);
 	frame_put(f);
+	return 0;
 }

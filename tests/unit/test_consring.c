@@ -86,6 +86,38 @@ static void test_death(void **state)
 	domain_put(d);
 }
 
+/* While one vCPU is at the slow line another one that sends does not wait for it. */
+static void test_two_at_once(void **state)
+{
+	no_softirqs();
+	print(100);
+	spin_lock(&ring.lock);
+	send();
+	assert_int_equal(page->out_cons, 0);
+	spin_unlock(&ring.lock);
+	host_advance(MILLISECS(2));
+	host_run_softirqs(0);
+	assert_int_equal(page->out_cons, 100);
+	kill_domain(d);
+}
+
+/* Nor does anybody else wait for all that a dying domain had to say. */
+static void test_last_words_in_slices(void **state)
+{
+	unsigned slices = 0;
+
+	print(2000);
+	softirq_raise(0, SOFTIRQ_SCHED);
+	for (uint32_t before = 0; page->out_cons != 2000; slices++) {
+		assert_int_equal(domain_kill(d), -ERESTART);
+		assert_in_range(page->out_cons - before, 0, 64);
+		before = page->out_cons;
+		assert_in_range(slices, 0, 99);
+	}
+	assert_true(slices >= 2000 / 64);
+	kill_domain(d);
+}
+
 static long bind(struct domain *from)
 {
 	struct evtchn_bind_interdomain b = { .remote_dom = d->id, .remote_port = port };
@@ -101,7 +133,9 @@ static void test_taken_over(void **state)
 	print(100);
 	assert_int_equal(bind(other), -EINVAL);
 	assert_int_equal(page->out_cons, 0);
+	softirq_raise(0, SOFTIRQ_SCHED);
 	assert_int_equal(bind(daemon), 0);
+	assert_int_equal(host_slices(), 3);
 	assert_int_equal(page->out_cons, 100);
 	print(100);
 	send();
@@ -118,6 +152,8 @@ int main(void)
 		cmocka_unit_test_setup(test_output, setup),
 		cmocka_unit_test_setup(test_polite, setup),
 		cmocka_unit_test_setup(test_death, setup),
+		cmocka_unit_test_setup(test_two_at_once, setup),
+		cmocka_unit_test_setup(test_last_words_in_slices, setup),
 		cmocka_unit_test_setup(test_taken_over, setup),
 	};
 

@@ -4,7 +4,8 @@
 
 #include "hv/domain.h"
 
-#define CONSRING_INPUT 1024u /* bytes typed that the guest has no room for yet */
+#define CONSRING_INPUT 1024u  /* bytes typed that the guest has no room for yet */
+#define CONSRING_OUTPUT 2048u /* bytes of output in the ring */
 
 struct consring {
 	spinlock_t lock;     /* RANK_HVM: guards everything below and Hospes' indices in the ring */
@@ -12,6 +13,7 @@ struct consring {
 	evtchn_port_t port;
 	char input[CONSRING_INPUT];
 	unsigned in_head, in_len; /* queue in input[] */
+	uint32_t last_words;	  /* bytes that are still printed at most when it is closed */
 	struct timer rest;	  /* output that was put off */
 };
 
@@ -20,7 +22,10 @@ struct consring {
  * initialised, lives as long as @d. -EINVAL: no such page or port. Before @d runs.
  */
 int consring_open(struct domain *d, struct consring *c, gfn_t g, evtchn_port_t port) must_check;
-/* Stop serving: let go of page, port and input. Nothing if Hospes does not serve @d. Any context but interrupts, no lock held. */
-void consring_close(struct domain *d);
+/*
+ * Print what is in the ring and stop serving: let go of page, port and input. Nothing if Hospes does not serve @d. -ERESTART: others want this CPU, come again.
+ * Any context but interrupts, no lock held.
+ */
+int consring_close(struct domain *d) must_check;
 
 #endif
