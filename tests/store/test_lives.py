@@ -2,6 +2,7 @@
 """What belongs to the life of a domain: permissions of special names for one domain, and domains that come without a toolstack, over deaths and
 replacements of the daemon."""
 import os
+import subprocess
 import sys
 import time
 
@@ -40,6 +41,14 @@ def until(condition, what):
     while not condition():
         assert time.time() < end, what
         time.sleep(0.002)
+
+
+def serves(daemon):
+    try:
+        Client(daemon.socket).close()
+    except OSError:
+        return False
+    return True
 
 
 def perms(c, name):
@@ -250,6 +259,32 @@ def a_ring_is_where_its_page_says():
     assert g.ask(READ, b"/none\0") == "EACCES"
     assert machine.bad_calls() == 0
     daemon.stop()
+    machine.close()
+
+
+@test
+def many_that_start_at_once_are_one_in_the_end():
+    """Nor is there another when the socket's file is lost, or the daemon has changed its program meanwhile."""
+    machine = lab.Machine()
+    daemon = lab.Daemon(machine)
+    for change in (nothing, updated):
+        change(daemon)
+        os.rename(daemon.socket, daemon.socket + ".away")
+        other = subprocess.run(daemon.command(), env=daemon.env, capture_output=True, text=True, timeout=60)
+        assert other.returncode == 1 and "Address already in use" in other.stderr, other
+        os.rename(daemon.socket + ".away", daemon.socket)
+    daemon.kill()
+    os.unlink(daemon.socket)
+    for _ in range(8):
+        many = [subprocess.Popen(daemon.command(), env=daemon.env, stdin=subprocess.DEVNULL, stdout=daemon.log, stderr=daemon.log) for _ in range(4)]
+        until(lambda: len([p for p in many if p.poll() is None]) <= 1, "one daemon")
+        left = [p for p in many if p.poll() is None]
+        assert len(left) == 1, daemon.output()
+        until(lambda: serves(daemon), "an answer of it")
+        left[0].kill()
+        left[0].wait()
+        os.unlink(daemon.socket)
+    daemon.log.close()
     machine.close()
 
 

@@ -2,8 +2,11 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "conn_io.h"
 #include "domain.h"
@@ -52,12 +55,29 @@ static void take_over(void)
 		notice("starting with an empty store: %s: %s", options.journal_file, strerror(err));
 }
 
+/*
+ * One daemon for a socket: of two that start at the same time neither finds it served. The lock goes with the process, and stays over the exec of an update,
+ * for which the descriptor is left open.
+ */
+static void lock_socket(void)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s.lock", options.socket);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		daemon_die(path, errno);
+	if (flock(fd, LOCK_EX | LOCK_NB) || socket_is_served(options.socket))
+		daemon_die(options.socket, EADDRINUSE);
+}
+
 void daemon_start(void)
 {
 	int err;
 
-	if (!options.live_update && socket_is_served(options.socket))
-		daemon_die(options.socket, EADDRINUSE);
+	if (!options.live_update)
+		lock_socket();
 	if (options.live_update && (err = update_load()))
 		daemon_die("the state of the daemon before", err);
 	open_hypervisor();
