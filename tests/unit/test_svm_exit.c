@@ -109,6 +109,43 @@ static void not_offered_is_undefined(void **state)
 	}
 }
 
+#define BY_JUMP (1UL << 38)
+
+static void task_switch(unsigned cpl, uint64_t selector, uint64_t info2, uint64_t event)
+{
+	t.vmcb.eventinj = 0;
+	t.vmcb.cpl = (uint8_t)cpl;
+	t.vmcb.exitinfo1 = selector;
+	t.vmcb.exitinfo2 = info2;
+	t.vmcb.exitintinfo = event;
+	exit_with(EXIT_TASK_SWITCH);
+}
+
+/*
+ * In 32-bit protected mode any process may set RFLAGS.NT and return from an interrupt that never was: the processor then asks for the switch before it looks
+ * whether there is such a task (15.14.1). What Hospes does not switch is a fault as without SVM, and a process's alone.
+ */
+static void processes_cannot_switch_tasks(void **state)
+{
+	const uint64_t ts = EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | TRAP_TS;
+
+	(void)state;
+	task_switch(3, 0, TASK_SWITCH_IRET, 0);
+	assert_int_equal(t.crashed, 0);
+	assert_int_equal(t.vmcb.eventinj, ts);
+	task_switch(0, 0, TASK_SWITCH_IRET, 0); /* NT survives SYSENTER, so a kernel may meet it */
+	assert_int_equal(t.crashed, 0);
+	assert_int_equal(t.vmcb.eventinj, ts);
+	task_switch(3, 0x2b, BY_JUMP, 0);
+	assert_int_equal(t.crashed, 0);
+	assert_int_equal(t.vmcb.eventinj, ts | 0x28UL << 32);
+	/* A kernel that does it on purpose, or takes a double fault by a task of its own, ends here. */
+	task_switch(0, 0x28, BY_JUMP, 0);
+	assert_int_equal(t.crashed, 1);
+	task_switch(3, 0x28, 0, EVENT_VALID | EVENT_EXCEPTION | EVENT_HAS_ERROR | TRAP_DF);
+	assert_int_equal(t.crashed, 1);
+}
+
 /* Whatever else the processor says ends that domain and nothing more. */
 static void unknown_exits(void **state)
 {
@@ -127,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(every_intercept_is_handled, setup),
 		cmocka_unit_test_setup(not_offered_is_undefined, setup),
+		cmocka_unit_test_setup(processes_cannot_switch_tasks, setup),
 		cmocka_unit_test_setup(unknown_exits, setup),
 	};
 

@@ -78,11 +78,26 @@ static void exit_shutdown(struct vcpu *v, struct vmcb *b)
 	hvm_triple_fault(v);
 }
 
-/* Also a triple fault in a task gate's clothes: no guest of today uses hardware task switching. */
+/* What an instruction asked for, rather than an exception or interrupt on its way through a task gate. */
+static bool asked_by_insn(const struct vmcb *b)
+{
+	return !(b->exitintinfo & EVENT_VALID) || (b->exitintinfo & EVENT_TYPE) == EVENT_SOFT;
+}
+
+/*
+ * No guest of today uses hardware task switching. The exit comes before the processor has looked whether there is such a task, and any process of a 32-bit
+ * kernel gets here by an IRET with NT set: to it, and to a kernel that inherited NT, there is none. Else a kernel wants what it cannot have, or dies by
+ * a task of its own for double faults.
+ */
 static void exit_task_switch(struct vcpu *v, struct vmcb *b)
 {
-	domain_crash(v->domain, "vCPU %u: hardware task switch to selector %#x is not supported", v->id,
-		     (unsigned)(b->exitinfo1 & 0xffff));
+	unsigned selector = (unsigned)(b->exitinfo1 & 0xffff);
+
+	if (asked_by_insn(b) && ((b->exitinfo2 & TASK_SWITCH_IRET) || b->cpl == 3))
+		svm_inject_exception(v, TRAP_TS, (int)(selector & ~3u));
+	else
+		domain_crash(v->domain, "vCPU %u: hardware task switch to selector %#x is not supported", v->id,
+			     selector);
 }
 
 static void exit_ud(struct vcpu *v, struct vmcb *b)

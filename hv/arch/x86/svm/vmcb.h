@@ -104,6 +104,9 @@
 #define IOIO_SIZE(x) (((x) >> 4) & 7)
 #define IOIO_PORT(x) ((uint16_t)((x) >> 16))
 
+/* EXITINFO2 of a task switch (15.14.1): an IRET asked for it. */
+#define TASK_SWITCH_IRET (1UL << 36)
+
 struct vmcb {
 	/* Control area */
 	uint32_t intercept_cr, intercept_dr, intercept_exceptions, intercept1, intercept2, intercept3;
