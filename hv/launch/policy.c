@@ -228,7 +228,8 @@ void domain_ended(struct domain *d)
 	in->had_focus = console_focus() == d->id;
 	in->restarting = wants_restart(in, code);
 	limit_restarts(in);
-	/* Last: the task may be running on the boot CPU, for the domain's former self. */
-	__atomic_store_n(&in->ending, d, __ATOMIC_RELEASE);
+	/* Last: the task may be running on the boot CPU, for the domain's former self. Resumed and ended again it waits already, with a reference. */
+	if (__atomic_exchange_n(&in->ending, d, __ATOMIC_ACQ_REL))
+		domain_put(d);
 	task_queue(&in->task);
 }

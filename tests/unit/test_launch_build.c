@@ -490,6 +490,22 @@ static void reboot_restarts(void **state)
 	}
 }
 
+/* A domain that ends, is resumed and ends again before anybody could destroy it goes all the same. */
+static void ends_twice(void **state)
+{
+	struct domain *d;
+
+	boot_three();
+	settle();
+	d = domain_get_by_id(1);
+	domain_shutdown(d, SHUTDOWN_POWEROFF);
+	assert_int_equal(domain_resume(d), 0);
+	domain_shutdown(d, SHUTDOWN_POWEROFF);
+	domain_put(d);
+	settle();
+	assert_null(domain_get_by_id(1));
+}
+
 /* A restart is work for seconds: whatever else waits for the processor does not wait for its end. */
 static void restarts_in_slices(void **state)
 {
@@ -632,6 +648,7 @@ int main(void)
 					    cmocka_unit_test(loader_fails),
 					    cmocka_unit_test(reboot_restarts),
 					    cmocka_unit_test(restarts_in_slices),
+					    cmocka_unit_test(ends_twice),
 					    cmocka_unit_test(nothing_to_launch),
 					    cmocka_unit_test(classic_boot),
 					    cmocka_unit_test(classic_vcpus) };
