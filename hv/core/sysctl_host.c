@@ -172,22 +172,20 @@ long sysctl_numa(struct sysctl *c)
 	return 0;
 }
 
-/* Nodes of devices: none is known to have one. */
+/* Nodes of devices: none is known to have one. When others want this CPU only some are looked at: how many, the caller is told. */
 long sysctl_pci_topology(struct sysctl *c)
 {
 	struct xen_sysctl_pcitopoinfo *p = &c->op.u.pcitopoinfo;
-	uint32_t node = XEN_INVALID_DEV;
+	uint32_t node = XEN_INVALID_DEV, done = 0;
 
 	if (!p->devs || !p->nodes || !p->num_devs)
 		return err(-EINVAL);
-	for (uint32_t i = (uint32_t)c->v->hc.args[1]; i < p->num_devs; i++) {
-		if (copy_to_guest(c->v, p->nodes + (uint64_t)i * sizeof(node), &node, sizeof(node)))
+	do
+		if (copy_to_guest(c->v, p->nodes + (uint64_t)done * sizeof(node), &node, sizeof(node)))
 			return err(-EFAULT);
-		if (i % 64 == 63 && hypercall_preempt_check()) {
-			c->v->hc.args[1] = i + 1;
-			return hypercall_again(c->v);
-		}
-	}
+	while (++done < p->num_devs && (done % 64 || !hypercall_preempt_check()));
+	p->num_devs = done;
+	c->copyback = true;
 	return 0;
 }
 
