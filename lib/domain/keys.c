@@ -25,7 +25,7 @@ const struct key_info key_table[] = {
 	{ "bootloader_user", KEY_STRING, NULL, 1, FOR_ALL, "later releases of xl" },
 	{ "builder", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
 	{ "cap", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
-	{ "channel", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },
+	{ "channel", KEY_STRUCT, NULL, 0, FOR_ALL, "channels" },
 	{ "claim", KEY_NAMED, NULL, 0, FOR_ALL, "nothing that is left in xl" },
 	{ "claim_mode", KEY_NAMED, NULL, 0, FOR_ALL, "nothing that is left in xl" },
 	{ "cmdline", KEY_STRUCT, NULL, 0, FOR_ALL, NULL },

@@ -484,6 +484,18 @@ static int add_bootloader_arg(struct parser *ps, const char *key, const char *s,
 	return 0;
 }
 
+/* The old way: words with blanks between. */
+static void split_bootloader_args(struct parser *ps, const struct xlcfg_value *args)
+{
+	char *words = xstrdup(args->string), *rest;
+
+	parser_remark(ps, args->line,
+		      "Specifying \"bootloader_args\" as a string is deprecated. Please use a list of arguments.");
+	for (char *w = strtok_r(words, " \t\n", &rest); w; w = strtok_r(NULL, " \t\n", &rest))
+		(void)add_bootloader_arg(ps, "bootloader_args", w, args->line);
+	free(words);
+}
+
 static int parse_boot(struct parser *ps)
 {
 	struct domain_config *c = ps->c;
@@ -505,10 +517,8 @@ static int parse_boot(struct parser *ps)
 	else if (extra)
 		c->cmdline = xstrdup(extra);
 	if (args && args->kind != XLCFG_LIST)
-		parser_remark(
-			ps, args->line,
-			"Specifying \"bootloader_args\" as a string is deprecated. Please use a list of arguments.");
-	if (parser_for_strings(ps, "bootloader_args", add_bootloader_arg) < 0)
+		split_bootloader_args(ps, args);
+	else if (parser_for_strings(ps, "bootloader_args", add_bootloader_arg) < 0)
 		return -EINVAL;
 	if (c->type == DOMAIN_HVM)
 		return 0;

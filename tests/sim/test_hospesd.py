@@ -706,8 +706,12 @@ def test_scripts():
         c["nics"][0]["script"] = "vif-mine"
         c["nics"][1]["script"] = str(w.folder / "scripts/vif-bridge")
         c["disks"][0].update(script="block-mine", pdev_path="iqn.2026:disk")
+        c["nics"][0]["vlan"] = 7
         id = w.call("domain.create", config=c)["domid"]
+        assert [w.store.read(f"/local/domain/0/backend/vif/{id}/{n}/vlan") for n in (0, 1)] == ["7", None]
         w.call("domain.destroy", domain="scripted")
+        c["nics"][1]["vlan"] = 8  # nobody would see to it
+        fails("bad-vif", w.call, "domain.create", config=c)
         ran = sorted((w.folder / "ran").read_text().splitlines())
         assert ran == sorted([f"vbd backend/vbd/{id}/51712 add", f"vbd backend/vbd/{id}/51712 remove"] +
                              [f"{w.folder}/scripts/vif-mine vif backend/vif/{id}/0 backend vif{id}.0 {verb} type_if=vif" for verb in ("online", "offline")]), ran

@@ -31,7 +31,7 @@ OTHERS = [
     'disk=["/x,raw,xvda,w"]\ndisk+="x"', 'extra="b"\nroot="r"', 'cmdline="b"\nroot="r"', 'on_poweroff="x"', 'on_crash="rename-restart"',
     'on_poweroff="preserve"\non_reboot="destroy"\non_watchdog="coredump-destroy"\non_soft_reset="destroy"', 'uuid="x"', 'tsc_mode="x"', 'tsc_mode=2',
     'tsc_mode="always_emulate"', 'nomigrate=0', 'nomigrate=1', 'vpmu=0', 'driver_domain=0', 'driver_domain=1',
-    'disk = [ # c\n "/x,raw,xvda,w", # d\n]', 'a=1;b=2', 'bootloader="/bin/x"\nbootloader_args="-q"', 'bootloader="/b"\nbootloader_args=["a","b c"]',
+    'disk = [ # c\n "/x,raw,xvda,w", # d\n]', 'a=1;b=2', 'bootloader="/bin/x"\nbootloader_args="-q"', 'bootloader="/b"\nbootloader_args=" a  b\tc "', 'bootloader="/b"\nbootloader_args=["a","b c"]',
     'kernel=""', 'latency=7', 'cap=50', 'cpu_weight=512', 'period=5\nslice=4\nextratime=1', 'pool="none"', 'channel=["connection=pty"]', 'channel=["name=x"]',
     'channel=["connection=pty,name=a","connection=socket,path=/x,name=b"]', 'seclabel="a"', 'seclabel="a"\ninit_seclabel="b"', 'type="foo"', 'builder="hvm"',
     'passthrough="share_pt"', 'passthrough="x"', 'foo\n', 'foo=\n', 'pci=["00:02.0"]', 'pci=["0000:00:1a.0@5"]', 'pci=["xx"]', 'max_grant_frames=3',
@@ -110,7 +110,8 @@ def test_stricter_than_debians():
 def test_whole_file_of_keys():
     """A key that nothing here uses is named with its line; one that nobody knows too; both are no error."""
     with XlWorld(hands=False, start=False) as w:
-        keys = ["foo=3", "vnc=1", 'vfb=["sdl=1"]', 'usbdev=["hostbus=1"]', 'p9=["tag=t,path=/a,security_model=none"]', 'gic_version="v2"', "nr_spis=3", "viridian=1"]
+        keys = ["foo=3", "vnc=1", 'vfb=["sdl=1"]', 'usbdev=["hostbus=1"]', 'p9=["tag=t,path=/a,security_model=none"]', 'gic_version="v2"', "nr_spis=3", "viridian=1",
+                'channel=["connection=pty,name=a"]']
         path = w.folder / "c.cfg"
         path.write_text(HEAD + "\n".join(keys) + "\n")
         r = w.xl("create", "--dryrun", path)

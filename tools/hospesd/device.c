@@ -193,6 +193,15 @@ struct device *device_from_nic(const struct nic_config *c, int devid, struct pro
 	dev->vifname = dup_or_null(c->vifname);
 	dev->gatewaydev = dup_or_null(c->gatewaydev ? c->gatewaydev : settings->vif_gatewaydev);
 	dev->model = dup_or_null(c->model);
+	dev->vlan = c->vlan > 0 ? (unsigned)c->vlan : 0;
+	if (dev->vlan && !dev->script) {
+		problem_set(
+			p, ENOTSUP, "bad-vif", "network",
+			"name the script of your switch (script=), or take vlan= away and name a bridge of that VLAN",
+			"interface %d: a bridge knows nothing of vlan=%u", devid, dev->vlan);
+		device_free(dev);
+		return NULL;
+	}
 	dev->mtu = c->mtu;
 	dev->rate_bytes = c->rate_bytes;
 	dev->rate_us = c->rate_us;
@@ -343,6 +352,8 @@ static void publish_nic(const struct device *dev, struct xs_batch *b)
 	xs_batch_write(b, "", "%s/hotplug-status", device_record(dev, path));
 	if (dev->mtu)
 		both_number(dev, b, "mtu", dev->mtu);
+	if (dev->vlan)
+		both_number(dev, b, "vlan", dev->vlan);
 	snprintf(number, sizeof(number), "%u", dev->backend_domid);
 	front(dev, b, "backend-id", number);
 	front(dev, b, "state", "1");

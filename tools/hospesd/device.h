@@ -34,7 +34,8 @@ struct device {
 	/* Interfaces. */
 	uint8_t mac[6];
 	char *bridge, *ip, *vifname, *gatewaydev, *model;
-	unsigned mtu; /* 0: the bridge's */
+	unsigned mtu;  /* 0: the bridge's */
+	unsigned vlan; /* for scripts; 0: none */
 	uint64_t rate_bytes;
 	uint32_t rate_us;
 };
