@@ -228,21 +228,23 @@ static void fail_each_place(const struct no_memory_work *w)
 	_exit(wrong ? 1 : 0);
 }
 
-/* Each place that @w comes by fails, at each of its first uses. */
-static void each_place_fails(const struct no_memory_work *w)
+/* Each place that one of the @n works comes by fails, at each of its first uses. */
+static void each_place_fails(const struct no_memory_work *works, size_t n)
 {
-	int status;
-	pid_t pid;
+	for (size_t i = 0; i < n; i++) {
+		int status;
+		pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure is told and ends the process */
-		fail_each_place(w);
+		fflush(NULL);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid) {
+			setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure is told and ends the process */
+			fail_each_place(&works[i]);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 /* All places: in the machine code, and in the source of what no test can link ----------------------------- */

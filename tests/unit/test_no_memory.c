@@ -330,7 +330,7 @@ static void each_place(void **state)
 {
 	static const struct no_memory_work toolstack = { "toolstack", begin, work, NULL, false };
 
-	each_place_fails(&toolstack);
+	each_place_fails(&toolstack, 1);
 }
 
 static void all_places(void **state)

@@ -249,8 +249,7 @@ static void hardware_domain_lives(void **state)
 		{ "VT-d", with_vtd, work, devices_state, false },
 	};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(works); i++)
-		each_place_fails(&works[i]);
+	each_place_fails(works, ARRAY_SIZE(works));
 }
 
 /* Boot ------------------------------------------------------------------------------------------------ */
@@ -306,8 +305,7 @@ static void boot(void **state)
 		{ "VT-d's start", on_vtd, start_iommus, NULL, true },
 	};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(works); i++)
-		each_place_fails(&works[i]);
+	each_place_fails(works, ARRAY_SIZE(works));
 }
 
 static void all_places(void **state)

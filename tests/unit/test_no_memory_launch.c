@@ -170,8 +170,7 @@ static void launches(void **state)
 		{ "modules", begin, move, NULL, true },
 	};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(works); i++)
-		each_place_fails(&works[i]);
+	each_place_fails(works, ARRAY_SIZE(works));
 }
 
 static void all_places(void **state)
