@@ -78,7 +78,7 @@ def with_dom0(parts):
     for name, mine in ours.items():
         theirs = xen[name]
         share, whole = mine[0] / theirs[0], (mine[0] + mine[1]) / (theirs[0] + theirs[1])
-        why = dom0.misses(name, mine, theirs, ours)
+        why = dom0.misses(name, ours, xen)
         if why:
             missed.append(names[name])
         print(f"{names[name]:{width}}  {theirs[0]:13,} {mine[0]:14,} {share:6.2f}  {theirs[1]:13,} {mine[1]:14,} {whole:6.2f}  {theirs[2]:,} {mine[2]:,}"

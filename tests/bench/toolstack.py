@@ -25,7 +25,7 @@ class Row(typing.NamedTuple):
     to_entry: bool          # instructions to the guest's entry, else to the command's end
     store: str = ""         # the name of its store requests
     most: int = 0           # millions of instructions promised of our tools on Hospes; 0: nothing is promised
-    like: str = ""          # the row it must not exceed by more than FLAT
+    like: str = ""          # the row it must not exceed by more than FLAT, neither in all nor in the hypervisor
     forks: bool = False     # there are some: a child to unpack in, helpers of dom0's kernel that look for modules of a new interface
 
 
@@ -100,6 +100,8 @@ def misses(row, rows):
         return f"above {row.most} M"
     if row.like and mine["instructions"] > FLAT * rows[row.like]["instructions"]:
         return f"above {FLAT} of the first one's"
+    if row.like and mine["hypervisor"] > FLAT * rows[row.like]["hypervisor"]:
+        return f"the hypervisor's share is above {FLAT} of the first one's"
     if mine["forks"] > 0 and not row.forks:
         return "forks"
     if (mine["own"] or 0) > REQUESTS:
@@ -111,7 +113,7 @@ def show(results):
     """Print a table for @results, {(stack, xen): (rows, rest)}; the rows that miss a promise."""
     columns = [(s, x) for x in (True, False) for s in STACKS if (s, x) in results]
     heads = [f"{s} tools, {'Xen' if x else 'Hospes'}" for s, x in columns]
-    units = (("instructions, M", "instructions", lambda v: f"{v / MILLION:.1f}"), ("hypercalls", "calls", str), ("store requests of all", "store", str), ("store requests of the toolstack", "own", str),
+    units = (("instructions, M", "instructions", lambda v: f"{v / MILLION:.1f}"), ("the hypervisor's, K", "hypervisor", lambda v: f"{v // 1000:,}"), ("hypercalls", "calls", str), ("store requests of all", "store", str), ("store requests of the toolstack", "own", str),
              ("forks", "forks", str), ("time, ms", "ms", str))
     missed = []
     for title, key, form in units:
