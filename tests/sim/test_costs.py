@@ -4,6 +4,7 @@ thread for any of them. Counted, not timed."""
 import os
 import pathlib
 import sys
+import tempfile
 import time
 
 import tap
@@ -114,6 +115,21 @@ def test_children_would_be_seen():
         assert not had_children(w.hospesd.process.pid)
         w.call("domain.create", config=c)
         assert had_children(w.hospesd.process.pid)
+
+
+def test_restless_guest():
+    """What a guest may write of its console's records has nobody read them: a write of it is one request of the store and no more."""
+    with tempfile.NamedTemporaryFile() as trace, Dom0(store_args=("--trace-file", trace.name)) as w:
+        web = w.create("web")["domid"]
+        guest = w.attach(web).store
+        before = pathlib.Path(trace.name).read_text().count("/console/ring-ref")
+        assert before
+        for i in range(100):
+            guest.write(f"/local/domain/{web}/console/backend-id", str(i % 7))
+            guest.write(f"/local/domain/{web}/console/backend-id/{i % 3}", "x")
+        w.call("domain.destroy", domain="web")
+        reads = pathlib.Path(trace.name).read_text().count("/console/ring-ref") - before
+        assert reads <= 4, f"{reads} times"  # at its end
 
 
 if __name__ == "__main__":

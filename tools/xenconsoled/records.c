@@ -366,6 +366,15 @@ void records_forget(struct domain *d)
 	update_wanted();
 }
 
+/* The one node of a first console that is the guest's own, as libxl leaves it: what it does there is no news, however often it does it. */
+static bool is_guests(const char *path)
+{
+	unsigned domid;
+	int end = 0;
+
+	return sscanf(path, "/local/domain/%u/console/backend-id%n", &domid, &end) == 1 && end;
+}
+
 static void fired(void *arg, const char *path, const char *token)
 {
 	uint32_t domid, nr;
@@ -378,7 +387,7 @@ static void fired(void *arg, const char *path, const char *token)
 			domain_look();
 	} else if (token[0] == 'c' && sscanf(token + 1, "%u.%u", &domid, &nr) == 2) {
 		c = domain_console(domid, nr);
-		if (c)
+		if (c && !is_guests(path))
 			refresh(c);
 	} else if (token[0] == 'b' && sscanf(path, BACKENDS "/%u/%u", &domid, &nr) == 2) {
 		further(domid, nr);
