@@ -213,7 +213,7 @@ static int domain_init_parts(struct domain *d, const struct domain_config *cfg)
 	rc = p2m_init(d);
 	if (rc)
 		goto err_sched;
-	rc = evtchn_init(d, cfg->max_evtchn_port);
+	rc = evtchn_init(d, cfg->no_ports ? EVTCHN_NO_PORTS : cfg->max_evtchn_port);
 	if (rc)
 		goto err_p2m;
 	rc = grant_init(d, &cfg->grants);

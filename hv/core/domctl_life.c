@@ -56,6 +56,7 @@ long domctl_create(struct domctl *c)
 		cfg.roles |= ROLE_XENSTORE;
 	memcpy(cfg.handle, cd->handle, sizeof(cfg.handle));
 	cfg.max_evtchn_port = (unsigned)min_u64(cd->max_evtchn_port, INT32_MAX);
+	cfg.no_ports = cd->max_evtchn_port == 0;
 	cfg.grants = (struct grant_limits){
 		.frames = cd->max_grant_frames < 0 ? 0 : (unsigned)cd->max_grant_frames,
 		.maptrack_frames = cd->max_maptrack_frames < 0 ? 0 : (unsigned)cd->max_maptrack_frames,

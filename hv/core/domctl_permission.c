@@ -12,15 +12,25 @@
 #define NR_PORTS 65536u
 #define MAX_FRAMES (1UL << 40) /* of 52 bits of physical address */
 
-/* Does the caller own [@s, @e] of what @own holds a part of? */
-static bool permitted(const struct domain *caller, const struct rangeset *own, uint64_t s, uint64_t e)
+/* Does the caller own [@s, @e] of what @own of it holds a part of? Another toolstack may change that meanwhile. */
+static bool permitted(struct domain *caller, const struct rangeset *own, uint64_t s, uint64_t e)
 {
-	return domain_has_role(caller, ROLE_HARDWARE) || rangeset_contains(own, s, e);
+	bool has;
+
+	spin_lock(&caller->lock);
+	has = domain_has_role(caller, ROLE_HARDWARE) || rangeset_contains(own, s, e);
+	spin_unlock(&caller->lock);
+	return has;
 }
 
-static int change(struct rangeset *r, uint64_t s, uint64_t e, bool allow)
+static int change(struct domain *d, struct rangeset *r, uint64_t s, uint64_t e, bool allow)
 {
-	return allow ? rangeset_add(r, s, e) : rangeset_remove(r, s, e);
+	int rc;
+
+	spin_lock(&d->lock);
+	rc = allow ? rangeset_add(r, s, e) : rangeset_remove(r, s, e);
+	spin_unlock(&d->lock);
+	return rc;
 }
 
 /* One interrupt. -EINVAL no such number, -EPERM. */
@@ -32,7 +42,7 @@ long domctl_irq_permission(struct domctl *c)
 		return err(-EINVAL);
 	if (!permitted(c->v->domain, &c->v->domain->control.irqs, p->pirq, p->pirq) || arch_irq_private(p->pirq))
 		return err(-EPERM);
-	return change(&c->d->control.irqs, p->pirq, p->pirq, p->allow_access);
+	return change(c->d, &c->d->control.irqs, p->pirq, p->pirq, p->allow_access);
 }
 
 /* Frames of devices' memory. -EINVAL, -EPERM. */
@@ -45,7 +55,7 @@ long domctl_iomem_permission(struct domctl *c)
 		return err(-EINVAL);
 	if (!permitted(c->v->domain, &c->v->domain->control.iomem, s, e) || arch_iomem_private(s, e))
 		return err(-EPERM);
-	return change(&c->d->control.iomem, s, e, p->allow_access);
+	return change(c->d, &c->d->control.iomem, s, e, p->allow_access);
 }
 
 /* I/O ports. -EINVAL, -EPERM. */
@@ -58,5 +68,5 @@ long domctl_ioport_permission(struct domctl *c)
 		return err(-EINVAL);
 	if (!permitted(c->v->domain, &c->v->domain->control.ioports, s, e) || arch_ioport_private(s, e))
 		return err(-EPERM);
-	return change(&c->d->control.ioports, s, e, p->allow_access);
+	return change(c->d, &c->d->control.ioports, s, e, p->allow_access);
 }

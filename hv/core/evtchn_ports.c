@@ -364,7 +364,7 @@ int evtchn_close_all(struct domain *d, unsigned *next, bool force)
 
 /* Set-up and end of a domain ----------------------------------------------------------------------- */
 
-/* Event channels for @d, port numbers up to @max_port (0: the ABI's limit). -ENOMEM. */
+/* Event channels for @d, port numbers up to @max_port (0: the ABI's limit, or EVTCHN_NO_PORTS). -ENOMEM. */
 int evtchn_init(struct domain *d, unsigned max_port)
 {
 	struct evtchn_domain *e = overhead_new(&d->overhead, OVERHEAD_EVENTS, struct evtchn_domain);
@@ -374,7 +374,7 @@ int evtchn_init(struct domain *d, unsigned max_port)
 		return err(-ENOMEM);
 	spin_lock_init(&e->lock, RANK_EVTCHN);
 	e->abi = &evtchn_2l;
-	e->max_port = max_port ? max_port : EVTCHN_FIFO_NR_CHANNELS - 1;
+	e->max_port = max_port == EVTCHN_NO_PORTS ? 0 : max_port ? max_port : EVTCHN_FIFO_NR_CHANNELS - 1;
 	rc = bucket_add(d, e);
 	if (rc) {
 		overhead_free(&d->overhead, OVERHEAD_EVENTS, e->group[0]);

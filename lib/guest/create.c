@@ -70,7 +70,9 @@ static int create(struct builder *g)
 	if (c->vpmu)
 		cd->flags |= XEN_DOMCTL_CDF_vpmu;
 	cd->max_vcpus = max_vcpus(c);
-	cd->max_evtchn_port = c->max_event_channels == UINT32_MAX ? DEFAULT_PORTS : c->max_event_channels;
+	/* 0, which libxl takes for the default, would leave none even for the store. */
+	cd->max_evtchn_port =
+		c->max_event_channels == UINT32_MAX || !c->max_event_channels ? DEFAULT_PORTS : c->max_event_channels;
 	cd->max_grant_frames = c->max_grant_frames == UINT32_MAX ? -1 : (int32_t)c->max_grant_frames;
 	cd->max_maptrack_frames = c->max_maptrack_frames == UINT32_MAX ? -1 : (int32_t)c->max_maptrack_frames;
 	cd->cpupool_id = g->b->cpupool;

@@ -177,6 +177,26 @@ static void test_create(void **state)
 	assert_int_equal(simple(XEN_DOMCTL_destroydomain, 300), 0);
 }
 
+/* As many ports as the toolstack says, be it none. */
+static void test_no_ports(void **state)
+{
+	for (uint32_t max = 0; max < 3; max++) {
+		struct xen_domctl op = create_op(1);
+		struct evtchn_alloc_unbound a;
+		unsigned n = 0;
+		long rc;
+
+		op.u.createdomain.max_evtchn_port = max;
+		assert_int_equal(domctl(&op), 0);
+		do {
+			a = (struct evtchn_alloc_unbound){ .dom = (domid_t)op.domain };
+			rc = call_arg(tools->vcpu[0], HC_event_channel_op, EVTCHNOP_alloc_unbound, &a, sizeof(a));
+		} while (rc == 0 && ++n < 10);
+		assert_int_equal(rc, -ENOSPC);
+		assert_int_equal(n, max);
+	}
+}
+
 static void test_max_vcpus(void **state)
 {
 	struct xen_domctl op = create_op(3);
@@ -415,6 +435,62 @@ static long permission(uint32_t cmd, uint64_t first, uint64_t nr, bool allow)
 	return domctl(&op);
 }
 
+static unsigned unlocked; /* looks at a domain's ranges, or changes, without that domain's lock */
+
+static void look(const struct rangeset *r)
+{
+	const struct domain *const all[] = { tools, plain };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+		if ((const char *)r >= (const char *)all[i] && (const char *)r < (const char *)(all[i] + 1))
+			unlocked += !spin_is_mine(&all[i]->lock);
+}
+
+bool __real_rangeset_contains(const struct rangeset *r, uint64_t s, uint64_t e);
+bool __wrap_rangeset_contains(const struct rangeset *r, uint64_t s, uint64_t e);
+int __real_rangeset_add(struct rangeset *r, uint64_t s, uint64_t e);
+int __wrap_rangeset_add(struct rangeset *r, uint64_t s, uint64_t e);
+int __real_rangeset_remove(struct rangeset *r, uint64_t s, uint64_t e);
+int __wrap_rangeset_remove(struct rangeset *r, uint64_t s, uint64_t e);
+
+bool __wrap_rangeset_contains(const struct rangeset *r, uint64_t s, uint64_t e)
+{
+	look(r);
+	return __real_rangeset_contains(r, s, e);
+}
+
+int __wrap_rangeset_add(struct rangeset *r, uint64_t s, uint64_t e)
+{
+	look(r);
+	return __real_rangeset_add(r, s, e);
+}
+
+int __wrap_rangeset_remove(struct rangeset *r, uint64_t s, uint64_t e)
+{
+	look(r);
+	return __real_rangeset_remove(r, s, e);
+}
+
+/* One toolstack takes from another one's domain what that one passes on just then: neither may see a range that is being freed. */
+static void test_permissions_race(void **state)
+{
+	struct domain *second = plain;
+	struct xen_domctl op = domctl_of(XEN_DOMCTL_ioport_permission, second->id);
+
+	second->roles = ROLE_CONTROL;
+	op.u.ioport_permission.first_port = 0x300;
+	op.u.ioport_permission.nr_ports = 8;
+	op.u.ioport_permission.allow_access = 1;
+	unlocked = 0;
+	assert_int_equal(domctl(&op), 0);
+	op.domain = tools->id;
+	assert_int_equal(control_as(second, HC_domctl, &op, sizeof(op)), 0);
+	op.domain = second->id;
+	op.u.ioport_permission.allow_access = 0;
+	assert_int_equal(domctl(&op), 0);
+	assert_int_equal(unlocked, 0);
+}
+
 static void test_permissions(void **state)
 {
 	const uint32_t irq = XEN_DOMCTL_irq_permission, mem = XEN_DOMCTL_iomem_permission,
@@ -560,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup(test_objects, control_setup),
 		cmocka_unit_test_setup(test_create_refused, control_setup),
 		cmocka_unit_test_setup(test_create, control_setup),
+		cmocka_unit_test_setup(test_no_ports, control_setup),
 		cmocka_unit_test_setup(test_max_vcpus, control_setup),
 		cmocka_unit_test_setup(test_pause, control_setup),
 		cmocka_unit_test_setup(test_busy, control_setup),
@@ -573,6 +650,7 @@ int main(void)
 		cmocka_unit_test_setup(test_resume, control_setup),
 		cmocka_unit_test_setup(test_hypercall_page, control_setup),
 		cmocka_unit_test_setup(test_permissions, control_setup),
+		cmocka_unit_test_setup(test_permissions_race, control_setup),
 		cmocka_unit_test_setup(test_policy, control_setup),
 		cmocka_unit_test_setup(test_dm_op, control_setup),
 		cmocka_unit_test_setup(test_out_of_memory, control_setup),

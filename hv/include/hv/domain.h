@@ -51,6 +51,7 @@ struct domain_config {
 	uint64_t overhead_max; /* bytes, 0: the default; it holds while the domain is made, too */
 	struct grant_limits grants;
 	unsigned max_evtchn_port; /* 0: the ABI's limit */
+	bool no_ports;		  /* not even one */
 	unsigned cpupool;
 };
 
@@ -96,7 +97,7 @@ struct domain {
 		uint64_t pool_pages;	     /* for tables of translations */
 		uint32_t dirty_op;	     /* of shadow_op, cut into slices ... */
 		uint64_t dirty_pos;	     /* ... and how far it came */
-		struct rangeset irqs, iomem; /* of the machine, that it may be given */
+		struct rangeset irqs, iomem; /* of the machine, that it may be given; under its lock */
 		struct rangeset ioports;
 	} control;
 

@@ -5,6 +5,7 @@
 #include "hv/domain.h"
 #include "hv/types.h"
 
+#define EVTCHN_NO_PORTS (~0u) /* as @max_port, where 0 is the ABI's limit */
 int evtchn_init(struct domain *d, unsigned max_port) must_check;
 /* Close every port; peers become unbound. Slices: -ERESTART until done. */
 int evtchn_destroy(struct domain *d) must_check;
