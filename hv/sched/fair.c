@@ -54,7 +54,8 @@ struct fair_unit {
 	struct sched_unit *unit;
 	int64_t v, deadline; /* virtual; differences are meaningful, also across wrap-around */
 	int64_t lag;	     /* V - v when it left its queue to sleep, or was throttled ... */
-	int64_t left;	     /* ... and V then */
+	int64_t left;	     /* ... and V then ... */
+	int64_t gone;	     /* ... and without it */
 	stime_t slice;	     /* what it asks for */
 	stime_t ran;	     /* since it last woke up */
 	bool throttled;	     /* its domain has used up its cap: it takes no part until the budget is refilled */
@@ -276,13 +277,32 @@ static void new_deadline(struct fair_unit *f)
 	f->deadline = f->v + to_virtual(f, f->slice);
 }
 
-/* Let @f, which is not counted among the units of @rq, take part with the lag it left with. */
+/* The part of the difference @by of two CPUs' times that counts for one who moves. Where they are further apart they say nothing about each other. */
+static int64_t drift(int64_t by)
+{
+	const int64_t limit = (APART_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+
+	return by > limit ? limit : by < -limit ? -limit : by;
+}
+
+/*
+ * Let @f, which is not counted among the units of @rq, take part with the lag it left with. Where the time is less than where it left, on another CPU or because
+ * somebody came who is owed much, as much less is owed to it, down to the shortest slice of debt: else the times of CPUs lead each other back, those
+ * who sleep for a moment are owed the difference each time anew, and who does not sleep starves.
+ */
 static void join(struct fair_rq *rq, struct fair_unit *f)
 {
 	int64_t vt = virtual_time(rq), weights = total_weight(rq), lag = f->lag, slept = vt - f->left;
 
 	if (lag < 0 && slept > 0)
 		lag = lag + slept < 0 ? lag + slept : 0;
+	if (lag >= 0 && vt - f->gone < 0) {
+		int64_t most = to_virtual(f, SLICE_MIN);
+
+		lag += drift(vt - f->gone);
+		if (lag < -most)
+			lag = -most;
+	}
 	lag = bounded_lag(f, lag, CREDIT_SLEEP);
 	/* Its arrival moves V towards it: place it so that its lag afterwards is what it was. */
 	if (weights)
@@ -374,14 +394,6 @@ static unsigned fair_pick_cpu(struct sched_unit *u)
 	return best < NR_CPUS ? best : cpumask_next(sched_unit_cpus(u), 0) % NR_CPUS;
 }
 
-/* The part of the difference @by of two CPUs' times that counts for one who moves. Where they are further apart they say nothing about each other. */
-static int64_t drift(int64_t by)
-{
-	const int64_t limit = (APART_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
-
-	return by > limit ? limit : by < -limit ? -limit : by;
-}
-
 /* A sleeper returns with the lag it left with; a migrated unit keeps its virtual time where that can be compared. All within bounds. */
 static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool waking)
 {
@@ -416,6 +428,7 @@ static void fair_dequeue(struct sched_unit *u, unsigned cpu, stime_t t)
 	f->left = virtual_time(rq);
 	f->lag = f->left - f->v;
 	list_del(&f->link);
+	f->gone = virtual_time(rq);
 	if (rq->curr == f) {
 		/* It gives up the CPU by itself: ask for twice the usual burst next time. */
 		stime_t wish = (f->slice + 2 * f->ran) / 2;

@@ -413,6 +413,36 @@ static void test_times_do_not_flee(void **state)
 	}
 }
 
+/*
+ * Some that run and sleep for microseconds, all in step, so that on each CPU one wakes up whenever another one blocks, and one who always wants to
+ * run: he gets his share, which is at least an equal one.
+ */
+static void test_in_step(void **state)
+{
+	static const unsigned us[] = { 1, 5, 20, 50 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(us) * ARRAY_SIZE(us); i++)
+		for (unsigned cpus = 1; cpus <= 3; cpus++) {
+			stime_t burst = MICROSECS(us[i % ARRAY_SIZE(us)]), rest = MICROSECS(us[i / ARRAY_SIZE(us)]);
+			uint64_t begin, got, due;
+			struct sim *hog;
+
+			sim_start(cpus);
+			for (unsigned n = 0; n < 2 * cpus; n++)
+				sim_add(sim_domain((domid_t)(n + 1), 1, 256, 0), 0, burst, rest);
+			hog = sim_add(sim_domain(30, 1, 256, 0), 0, 0, 0);
+			sim_run(MILLISECS(50));
+			begin = ran(hog->v);
+			sim_run(MILLISECS(50));
+			got = ran(hog->v) - begin;
+			due = MILLISECS(50) * cpus / (2 * cpus + 1);
+			if (got < due - due / 20)
+				fail_msg("%u CPUs, %ld us run, %ld slept: got %lu us of %lu", cpus,
+					 (long)(burst / 1000), (long)(rest / 1000), got / 1000, due / 1000);
+			sim_end();
+		}
+}
+
 /* A lone vCPU needs no timer, and an idle machine none at all. */
 static void test_nothing_ticks(void **state)
 {
@@ -622,19 +652,33 @@ static void test_policy_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_equal_shares),	cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_more_than_a_cpu), cmocka_unit_test(test_sleepers),
-		cmocka_unit_test(test_small_share),	cmocka_unit_test(test_no_starvation),
-		cmocka_unit_test(test_work_conserving), cmocka_unit_test(test_idle_takes_the_preempted),
-		cmocka_unit_test(test_affinity),	cmocka_unit_test(test_balance_after_affinity),
-		cmocka_unit_test(test_pin_override),	cmocka_unit_test(test_pause_storm),
-		cmocka_unit_test(test_lazy_state),	cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_adjust_values),	cmocka_unit_test(test_long_alone),
-		cmocka_unit_test(test_stood_still),	cmocka_unit_test(test_times_do_not_flee),
-		cmocka_unit_test(test_nothing_ticks),	cmocka_unit_test(test_yield),
-		cmocka_unit_test(test_runstates),	cmocka_unit_test(test_runstate_area),
-		cmocka_unit_test(test_timers_follow),	cmocka_unit_test(test_block_with_event_pending),
-		cmocka_unit_test(test_null_one_each),	cmocka_unit_test(test_null_shares_alike),
+		cmocka_unit_test(test_equal_shares),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_more_than_a_cpu),
+		cmocka_unit_test(test_sleepers),
+		cmocka_unit_test(test_small_share),
+		cmocka_unit_test(test_no_starvation),
+		cmocka_unit_test(test_work_conserving),
+		cmocka_unit_test(test_idle_takes_the_preempted),
+		cmocka_unit_test(test_affinity),
+		cmocka_unit_test(test_balance_after_affinity),
+		cmocka_unit_test(test_pin_override),
+		cmocka_unit_test(test_pause_storm),
+		cmocka_unit_test(test_lazy_state),
+		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_adjust_values),
+		cmocka_unit_test(test_long_alone),
+		cmocka_unit_test(test_stood_still),
+		cmocka_unit_test(test_times_do_not_flee),
+		cmocka_unit_test(test_in_step),
+		cmocka_unit_test(test_nothing_ticks),
+		cmocka_unit_test(test_yield),
+		cmocka_unit_test(test_runstates),
+		cmocka_unit_test(test_runstate_area),
+		cmocka_unit_test(test_timers_follow),
+		cmocka_unit_test(test_block_with_event_pending),
+		cmocka_unit_test(test_null_one_each),
+		cmocka_unit_test(test_null_shares_alike),
 		cmocka_unit_test(test_policy_names),
 	};
 
