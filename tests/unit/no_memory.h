@@ -333,8 +333,8 @@ static const struct no_memory_excuse *excuse_of(const char *file, const char *fu
 	return NULL;
 }
 
-/* "function at /path/hv/file.c:123" into @file; false: it is of no part of Hospes. */
-static bool file_of(const char *name, char file[256])
+/* "function at /path/hv/file.c:123" into @file and *@line; false: it is of no part of Hospes. */
+static bool file_of(const char *name, char file[256], unsigned long *line)
 {
 	const char *hv = strstr(name, "/hv/");
 
@@ -342,6 +342,7 @@ static bool file_of(const char *name, char file[256])
 		return false;
 	judge.root = (size_t)(hv + 1 - (strstr(name, " at ") + 4));
 	snprintf(file, 256, "%.*s", (int)strcspn(hv + 1, ":"), hv + 1);
+	*line = strtoul(hv + 1 + strcspn(hv + 1, ":") + 1, NULL, 10);
 	return true;
 }
 
@@ -351,17 +352,21 @@ static void wrong(const char *how, const char *what)
 	judge.wrong++;
 }
 
-/* A function that calls the allocator by its source: it is among the places of this program, or excused. */
-static void judge_function(const char *file, const char *function, size_t len)
+/*
+ * A function that calls the allocator at @line by its source: it is among the places of this program, by its name or, where it is part of another one, by its line; or it is
+ * excused.
+ */
+static void judge_function(const char *file, const char *function, size_t len, unsigned long line)
 {
 	char text[512];
 
 	judge.nr_functions++;
 	for (unsigned i = 0; i < judge.nr_places; i++) {
+		unsigned long at;
 		char of[256];
 
-		if (strcspn(judge.name[i], " ") == len && !memcmp(judge.name[i], function, len) &&
-		    file_of(judge.name[i], of) && !strcmp(of, file))
+		if (file_of(judge.name[i], of, &at) && !strcmp(of, file) &&
+		    (at == line || (strcspn(judge.name[i], " ") == len && !memcmp(judge.name[i], function, len))))
 			return;
 	}
 	if (excuse_of(file, function, len))
@@ -396,12 +401,14 @@ static void judge_file(const char *path)
 {
 	const char *file = path + judge.root;
 	char line[1024], function[1024] = "", judged[1024] = "";
+	unsigned long nr = 0;
 	FILE *f = fopen(path, "r");
 
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
 		size_t len = strcspn(line, "(");
 
+		nr++;
 		if (strchr("\n/#{}", line[0]) || line[0] == ' ')
 			continue;
 		if (line[0] != '\t' && line[len]) {
@@ -409,7 +416,7 @@ static void judge_file(const char *path)
 				len--;
 			snprintf(function, sizeof(function), "%s", line + len);
 		} else if (line[0] == '\t' && allocates(line) && strcmp(function, judged)) {
-			judge_function(file, function, strcspn(function, "("));
+			judge_function(file, function, strcspn(function, "("), nr);
 			memcpy(judged, function, sizeof(judged));
 		}
 	}
@@ -436,6 +443,7 @@ static void all_places_failed(enum part part, const struct no_memory_excuse *exc
 	unsigned nr = find_places(found);
 	bool used[MAX_PLACES] = { false };
 	char root[512] = "", file[256];
+	unsigned long line;
 
 	assert_true(nr > 30);
 	names_of(found, nr, name);
@@ -448,7 +456,7 @@ static void all_places_failed(enum part part, const struct no_memory_excuse *exc
 	for (unsigned i = 0; i < nr; i++) {
 		bool failed = has_failed(found[i]);
 
-		if (!file_of(name[i], file) || part_of(file) != part)
+		if (!file_of(name[i], file, &line) || part_of(file) != part)
 			continue;
 		snprintf(root, sizeof(root), "%.*shv", (int)judge.root, strstr(name[i], " at ") + 4);
 		if (failed == (excuse_of(file, name[i], strcspn(name[i], " ")) != NULL))
