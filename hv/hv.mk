@@ -6,10 +6,11 @@ HV_OBJS := $(HV_SRCS:%.c=$(BUILD)/%.o) $(HV_ASMS:%.S=$(BUILD)/%.S.o)
 WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wshadow -Wvla \
         -Wno-unused-parameter -Wno-missing-field-initializers
 HV_CPPFLAGS := -Ihv/include -Ihv/arch/x86/include -Ihv/arch/x86 -I. -iquote abi -I$(BUILD)/gen
+# No jump tables: a processor that guesses wrongly whether a guest's number is in one would jump by what lies behind it.
 HV_CFLAGS := -include hv/include/hv/visibility.h -std=gnu17 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -O2 -g \
         -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
         -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-common -fno-delete-null-pointer-checks \
-        -fno-strict-aliasing -ffunction-sections -fdata-sections \
+        -fno-strict-aliasing -fno-jump-tables -ffunction-sections -fdata-sections \
         -ffile-prefix-map=$(CURDIR)=. $(WARN) $(EXTRA_CFLAGS_XEN_CORE)
 ifeq ($(debug),y)
 HV_CFLAGS += -DHV_DEBUG
