@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 static void *no_memory(void)
 {
 	static const char text[] = "out of memory\n";
@@ -99,6 +101,23 @@ void text_printf(struct text *t, const char *fmt, ...)
 	vsnprintf(t->s + t->len, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	t->len += (size_t)n;
+}
+
+void text_add_json(struct text *t, const char *json, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)json;
+	size_t from = 0, at = 0, n;
+
+	while (at < len) {
+		n = s[at] < 0x80 ? 1 : utf8_length(s + at, len - at);
+		at += n;
+		if (n)
+			continue;
+		text_add_bytes(t, json + from, at - from);
+		text_add(t, "\\ufffd");
+		from = ++at;
+	}
+	text_add_bytes(t, json + from, at - from);
 }
 
 void text_free(struct text *t)

@@ -13,6 +13,8 @@ struct text {
 void text_add(struct text *t, const char *s);
 void text_add_bytes(struct text *t, const void *bytes, size_t len);
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* JSON as json-c makes it, from strings with whatever bytes: those that are not UTF-8, which no reader need take, become U+FFFD. */
+void text_add_json(struct text *t, const char *json, size_t len);
 void text_free(struct text *t);
 /* Read a whole file (a NUL follows); 0 or -errno. */
 int text_read_file(struct text *t, const char *path);

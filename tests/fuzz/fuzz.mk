@@ -54,7 +54,7 @@ $(BUILD)/fuzz/fuzz_console_ring: tests/fuzz/fuzz_console_ring.c tools/xenconsole
 	$(Q)$(FUZZ_CC) $(FUZZ_STORE_CFLAGS) -fsanitize=fuzzer $(filter %.c,$^) -o $@
 
 # Configurations of domains, as text and as JSON.
-FUZZ_DOMAIN_SRCS := $(sort $(wildcard lib/domain/*.c)) lib/base/problem.c lib/base/text.c
+FUZZ_DOMAIN_SRCS := $(sort $(wildcard lib/domain/*.c)) lib/base/problem.c lib/base/text.c lib/base/utf8.c
 $(BUILD)/fuzz/fuzz_domain_config $(BUILD)/fuzz/fuzz_domain_json: $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_DOMAIN_SRCS) $(wildcard lib/domain/*.h)
 	@mkdir -p $(@D)
 	@echo "  FUZZCC  $<"

@@ -314,6 +314,24 @@ def test_odd_bytes_and_paths():
         assert (kept["kernel"], kept["ramdisk"]) == (str(w.kernel), str(w.folder / "ramdisk")), kept
 
 
+def test_json_of_odd_bytes():
+    """What somebody else has put into the store, and what was typed, may be any bytes: JSON is UTF-8 all the same."""
+    with XlWorld() as w:
+        good(w.xl("create", "-q", w.file("web", 'vif=["bridge=br0"]')))
+        w.store.write("/local/domain/0/backend/vif/1/0/bridge", b"br\xff\xc3\xa4\xe2\x82")
+
+        def xl(*words):
+            return subprocess.run([str(XL), "--json", *words], env=w.env, capture_output=True, timeout=60)
+        shown = "br\ufffd\u00e4\ufffd\ufffd"
+        assert json.loads(xl("network-list", "web").stdout.decode())[0]["bridge"] == shown
+        assert w.call("device.list", domain="web", kind="nic")[0]["bridge"] == shown
+        assert "\ufffd" in json.loads(xl("create", b"/none\xff").stderr.decode())["cause"]
+        odd = w.file("odd", "k\u00e4=1")
+        odd.write_bytes(odd.read_bytes().replace("\u00e4".encode(), b"\xe4"))
+        for line in xl("create", "-N", str(odd)).stderr.decode().splitlines():
+            json.loads(line)
+
+
 def test_two_start_the_daemon():
     """Several at the same time, and no daemon: one is started, and all are served by it. It keeps nothing of who started it."""
     with XlWorld(start=False) as w:

@@ -116,7 +116,7 @@ static void send_line(struct client *c, struct json_object *o)
 			c->broken = true;
 			shutdown(c->fd, SHUT_RDWR);
 		} else {
-			text_add_bytes(&c->out, s, len);
+			text_add_json(&c->out, s, len);
 			text_add_bytes(&c->out, "\n", 1);
 			give_output(c);
 			set_events(c);

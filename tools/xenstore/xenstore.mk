@@ -1,5 +1,5 @@
 # One program under ten names.
-XENSTORE_SRCS := $(wildcard tools/xenstore/*.c) lib/store/client.c lib/store/wire.c
+XENSTORE_SRCS := $(wildcard tools/xenstore/*.c) lib/store/client.c lib/store/wire.c lib/base/utf8.c
 XENSTORE_OBJS := $(XENSTORE_SRCS:%.c=$(BUILD)/tool/xenstore/%.o)
 XENSTORE_NAMES := read write list ls rm exists chmod watch control
 

@@ -43,8 +43,7 @@ static void on_remark(void *arg, int line, const char *text)
 		json_object_object_add(o, "remark", json_object_new_string(text));
 		json_object_object_add(o, "file", json_object_new_string(r->file));
 		json_object_object_add(o, "line", line ? json_object_new_int(line) : NULL);
-		fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-		json_object_put(o);
+		xl_put_json(stderr, o, JSON_C_TO_STRING_PLAIN);
 	} else if (line)
 		fprintf(stderr, "%s:%d: warning: %s\n", r->file, line, text);
 	else {

@@ -73,6 +73,18 @@ void xl_before_complaints(void (*fn)(void))
 	context.before_complaints = fn;
 }
 
+void xl_put_json(FILE *to, struct json_object *o, int flags)
+{
+	struct text t = { 0 };
+	size_t len;
+	const char *s = json_object_to_json_string_length(o, flags, &len);
+
+	text_add_json(&t, s, len);
+	fprintf(to, "%s\n", t.s);
+	text_free(&t);
+	json_object_put(o);
+}
+
 int xl_problem(const struct problem *p)
 {
 	char text[1400];
@@ -81,10 +93,7 @@ int xl_problem(const struct problem *p)
 		context.before_complaints();
 	fflush(stdout);
 	if (context.json) {
-		struct json_object *o = problem_json(p);
-
-		fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-		json_object_put(o);
+		xl_put_json(stderr, problem_json(p), JSON_C_TO_STRING_PLAIN);
 		return XL_FAILED;
 	}
 	problem_format(p, text, sizeof(text));
@@ -174,8 +183,7 @@ int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what)
 
 int xl_print_json(struct json_object *o)
 {
-	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+	xl_put_json(stdout, o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 	return XL_OK;
 }
 

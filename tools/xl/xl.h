@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/problem.h"
 #include "base/text.h"
@@ -68,7 +69,9 @@ int xl_refuse(int err, const char *code, const char *step, const char *next, con
 	__attribute__((format(printf, 5, 6)));
 /* A hypercall about @domid failed with @rc (-errno). */
 int xl_hcall_failed(int rc, uint32_t domid, const char *step, const char *what);
-/* Print and put. */
+/* Print as a line, by json-c's @flags, and put. */
+void xl_put_json(FILE *to, struct json_object *o, int flags);
+/* To standard output, for people too; then XL_OK. */
 int xl_print_json(struct json_object *o);
 
 /*
