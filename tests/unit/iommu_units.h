@@ -32,6 +32,8 @@ static struct model {
 	bool absent;	 /* caches what is not there */
 	bool no_log;	 /* AMD: as QEMU 7, events are never written */
 	bool no_queue;	 /* VT-d */
+	uint16_t again;	 /* VT-d: this device faults, once, as soon as there is room to record it */
+	bool late;	 /* AMD: the log's end moves before the event is there */
 	uint64_t sagaw;	 /* VT-d: widths offered */
 	uint64_t regs[0x4000 / 8];
 	uint8_t *shadow;
@@ -192,6 +194,21 @@ static void vtd_descriptor(uint64_t w0, uint64_t w1)
 	}
 }
 
+static void vtd_fault(uint16_t id, uint64_t address, bool write, unsigned reason)
+{
+	bool pending = *reg(0x228) >> 63 || *reg(0x238) >> 63;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (*reg(0x220 + 16 * i + 8) >> 63)
+			continue;
+		*reg(0x220 + 16 * i) = address & ~0xfffUL;
+		*reg(0x220 + 16 * i + 8) = 1UL << 63 | (write ? 0 : 1UL << 62) | (uint64_t)reason << 32 | id;
+		hw.interrupts += !pending; /* 7.3: who has not cleared all is not told again */
+		return;
+	}
+	*reg(0x30) |= 1UL << 32; /* overflow */
+}
+
 static void vtd_write(unsigned at, uint64_t v, unsigned size)
 {
 	uint32_t *status = (uint32_t *)((uint8_t *)hw.regs + 0x1c);
@@ -210,6 +227,9 @@ static void vtd_write(unsigned at, uint64_t v, unsigned size)
 	if (at >= 0x220 && at < 0x300) { /* fault records: write 1 to clear F */
 		if (v >> 31)
 			*reg(at) &= ~(1UL << 63);
+		if (hw.again)
+			vtd_fault(hw.again, 0x9000, false, 2);
+		hw.again = 0;
 		return;
 	}
 	memcpy((uint8_t *)hw.regs + at, &v, size);
@@ -287,25 +307,14 @@ static void amd_event(uint16_t id, uint16_t domain, uint64_t address, bool write
 		hw.interrupts++;
 		return;
 	}
-	unit_store(base + hw.event_tail, 2UL << 60 | (write ? 1UL << 53 : 0) | (uint64_t)domain << 32 | id, 8);
-	unit_store(base + hw.event_tail + 8, address, 8);
+	if (!hw.late) {
+		unit_store(base + hw.event_tail, 2UL << 60 | (write ? 1UL << 53 : 0) | (uint64_t)domain << 32 | id, 8);
+		unit_store(base + hw.event_tail + 8, address, 8);
+	}
 	hw.event_tail = (uint32_t)((hw.event_tail + 16) % bytes);
 	*reg(0x2018) = hw.event_tail;
 	*reg(0x2020) |= 2;
 	hw.interrupts++;
-}
-
-static void vtd_fault(uint16_t id, uint64_t address, bool write, unsigned reason)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		if (*reg(0x220 + 16 * i + 8) >> 63)
-			continue;
-		*reg(0x220 + 16 * i) = address & ~0xfffUL;
-		*reg(0x220 + 16 * i + 8) = 1UL << 63 | (write ? 0 : 1UL << 62) | (uint64_t)reason << 32 | id;
-		hw.interrupts++;
-		return;
-	}
-	*reg(0x30) |= 1UL << 32; /* overflow */
 }
 
 /* 48882, 2.2.3: from the device table entry down. NOTHING: not allowed. */

@@ -337,6 +337,44 @@ static void catches_up(void **state)
 	iommu_domain_destroy(d);
 }
 
+/* VT-d tells of faults when the first comes. One that comes while they are taken off is taken, too: nothing would tell of it, nor of any after it. */
+static void fault_meanwhile(void **state)
+{
+	struct domain *d = boot(kinds[2], "");
+	unsigned before = hw.interrupts;
+
+	dma(0x100, 0x9000, false);
+	dma(0x101, 0x9000, false);
+	hw.again = 0x102;
+	assert_int_equal(hw.interrupts, before + 1);
+	fault_irq->deliver(fault_irq);
+	assert_true(has(host_log(), "read of device 0000:01:00.2"));
+	dma(0x103, 0x9000, false);
+	assert_int_equal(hw.interrupts, before + 2);
+	fault_irq->deliver(fault_irq);
+	assert_true(has(host_log(), "read of device 0000:01:00.3"));
+	iommu_domain_destroy(d);
+}
+
+/* AMD: an event that is not there yet, though the log says so, is waited for; one that does not come is nobody's. */
+static void event_comes_late(void **state)
+{
+	struct model kind = kinds[0];
+	struct domain *d;
+
+	kind.late = true;
+	d = boot(kind, "");
+	host_log();
+	dma(0x100, 0x9000, false);
+	fault_irq->deliver(fault_irq);
+	assert_null(strstr(host_log(), " of device "));
+	hw.late = false;
+	dma(0x101, 0x9000, false);
+	fault_irq->deliver(fault_irq);
+	assert_true(has(host_log(), "read of device 0000:01:00.1"));
+	iommu_domain_destroy(d);
+}
+
 /* A log that stays empty: the unit's PCI function tells that something was stopped, and is asked every second. */
 static void log_says_nothing(void **state)
 {
@@ -674,6 +712,8 @@ int main(void)
 		cmocka_unit_test(storms_of_many),
 		cmocka_unit_test(log_overflows),
 		cmocka_unit_test(catches_up),
+		cmocka_unit_test(fault_meanwhile),
+		cmocka_unit_test(event_comes_late),
 		cmocka_unit_test(log_says_nothing),
 		cmocka_unit_test(reserved_ranges),
 		cmocka_unit_test(reserved_in_ram),

@@ -192,21 +192,35 @@ static struct iommu_fault fault_decode(const struct vtd_unit *u, uint64_t low, u
 	return f;
 }
 
-/* See internal.h. Every record with its bit set, wherever the ring stands. */
-unsigned vtd_faults(struct iommu_unit *iu, struct iommu_fault *out, unsigned max)
+/* Every record with its bit set, wherever the ring stands; how many. */
+static unsigned take_records(struct vtd_unit *u, struct iommu_fault *out, unsigned max)
 {
-	struct vtd_unit *u = container_of(iu, struct vtd_unit, u);
 	unsigned n = 0, nr = CAP_FAULTS(u->cap), offset = CAP_FAULT_OFFSET(u->cap);
 
-	spin_lock(&iu->lock);
 	for (unsigned i = 0; i < nr && n < max; i++) {
-		uint64_t high = reg64(iu, offset + 16 * i + 8);
+		uint64_t high = reg64(&u->u, offset + 16 * i + 8);
 
 		if (!(high & FAULT_VALID))
 			continue;
-		out[n++] = fault_decode(u, reg64(iu, offset + 16 * i), high);
-		reg32_write(iu, offset + 16 * i + 12, (uint32_t)(FAULT_VALID >> 32));
+		out[n++] = fault_decode(u, reg64(&u->u, offset + 16 * i), high);
+		reg32_write(&u->u, offset + 16 * i + 12, (uint32_t)(FAULT_VALID >> 32));
 	}
+	return n;
+}
+
+/*
+ * See internal.h. Until none is found: a fault recorded behind our back, while others were still pending, raises no interrupt, and no later one would (7.3).
+ */
+unsigned vtd_faults(struct iommu_unit *iu, struct iommu_fault *out, unsigned max)
+{
+	struct vtd_unit *u = container_of(iu, struct vtd_unit, u);
+	unsigned n = 0, found;
+
+	spin_lock(&iu->lock);
+	do {
+		found = take_records(u, out + n, max - n);
+		n += found;
+	} while (found && n < max);
 	reg32_write(iu, VTD_FSTS, FSTS_OVERFLOW);
 	spin_unlock(&iu->lock);
 	return n;
