@@ -33,8 +33,8 @@ UNIT_LIBS_test_no_memory_devices := $(NO_MEMORY_WRAP) -Xlinker --wrap=panic
 UNIT_LIBS_test_sched_strangers := -Wl,--wrap=spin_lock,--wrap=spin_trylock,--wrap=softirq_raise
 # A test steps in between two holds of a lock.
 UNIT_LIBS_test_frame_race := -Wl,--wrap=spin_lock
-# What a domain may be given is looked at and changed under its lock.
-UNIT_LIBS_test_domctl := -Wl,--wrap=rangeset_contains,--wrap=rangeset_add,--wrap=rangeset_remove
+# What a domain may be given is looked at and changed under its lock; a new domain is destroyed as soon as it can be found.
+UNIT_LIBS_test_domctl := -Wl,--wrap=rangeset_contains,--wrap=rangeset_add,--wrap=rangeset_remove,--wrap=domain_create
 # Code the fake machine has a stand-in for, and the test of it the real one.
 UNIT_OBJS_test_pci_owners := $(BUILD)/host/hv/drivers/pci.o
 $(BUILD)/unit/test_pci_owners: $(UNIT_OBJS_test_pci_owners)

@@ -188,7 +188,7 @@ void domain_set_overhead_max(struct domain *d, uint64_t bytes)
 /* Fields that need no undo. */
 static void domain_setup(struct domain *d, const struct domain_config *cfg)
 {
-	d->refs = 1;
+	d->refs = cfg->hold ? 2 : 1;
 	spin_lock_init(&d->lock, RANK_DOMAIN);
 	d->roles = cfg->roles;
 	str_copy(d->name, cfg->name, sizeof(d->name));
@@ -245,7 +245,7 @@ err_sched:
 
 /*
  * Build a domain with no vCPUs and no memory, paused once by its controller. -EINVAL bad configuration, -EEXIST id taken, -ENOSPC no id
- * left, -ENOMEM. On success *@out is a borrowed pointer, good until domain_kill() is done.
+ * left, -ENOMEM. On success *@out is a borrowed pointer, good until domain_kill() is done, or a reference if the maker wanted one.
  */
 int domain_create(const struct domain_config *cfg, struct domain **out)
 {

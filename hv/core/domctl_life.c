@@ -64,6 +64,7 @@ long domctl_create(struct domctl *c)
 		.no_maptrack = cd->max_maptrack_frames == 0,
 	};
 	cfg.cpupool = cd->cpupool_id;
+	cfg.hold = true;
 	rc = domain_create(&cfg, &d);
 	if (rc)
 		return rc;
@@ -73,6 +74,7 @@ long domctl_create(struct domctl *c)
 	d->control.ssidref = cd->ssidref;
 	c->op.domain = d->id;
 	c->copyback = true;
+	domain_put(d);
 	return 0;
 }
 

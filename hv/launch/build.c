@@ -353,6 +353,7 @@ static int create(struct launch_instance *in, const struct plan *p, struct domai
 		.max_vcpus = desc->cpus,
 		.max_pages = ram + extra + plan_scratch_pages(p),
 		.overhead_max = desc->overhead_max_kib << 10,
+		.hold = true,
 	};
 
 	(void)str_copy(cfg.name, desc->name, sizeof(cfg.name));
@@ -407,8 +408,6 @@ static int create_claimed(struct build *b)
 		       in->desc->domid, -rc);
 		return rc;
 	}
-	if (!domain_get(d))
-		return err(-ESRCH);
 	rc = mm_claim(d, need);
 	if (rc) {
 		printk(LOG_WARN, "launch: %s (d%u): needs %lu MiB, %lu MiB are free: left out\n", in->desc->name,

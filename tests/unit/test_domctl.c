@@ -177,6 +177,39 @@ static void test_create(void **state)
 	assert_int_equal(simple(XEN_DOMCTL_destroydomain, 300), 0);
 }
 
+static bool destroy_new;
+static struct domain *in_its_place;
+
+int __real_domain_create(const struct domain_config *cfg, struct domain **out);
+int __wrap_domain_create(const struct domain_config *cfg, struct domain **out);
+
+/* Another CPU destroys the new domain at once, and a third one has use for its memory. */
+int __wrap_domain_create(const struct domain_config *cfg, struct domain **out)
+{
+	int rc = __real_domain_create(cfg, out);
+
+	if (rc == 0 && destroy_new) {
+		kill_domain(*out);
+		in_its_place = xzalloc(struct domain);
+	}
+	return rc;
+}
+
+/* A domain can be found, by its number, before its maker knows that. */
+static void test_create_destroyed(void **state)
+{
+	static const struct domain zero;
+	struct xen_domctl op = create_op(1);
+
+	destroy_new = true;
+	assert_int_equal(domctl(&op), 0);
+	destroy_new = false;
+	assert_non_null(in_its_place);
+	assert_memory_equal(in_its_place, &zero, sizeof(zero));
+	xfree(in_its_place);
+	assert_null(domain_get_by_id((domid_t)op.domain));
+}
+
 /* As many ports as the toolstack says, be it none. */
 static void test_no_ports(void **state)
 {
@@ -636,6 +669,7 @@ int main(void)
 		cmocka_unit_test_setup(test_objects, control_setup),
 		cmocka_unit_test_setup(test_create_refused, control_setup),
 		cmocka_unit_test_setup(test_create, control_setup),
+		cmocka_unit_test_setup(test_create_destroyed, control_setup),
 		cmocka_unit_test_setup(test_no_ports, control_setup),
 		cmocka_unit_test_setup(test_max_vcpus, control_setup),
 		cmocka_unit_test_setup(test_pause, control_setup),

@@ -53,6 +53,7 @@ struct domain_config {
 	unsigned max_evtchn_port; /* 0: the ABI's limit */
 	bool no_ports;		  /* not even one */
 	unsigned cpupool;
+	bool hold; /* the maker gets a reference of its own: others may find the domain, and destroy it, at once */
 };
 
 struct console_queue;
