@@ -38,7 +38,7 @@ static int bucket_add(struct domain *d, struct evtchn_domain *e)
 
 /*
  * Find a free port of @d: the lowest, or @wanted if not 0. It stays free until the caller gives it a state under the same lock.
- * -ENODEV dying, -ENOSPC no port left, -EBUSY @wanted is taken, -ENOMEM.
+ * -EINVAL dying, -ENOSPC no port left, -EBUSY @wanted is taken, -ENOMEM.
  */
 static int port_find(struct domain *d, evtchn_port_t wanted, struct port **out)
 {
@@ -49,7 +49,7 @@ static int port_find(struct domain *d, evtchn_port_t wanted, struct port **out)
 
 	ASSERT(spin_is_mine(&e->lock));
 	if (read_once(d->dying))
-		return err(-ENODEV);
+		return err(-EINVAL);
 	limit = (unsigned)min_u64(abi_of(d)->nr_ports(d), (uint64_t)e->max_port + 1);
 	for (number = wanted ? wanted : e->first_free; number < limit; number++) {
 		while (number >= e->nr_ports) {

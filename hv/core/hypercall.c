@@ -166,7 +166,8 @@ long do_multicall(struct vcpu *v, const uint64_t *args)
 			break;
 		v->hc.in_multicall = true;
 		v->hc.restarted = false;
-		v->hc.nr = (uint32_t)e.op;
+		v->hc.nr = e.op < NR_HYPERCALLS ? (uint32_t)e.op :
+						  NR_HYPERCALLS; /* unlike a register's, all 64 bits count */
 		for (unsigned i = 0; i < 6; i++)
 			v->hc.args[i] = v->hc.guest32 ? (uint32_t)e.args[i] : e.args[i];
 		e.result = call_one(v, v->hc.nr, v->hc.args);

@@ -161,6 +161,9 @@ static void test_multicall(void **state)
 		multicall(true);
 	}
 	plain->vcpu[0]->arch.guest32 = false;
+	put_entry(0, 1UL << 32 | HC_xen_version, 0, 0);
+	assert_int_equal(call(plain, HC_multicall, LIST, 1), 0);
+	assert_int_equal(result(0), -ENOSYS);
 	assert_int_equal(call(plain, HC_multicall, LIST, 0), 0);
 	assert_int_equal(call(plain, HC_multicall, 1UL << 60, 1), -EFAULT);
 }
