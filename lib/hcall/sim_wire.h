@@ -67,6 +67,7 @@ struct sim_state {
 	uint64_t buffers;  /* pages allocated for hypercalls */
 	uint64_t clients;  /* connections */
 	uint64_t told;	   /* domains in the lists that domain 0 got so far */
+	uint64_t calls;	   /* hypercalls of domain 0 so far */
 };
 
 #endif

@@ -121,10 +121,14 @@ class Sim:
 
     def told(self):
         """How many domains were in the lists that domain 0 got so far."""
+        return self.numbers()[-2]
+
+    def calls(self):
+        """How many hypercalls domain 0 has made so far."""
         return self.numbers()[-1]
 
     def numbers(self):
-        return struct.unpack("<7Q", self.link.request(STATE)[2])
+        return struct.unpack("<8Q", self.link.request(STATE)[2])
 
     def advance(self, seconds):
         """The machine's clock stands still but for this; timers fire."""

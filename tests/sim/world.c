@@ -59,7 +59,7 @@ static struct {
 	uint64_t dom0_pages;
 	unsigned owner[DOM0_MAX_PAGES]; /* client + 1 of each of its pages */
 	bool mapped[MAP_PAGES];
-	uint64_t map_hint, next_map, nr_mapped, nr_buffers, told;
+	uint64_t map_hint, next_map, nr_mapped, nr_buffers, told, calls;
 	struct map *maps;
 	struct {
 		bool armed;
@@ -243,6 +243,7 @@ int64_t world_call(uint64_t domid, uint64_t vcpu, uint64_t nr, const uint64_t ar
 
 	if (!d)
 		return rc;
+	world.calls += domid == 0;
 	if (domid == 0 && shall_fail(nr, args)) {
 		domain_put(d);
 		return -world.fail.error;
@@ -663,7 +664,8 @@ void world_state(struct sim_state *s)
 	*s = (struct sim_state){ .free_frames = mm_free_frames() + world.dom0->p2m.nr_tables,
 				 .mappings = world.nr_mapped,
 				 .buffers = world.nr_buffers,
-				 .told = world.told };
+				 .told = world.told,
+				 .calls = world.calls };
 	while ((d = domain_next(from))) {
 		from = d->id + 1;
 		s->domains++;
