@@ -40,12 +40,13 @@
 #define DEBT_MAX SLICE_MAX /* most that a unit takes along as received too early: the others keep it waiting for it */
 #define AHEAD MILLISECS(2) /* that one of the best class may be ahead of its share and yet go first */
 #define SLICE_BATCH MILLISECS(8)
-#define PULL_AHEAD MILLISECS(2) /* fetch a unit from another CPU when ours is this much ahead */
-#define DRIFT_MAX MILLISECS(8)	/* a CPU's time gets no further ahead of others that are overloaded */
-#define APART_MAX MILLISECS(16) /* of the difference of two CPUs' times counts for one who changes between them */
+#define PULL_AHEAD MILLISECS(2)	 /* fetch a unit from another CPU when ours is this much ahead */
+#define DRIFT_MAX MILLISECS(8)	 /* a CPU's time gets no further ahead of others that are overloaded */
+#define BEHIND_MAX MILLISECS(32) /* ... nor, with nobody waiting there, further behind: two slices at weight 64 */
+#define APART_MAX MILLISECS(16)	 /* of the difference of two CPUs' times counts for one who changes between them */
 #define STRETCH_MAX (MILLISECS(1000) * 3600) /* that is accounted at once */
 #define CAP_PERIOD MILLISECS(10)
-#define CAP_CARRY 3	       /* periods' worth of budget that one who had to wait may save up */
+#define CAP_CARRY 4	       /* periods' worth of budget that one who had to wait may save up */
 #define LATE_MAX MILLISECS(10) /* that a CPU may be late at the end of a slice, and who runs there still pays for it */
 #define VSHIFT 10	       /* virtual time of a unit of weight w is its CPU time * 2^VSHIFT / w */
 
@@ -100,12 +101,6 @@ static unsigned rank_of(const struct fair_unit *f)
 	return rank[sched_class(f->unit->vcpu->domain)];
 }
 
-/* The longest slice of @f. */
-static stime_t slice_max(const struct fair_unit *f)
-{
-	return rank_of(f) == 2 ? SLICE_BATCH : SLICE_MAX;
-}
-
 /* Virtual length of @ns for @f. Who was alone for longer than there are numbers for has nobody to be compared with. */
 static int64_t to_virtual(const struct fair_unit *f, stime_t ns)
 {
@@ -127,6 +122,17 @@ static int64_t bounded_lag(const struct fair_unit *f, int64_t lag, stime_t most)
 static int64_t quota_of(const struct sched_domain *s)
 {
 	return CAP_PERIOD / 100 * s->cap;
+}
+
+/*
+ * The longest slice of @f. Of a capped domain no longer than what two periods' budget lets it run: who asks for more has a late deadline, and would wait
+ * for longer than budget can be saved up.
+ */
+static stime_t slice_max(const struct fair_unit *f)
+{
+	stime_t most = rank_of(f) == 2 ? SLICE_BATCH : SLICE_MAX, wish = 2 * quota_of(f->unit->vcpu->domain->sched);
+
+	return !wish || wish > most ? most : wish < SLICE_MIN ? SLICE_MIN : wish;
 }
 
 /* The budget of a capped domain after taking @used ns from it; STIME_MAX for domains without a cap. */
@@ -304,10 +310,13 @@ static void join(struct fair_rq *rq, struct fair_unit *f)
 			lag = -most;
 	}
 	lag = bounded_lag(f, lag, CREDIT_SLEEP);
-	/* Its arrival moves V towards it: place it so that its lag afterwards is what it was. */
+	/*
+	 * Its arrival moves V towards it: place it so that its lag afterwards is what it was. What is owed to it stays bounded all the same; of what it owes
+	 * nothing is forgotten here, or one of the best class, who may run while AHEAD, would never have to wait.
+	 */
 	if (weights)
 		lag += lag / weights * weight_of(f) + lag % weights * weight_of(f) / weights;
-	f->v = vt - bounded_lag(f, lag, CREDIT_SLEEP);
+	f->v = vt - (lag > 0 ? bounded_lag(f, lag, CREDIT_SLEEP) : lag);
 	new_deadline(f);
 }
 
@@ -413,8 +422,11 @@ static void fair_enqueue(struct sched_unit *u, unsigned cpu, stime_t t, bool wak
 	f->throttled = throttled(f, t);
 	new_deadline(f);
 	list_add_tail(&rq->units, &f->link);
-	if (rq->due > t + slice_max(f))
+	/* Who ran alone, until his budget would end or without an end, has a slice from now on. */
+	if (rq->due > t + slice_max(f)) {
 		rq->due = t + slice_max(f);
+		softirq_raise(cpu, SOFTIRQ_SCHED);
+	}
 	refresh(rq, cpu);
 	rq->news = false; /* that somebody came is not for us to tell */
 }
@@ -458,17 +470,14 @@ static struct fair_unit *best_unit(struct fair_rq *rq, stime_t t, bool use_skip)
 	return best ? best : behind;
 }
 
-/* When the first capped domain with a waiting unit gets its budget back. */
+/* When the first of those without budget gets some. */
 static stime_t next_refill(struct fair_rq *rq)
 {
 	stime_t first = STIME_MAX;
 
-	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f)) {
-		struct sched_domain *s = share_of(f);
-
-		if (read_once(s->cap) && read_once(s->period_end) < first)
-			first = read_once(s->period_end);
-	}
+	for (struct fair_unit *f = first_unit(rq); f; f = next_unit(rq, f))
+		if (f->throttled && read_once(share_of(f)->period_end) < first)
+			first = read_once(share_of(f)->period_end);
 	return first;
 }
 
@@ -501,7 +510,7 @@ static void shift(struct fair_rq *rq, int64_t by)
 
 /*
  * Keep this CPU's time near @least, the time of one who waits for CPU @where. Ahead of it by more than DRIFT_MAX although it was offered to take
- * that one: it may not, and never will be even with it. As far behind it with nobody waiting here: whoever runs here gets all he wants,
+ * that one: it may not, and never will be even with it. Further behind it than BEHIND_MAX with nobody waiting here: whoever runs here gets all he wants,
  * and the time he did not need must not count as owed to him.
  *
  * No CPU goes back behind the time of the other one, however far behind that he may be who waits there. Otherwise two CPUs, each with somebody
@@ -510,6 +519,7 @@ static void shift(struct fair_rq *rq, int64_t by)
 static void stay_near(struct fair_rq *rq, int64_t least, unsigned where)
 {
 	int64_t vt = virtual_time(rq), ahead = vt - least, limit = (DRIFT_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
+	const int64_t behind = (BEHIND_MAX << VSHIFT) / SCHED_DEFAULT_WEIGHT;
 
 	if (ahead > limit) {
 		int64_t apart = vt - read_once(rq_of(where)->floor), back = ahead - limit;
@@ -517,8 +527,8 @@ static void stay_near(struct fair_rq *rq, int64_t least, unsigned where)
 		if (apart > 0)
 			shift(rq, -(back < apart ? back : apart));
 	}
-	if (ahead < -limit && !rq->nr_waiting && rq->nr <= 1)
-		shift(rq, -limit - ahead);
+	if (ahead < -behind && !rq->nr_waiting && rq->nr <= 1)
+		shift(rq, -behind - ahead);
 }
 
 /* End of the slice that @f gets from @t on. Without an end if nobody competes for the CPU. */
@@ -527,7 +537,6 @@ static stime_t slice_end(struct fair_rq *rq, struct fair_unit *f, bool others_wa
 	int64_t budget = budget_take(share_of(f), 0, t);
 	stime_t length = STIME_MAX;
 
-	/* Throttled ones wait, too, for their budget. */
 	if (rq->nr > 1 || others_wait) {
 		int64_t dv = f->deadline - f->v, room = virtual_time(rq) + to_virtual(f, AHEAD) - f->v;
 

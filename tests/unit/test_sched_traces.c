@@ -210,10 +210,26 @@ static void test_random_classes(void **state)
 	run_traces();
 }
 
+/*
+ * Traces that went wrong once, with classes: an interactive one that never had to wait for what it owed; one who ran alone on his budget and
+ * was not charged for it; a light one ahead of its share by a slice, to whom another CPU's time was moved up; capped ones with slices too long for their budgets.
+ */
+static void test_lessons(void **state)
+{
+	static const uint64_t seeds[] = { 4830464434086037927u, 11104694182248502029u, 1574593259370991375u,
+					  2595456240701135981u, 5414901084019784343u,  9756062650306513079u };
+
+	with_classes = true;
+	failures = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(seeds); i++)
+		trace(i, seeds[i]);
+	assert_int_equal(failures, 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_traces),
-					    cmocka_unit_test(test_random_classes) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_traces), cmocka_unit_test(test_random_classes),
+					    cmocka_unit_test(test_lessons) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
