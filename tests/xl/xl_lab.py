@@ -1,5 +1,7 @@
 """Debian's xl and ours on one simulated machine, with the real store and the real hospesd: XlWorld."""
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -25,6 +27,15 @@ class XlWorld(Lives):
         for key, value in (("/local/domain/0/name", "Domain-0"), ("/local/domain/0/domid", "0"), ("/local/domain/0/memory/target", "32768"),
                            ("/local/pool/0/name", "Pool-0")):
             self.store.write(key, value)
+
+    def close(self):
+        """A daemon that an xl started for itself ends with its world."""
+        if not self.hospesd and self.socket.exists():
+            try:
+                os.kill(self.client().call("daemon.status")["pid"], signal.SIGTERM)
+            except ConnectionError:  # it has ended
+                pass
+        super().close()
 
     def named(self, name, **options):
         """A guest under that name that no toolstack knows more of."""
