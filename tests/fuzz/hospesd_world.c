@@ -45,7 +45,8 @@ static struct {
 	int listen[2]; /* where the store and the daemon are reached */
 	struct sockaddr_un names[2];
 	int store;
-	struct text in; /* of the store, not taken yet */
+	struct text in;	 /* of the store, not taken yet */
+	struct text out; /* and what it said, not sent yet: the daemon takes it in the same thread */
 	struct node nodes[MAX_NODES];
 	unsigned nr_nodes;
 	struct node watches[MAX_WATCHES]; /* the value is the token */
@@ -66,9 +67,19 @@ static struct {
 static void reply(const struct xsd_sockmsg *h, uint32_t type, const void *body, size_t len)
 {
 	struct xsd_sockmsg out = { type, h->req_id, h->tx_id, (uint32_t)len };
-	if (send(world.store, &out, sizeof(out), MSG_NOSIGNAL) != sizeof(out) ||
-	    send(world.store, body, len, MSG_NOSIGNAL) != (ssize_t)len)
-		abort();
+	text_add_bytes(&world.out, &out, sizeof(out));
+	text_add_bytes(&world.out, body, len);
+}
+
+/* Send what the connection takes. False: nothing. */
+static bool store_flush(void)
+{
+	ssize_t n = world.out.len ? send(world.store, world.out.s, world.out.len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+	if (n <= 0)
+		return false;
+	memmove(world.out.s, world.out.s + n, world.out.len - (size_t)n);
+	world.out.len -= (size_t)n;
+	return true;
 }
 
 static void fire(const struct node *watch, const char *path)
@@ -251,7 +262,7 @@ static bool store_pump(void)
 	ssize_t n = recv(world.store, part, sizeof(part), MSG_DONTWAIT);
 	size_t at = 0;
 	if (n <= 0)
-		return false;
+		return store_flush();
 	text_add_bytes(&world.in, part, (size_t)n);
 	while (world.in.len - at >= sizeof(h)) {
 		char body[4097];
@@ -269,6 +280,7 @@ static bool store_pump(void)
 	}
 	memmove(world.in.s, world.in.s + at, world.in.len - at);
 	world.in.len -= at;
+	store_flush();
 	return true;
 }
 
@@ -611,6 +623,7 @@ void world_close(void)
 	loop_close();
 	close(world.store);
 	text_free(&world.in);
+	text_free(&world.out);
 	while (world.nr_watches) {
 		struct node *w = &world.watches[--world.nr_watches];
 		free(w->path);
